@@ -1,0 +1,45 @@
+// Interfaces through which passes speak to lm ops without knowing them one by one.
+#ifndef ORIEL_DIALECTS_LM_LMINTERFACES_TD
+#define ORIEL_DIALECTS_LM_LMINTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def Lm_Differentiable : OpInterface<"DifferentiableOpInterface"> {
+  let cppNamespace = "::oriel::lm";
+  let description = [{ An op with a vector-Jacobian product. }];
+  let methods = [
+    InterfaceMethod<[{
+      Emits the gradient ops at the builder's insertion point. `cotangents[i]` is the cotangent of result i, or null when
+      it is zero. Returns one value per operand: its cotangent contribution, with the operand's type, or null for operands
+      that have no gradient (integers) or whose gradient is zero. `needed[j]` tells whether operand j's is wanted at all.
+    }], "::llvm::SmallVector<::mlir::Value>", "buildVjp",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$cotangents, "::llvm::ArrayRef<bool>":$needed)>
+  ];
+}
+
+def Lm_Decomposable : OpInterface<"DecomposableOpInterface"> {
+  let cppNamespace = "::oriel::lm";
+  let description = [{ A composite op that stands for several primitives. }];
+  let methods = [
+    InterfaceMethod<[{ Emits the primitives and returns the values that replace the results. }],
+      "::llvm::SmallVector<::mlir::Value>", "decompose", (ins "::mlir::OpBuilder &":$builder)>
+  ];
+}
+
+def Lm_RecurrentMixer : OpInterface<"RecurrentMixerOpInterface"> {
+  let cppNamespace = "::oriel::lm";
+  let description = [{
+    A mixer with a recurrent state. What the schedule problem needs to know to choose the chunk C and save interval m.
+  }];
+  let methods = [
+    InterfaceMethod<[{ Elements of all the states that live at one chunk boundary (B x KV x 2D x E for residual linear attention). }],
+      "int64_t", "getStateElements">,
+    InterfaceMethod<[{ Tokens of one row: a schedule has ceil(T / C) chunks. }], "int64_t", "getRowTokens">,
+    InterfaceMethod<[{ FLOPs of the forward pass with chunks of `chunk` tokens. }], "double", "getForwardFlops", (ins "int64_t":$chunk)>,
+    InterfaceMethod<[{ FLOPs to re-make one state from the one before it. }], "double", "getStateUpdateFlops", (ins "int64_t":$chunk)>,
+    InterfaceMethod<[{ Whether states of neighbouring chunks combine associatively (two-pass schedules are legal). }],
+      "bool", "isAssociative">
+  ];
+}
+
+#endif
