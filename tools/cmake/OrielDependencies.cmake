@@ -9,7 +9,12 @@ find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(GTest REQUIRED)
-find_package(dnnl REQUIRED)
+# Debian's dnnl-config.cmake insists on OpenCL headers, which nothing here uses: found by hand, under the name it would have.
+find_library(ORIEL_DNNL_LIBRARY dnnl REQUIRED)
+find_path(ORIEL_DNNL_INCLUDE dnnl.hpp REQUIRED)
+add_library(DNNL::dnnl UNKNOWN IMPORTED)
+set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${ORIEL_DNNL_LIBRARY}
+  INTERFACE_INCLUDE_DIRECTORIES ${ORIEL_DNNL_INCLUDE})
 pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
