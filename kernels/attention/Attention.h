@@ -1,0 +1,49 @@
+// Softmax attention in blocks (FlashAttention, Dao et al., arXiv 2205.14135 and 2307.08691), full or over a sliding window.
+//
+//   s[t,i] = scale·q[t]·k[i], soft-capped by c·tanh(s/c);  o[t] = sum_i softmax_i(s) v[i]
+//   token t sees max(doc_start[t], t - window) <= i <= t; window -1: no limit on the left
+// Nothing of size T×T exists: blocks outside the visible band are left out by the bounds of the loops. Every output place is
+// written by exactly one cell, so there are no atomics and no dependence on threads.
+#ifndef ORIEL_KERNELS_ATTENTION_ATTENTION_H
+#define ORIEL_KERNELS_ATTENTION_ATTENTION_H
+
+#include "kernels/common/KernelSpec.h"
+
+namespace oriel::kernels {
+
+/// Query head n uses key/value head n / (heads / kvHeads). Tiles are multiples of 16.
+struct AttentionSpec {
+  int64_t batch = 0;
+  int64_t tokens = 0;
+  int64_t heads = 0;
+  int64_t kvHeads = 0;
+  int64_t headDim = 0;  // D
+  int64_t valueDim = 0; // E
+  int64_t window = -1;
+  double scale = 1.0;
+  double softCap = 0.0;
+  bool documents = false; // takes doc_start [B,T] i32
+  int64_t queryTile = 64;
+  int64_t keyTile = 64;
+};
+/// `stage` is "fwd", "delta", "dq" or "dkdv".
+std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);
+
+///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E] [, doc_start [B,T]]  →  o [B,T,N,E], lse [B,N,T]
+tile::KernelOp buildAttention(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const AttentionSpec &spec);
+
+/// The gradient is three kernels: delta first, then dq and dkdv in any order.
+/// `delta[b,n,t] = sum_e do·o`:
+///   o [B,T,N,E], do [B,T,N,E]  →  delta [B,N,T]
+tile::KernelOp buildAttentionDelta(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                                   const AttentionSpec &spec);
+///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dq [B,T,N,D]
+tile::KernelOp buildAttentionDq(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const AttentionSpec &spec);
+/// dk and dv are summed over the query heads of a group.
+///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dk [B,T,KV,D], dv [B,T,KV,E]
+tile::KernelOp buildAttentionDkDv(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                                  const AttentionSpec &spec);
+
+} // namespace oriel::kernels
+
+#endif

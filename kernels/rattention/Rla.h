@@ -1,0 +1,87 @@
+// Residual linear attention (arXiv 2506.15545) in chunks: linear attention over every token before the window.
+//
+//   o[t] = phi(q[t]) · (h0 + sum of phi(k[i])ᵀ v[i] over doc_start[t] <= i <= t - window - 1)
+//   phi(x) = [softmax(x), softmax(-x)] or [relu(x), relu(-x)];  no rotation, no 1/sqrt(D), no denominator
+// Layout BTHD. One state per key/value head; the initial state h0 of each query head is added when it is read. See README.md.
+#ifndef ORIEL_KERNELS_RATTENTION_RLA_H
+#define ORIEL_KERNELS_RATTENTION_RLA_H
+
+#include "kernels/common/KernelSpec.h"
+#include <algorithm>
+
+namespace oriel::kernels {
+
+enum class FeatureMap { Softmax, Relu };
+
+/// Which initial state the kernel takes.
+enum class InitialState {
+  None,
+  PerHead,     // h0 [N,2D,E]
+  PerBatchHead // h0 [B,N,2D,E]
+};
+
+/// The first group is what is computed, the second the schedule: any chunk (a multiple of 16) and any saveEvery give the same
+/// values within rounding.
+struct RlaSpec {
+  int64_t batch = 0;
+  int64_t tokens = 0;
+  int64_t heads = 0;
+  int64_t kvHeads = 0;
+  int64_t headDim = 0;  // D, at most 256
+  int64_t valueDim = 0; // E, at most 256
+  int64_t window = -1;
+  FeatureMap featureMap = FeatureMap::Softmax;
+  InitialState initialState = InitialState::None;
+  bool documents = false;  // takes doc_start [B,T] i32
+  bool lengths = false;    // takes lengths [B] i32; forward only
+  bool finalState = false; // forward: writes final_state [B,N,2D,E]; backward: takes its cotangent
+
+  int64_t chunk = 64;
+  /// The state before every saveEvery-th chunk is saved by the forward and read by the backward, which re-makes the states
+  /// between. 0: nothing is saved; the backward re-makes every state from the start of the row.
+  int64_t saveEvery = 0;
+
+  int64_t group() const { return heads / kvHeads; }
+  int64_t chunks() const { return ceilDiv(tokens, chunk); }
+  /// States that are saved for one key/value head of one row; entry j is the state before chunk j * saveEvery.
+  int64_t savedStates() const { return saveEvery ? ceilDiv(chunks(), saveEvery) : 0; }
+  /// States that the backward re-makes at a time: the workspace of one cell holds this many.
+  int64_t segmentChunks() const { return saveEvery ? std::min(saveEvery, chunks()) : chunks(); }
+};
+/// The stem, the sizes and the schedule in one name.
+std::string symbol(const RlaSpec &spec, bool backward);
+
+///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E]
+///     [, h0 (initialState)] [, doc_start [B,T] i32 (documents)] [, lengths [B] i32 (lengths)]
+///   →  o [B,T,N,E] [, states [B,KV,savedStates,2D,E] (saveEvery > 0)] [, final_state [B,N,2D,E] (finalState)]
+/// With `lengths`, keys at i > lengths[b] - window - 2 are left out.
+tile::KernelOp buildRla(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
+
+///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E], do [B,T,N,E]
+///     [, h0 (initialState)] [, doc_start [B,T] i32 (documents)] [, states [B,KV,savedStates,2D,E] (saveEvery > 0)]
+///     [, dfinal_state [B,N,2D,E] (finalState)]
+///   →  dq [B,T,N,D], dk [B,T,KV,D], dv [B,T,KV,E] [, dh0_batch [B,N,2D,E] (initialState)],
+///      workspace [B,KV,segmentChunks,2D,E] (contents meaningless afterwards)
+/// dk and dv are summed over the query heads of a group. With InitialState::PerHead the caller sums dh0_batch over B with
+/// buildSumPartials{parts = B, width = N·2D·E}.
+tile::KernelOp buildRlaGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
+
+/// `h0[n] = sum_j phi(k_tokens[n,j])ᵀ v_tokens[n,j]`.
+///   forward    k_tokens [N,J,D], v_tokens [N,J,E]                          →  h0 [N,2D,E]
+///   backward   k_tokens [N,J,D], v_tokens [N,J,E], dh0 [N,2D,E]            →  dk_tokens [N,J,D], dv_tokens [N,J,E]
+struct LearnedStateSpec {
+  int64_t heads = 0;
+  int64_t learnedTokens = 0; // J
+  int64_t headDim = 0;
+  int64_t valueDim = 0;
+  FeatureMap featureMap = FeatureMap::Softmax;
+};
+std::string symbol(const LearnedStateSpec &spec, bool backward);
+tile::KernelOp buildLearnedState(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                                 const LearnedStateSpec &spec);
+tile::KernelOp buildLearnedStateGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                                     const LearnedStateSpec &spec);
+
+} // namespace oriel::kernels
+
+#endif
