@@ -24,6 +24,7 @@ def Tile_Dialect : Dialect {
     * the cells of the grid are independent: they write disjoint places and may run in any order;
     * floating-point order inside a cell is fixed by the program and the target, never by the number of threads.
   }];
+  let useDefaultAttributePrinterParser = 1;
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
                            "::mlir::math::MathDialect"];
 }

@@ -17,12 +17,16 @@ def Tile_ReduceKind : I32EnumAttr<"ReduceKind", "reduction", [
 }
 def Tile_ReduceKindAttr : EnumAttr<Tile_Dialect, Tile_ReduceKind, "reduce_kind"> { let assemblyFormat = "$value"; }
 
-def Tile_Tile : StaticShapeTensorOf<[F32, BF16, I32]>;
-def Tile_Buffer : StaticShapeMemRefOf<[F32, BF16, I32]>;
+/// A block of values: two static sizes, each 1 or a multiple of 16.
+def Tile_Tile : ConfinedType<StaticShapeTensorOf<[F32, BF16, I32]>, [CPred<"::oriel::tile::hasTileShape($_self)">],
+                             "tile of two sizes, each 1 or a multiple of 16, of f32, bf16 or i32", "::mlir::RankedTensorType">;
+/// Memory of the caller: static shape, row major.
+def Tile_Buffer : ConfinedType<StaticShapeMemRefOf<[F32, BF16, I32]>, [CPred<"::oriel::tile::isBuffer($_self)">],
+                               "row-major buffer of static shape of f32, bf16 or i32", "::mlir::MemRefType">;
 
 class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
 
-def Tile_KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, Symbol, FunctionOpInterface, SingleBlock]> {
+def Tile_KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, FunctionOpInterface, SingleBlock]> {
   let summary = "Define one fused kernel over a grid of independent cells";
   let description = [{
     The arguments of the entry block are the buffers of `function_type`, inputs first, the last `num_outputs` of them
@@ -56,6 +60,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, Symbol, FunctionOpInte
     ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
     ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
     ::mlir::Region *getCallableRegion() { return &getBody(); }
+    /// Checks (C2): replaces the rule of plain functions, whose block arguments are their inputs and nothing more.
+    ::llvm::LogicalResult verifyBody();
     /// The buffers among the entry block's arguments.
     ::mlir::Block::BlockArgListType getBuffers();
     /// Grid coordinate 0, 1 or 2 (x, y, z).
@@ -65,9 +71,11 @@ def Tile_KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, Symbol, FunctionOpInte
 
 def Tile_ReturnOp : Tile_Op<"return", [Pure, Terminator, HasParent<"KernelOp">, ReturnLike]> {
   let summary = "End a kernel";
-  let description = [{ ```mlir
+  let description = [{
+    ```mlir
     tile.return
-    ``` }];
+    ```
+  }];
   let assemblyFormat = "attr-dict";
 }
 
@@ -164,6 +172,8 @@ def Tile_ScatterAddOp : Tile_Op<"scatter_add", [MemoryEffects<[MemRead, MemWrite
 def Tile_FillOp : Tile_Op<"fill", [Pure]> {
   let summary = "Make a tile with one value everywhere";
   let description = [{
+    * (C1) The value's type is the tile's element type.
+
     ```mlir
     %t = tile.fill %zero : f32 -> tensor<16x32xf32>
     ```
@@ -171,6 +181,7 @@ def Tile_FillOp : Tile_Op<"fill", [Pure]> {
   let arguments = (ins AnyTypeOf<[F32, BF16, I32]>:$value);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$value attr-dict `:` type($value) `->` type($tile)";
+  let hasVerifier = 1;
 }
 
 def Tile_DotOp : Tile_Op<"dot", [Pure, TypesMatchWith<"result is the accumulator's type", "acc", "result", "$_self">]> {
@@ -193,7 +204,7 @@ def Tile_DotOp : Tile_Op<"dot", [Pure, TypesMatchWith<"result is the accumulator
   let hasVerifier = 1;
 }
 
-def Tile_MapOp : Tile_Op<"map", [Pure, SingleBlock, RecursiveMemoryEffects]> {
+def Tile_MapOp : Tile_Op<"map", [Pure, SingleBlock]> {
   let summary = "Compute elementwise over tiles";
   let description = [{
     The body computes one element of each result from one element of each operand. Operands broadcast: a size of 1
@@ -220,14 +231,27 @@ def Tile_MapOp : Tile_Op<"map", [Pure, SingleBlock, RecursiveMemoryEffects]> {
 
 def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, HasParent<"MapOp">, ReturnLike]> {
   let summary = "End the body of tile.map";
-  let description = [{ Gives one scalar per result of the enclosing `tile.map`. }];
+  let description = [{
+    Gives one scalar per result of the enclosing `tile.map`; see there for an example.
+  }];
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
 
 class Tile_PlaceOp<string mnemonic, string what> : Tile_Op<mnemonic, [Pure]> {
   let summary = "Give the " # what # " of the element inside tile.map";
-  let description = [{ An i32, counted from 0 inside the tile. Only inside the body of `tile.map`. }];
+  let description = [{
+    An i32, counted from 0 inside the tile.
+
+    * (C1) It stands inside the body of a `tile.map`.
+
+    ```mlir
+    %places = tile.map -> tensor<16x32xi32> {
+      %p = tile.}] # mnemonic # [{
+      tile.yield %p : i32
+    }
+    ```
+  }];
   let results = (outs I32:$place);
   let assemblyFormat = "attr-dict";
   let hasVerifier = 1;
@@ -271,6 +295,8 @@ def Tile_CastOp : Tile_Op<"cast", [Pure]> {
   let summary = "Convert the element type of a tile";
   let description = [{
     Rounds f32 to bf16 (nearest even), widens bf16 to f32, or converts i32 to f32.
+
+    * (C1) The shapes are the same and the conversion is one of these three.
 
     ```mlir
     %b = tile.cast %x : tensor<16x32xf32> -> tensor<16x32xbf16>
