@@ -1,0 +1,298 @@
+// Ops of the tape dialect. Laws are numbered (C1), (C2) … here, at the verifier line and in the error tests.
+#ifndef ORIEL_DIALECTS_TAPE_TAPEOPS_TD
+#define ORIEL_DIALECTS_TAPE_TAPEOPS_TD
+
+include "dialects/tape/TapeDialect.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/FunctionInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Attributes and types
+// ---------------------------------------------------------------------------------------------------------------------
+
+def Tape_Place : AttrDef<Tape_Dialect, "Place"> {
+  let mnemonic = "place";
+  let summary = "Where a value lies: a buffer and a byte offset in it";
+  let description = [{
+    `#tape.place<arena + 4096>`. Buffers: `arena` (scratch of the program), `constants`, `params`, `grads`, `adam_m`, `adam_v`
+    (flat state), or the name of a buffer that the caller fills or reads (`tokens`, `loss`, …).
+  }];
+  let parameters = (ins StringRefParameter<"buffer name">:$buffer, "int64_t":$offset);
+  let assemblyFormat = "`<` $buffer `+` $offset `>`";
+}
+def Tape_PlaceArray : TypedArrayAttrBase<Tape_Place, "one place per result">;
+
+def Tape_Action : I32EnumAttr<"Action", "what happens to a value between its forward and its backward use", [
+  I32EnumAttrCase<"Save", 0, "save">,             // kept in memory
+  I32EnumAttrCase<"Recompute", 1, "recompute">    // made again beside its first backward use
+]> {
+  let cppNamespace = "::oriel::tape";
+  let genSpecializedAttr = 0;
+}
+def Tape_ActionAttr : EnumAttr<Tape_Dialect, Tape_Action, "action"> { let assemblyFormat = "$value"; }
+
+def Tape_Tensor : StaticShapeTensorOf<[F32, BF16, I32]>;
+
+class Tape_Op<string mnemonic, list<Trait> traits = []> : Op<Tape_Dialect, mnemonic, traits>;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Programs and schedules
+// ---------------------------------------------------------------------------------------------------------------------
+
+def Tape_ProgramOp : Tape_Op<"program", [IsolatedFromAbove, Symbol, FunctionOpInterface, SingleBlock]> {
+  let summary = "Define an entry point: a straight line of steps";
+  let description = [{
+    Each argument carries `tape.place`, where its bytes are; each result carries `tape.place`, where they must be at the
+    end (`tape.slot` beside it when the buffer is a stack of slots). After `--oriel-assign-buffers` the program has
+    `arena_bytes`, the high-water mark.
+
+    * (C1) Argument and result types are static tensors; every argument and result has a `tape.place`.
+    * (C2) Symbol names of programs: `micro`, `accumulate`, `update`, `eval`, `logits`, `vjp`.
+
+    ```mlir
+    tape.program @eval(%x: tensor<64xf32> {tape.place = #tape.place<tokens + 0>}) -> (tensor<64xf32> {tape.place = #tape.place<loss + 0>}) {
+      %y = tape.zero : tensor<64xf32>
+      tape.return %y : tensor<64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, OptionalAttr<I64Attr>:$arena_bytes,
+                       OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
+  let regions = (region AnyRegion:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::FunctionType":$type)>];
+  let extraClassDeclaration = [{
+    ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
+    ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
+    ::mlir::Region *getCallableRegion() { return &getBody(); }
+    /// The place of argument or result `i`.
+    PlaceAttr getArgumentPlace(unsigned i);
+    PlaceAttr getResultPlace(unsigned i);
+    void setArgumentPlace(unsigned i, PlaceAttr place);
+    void setResultPlace(unsigned i, PlaceAttr place);
+  }];
+}
+
+def Tape_ReturnOp : Tape_Op<"return", [Pure, Terminator, HasParent<"ProgramOp">, ReturnLike]> {
+  let summary = "End a program and name its results";
+  let description = [{
+    * (C1) The operands have the program's result types.
+
+    ```mlir
+    tape.program @eval() {
+      tape.return
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Tape_Tensor>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+  let hasVerifier = 1;
+}
+
+def Tape_ScheduleOp : Tape_Op<"schedule"> {
+  let summary = "State one decision of the state-save schedule";
+  let description = [{
+    The text that a person edits (`orielc --schedule file`). For a recurrent mixer: `chunk` tokens per chunk and the
+    state saved every `save_every` chunks (the states in between are re-made on chip). For any other value: `save` it until the
+    backward, or `recompute` it there. The path is the layer path of the value in the model. `why` is free text.
+
+    * (C1) Either `chunk` and `save_every`, or an action.
+    * (C2) `chunk` >= 16 and a multiple of 16; `save_every` >= 1.
+
+    ```mlir
+    tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 why "2.0 MiB saved"
+    tape.schedule @layers.0.norm recompute
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$path, OptionalAttr<I64Attr>:$chunk, OptionalAttr<I64Attr>:$save_every,
+                       OptionalAttr<Tape_ActionAttr>:$action, OptionalAttr<StrAttr>:$why);
+  let assemblyFormat = "$path (`chunk` $chunk^ `save_every` $save_every)? ($action^)? (`why` $why^)? attr-dict";
+  let hasVerifier = 1;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Steps
+// ---------------------------------------------------------------------------------------------------------------------
+
+def Tape_CallOp : Tape_Op<"call", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Run a fused kernel over its grid";
+  let description = [{
+    The kernel's buffers are the inputs, then the results. Result i is fresh memory, or, where `ties[i]` = j >= 0, the
+    memory of `into` operand j, which the kernel reads and updates. `flops` is the model's arithmetic for traces.
+
+    * (C1) `callee` is a `tile.kernel` of the module with inputs + results buffers, `num_outputs` of which are the results.
+    * (C2) Operand and result i have the element type and number of elements of buffer i.
+    * (C3) `ties` has one entry per result; each `into` operand is named once and has the type of its result.
+
+    ```mlir
+    %y = tape.call @copy(%x) : (tensor<64x32xf32>) -> tensor<64x32xf32>
+    %z = tape.call @add(%x) into (%y) ties [0] : (tensor<64x32xf32>, tensor<64x32xf32>) -> tensor<64x32xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Tape_Tensor>:$inputs, Variadic<Tape_Tensor>:$inits,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$ties, OptionalAttr<F64Attr>:$flops,
+                       OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Variadic<Tape_Tensor>:$outputs);
+  let assemblyFormat = [{
+    $callee `(` $inputs `)` (`into` `(` $inits^ `)` `ties` $ties)? attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$callee, "::mlir::TypeRange":$results, "::mlir::ValueRange":$inputs)>];
+  let extraClassDeclaration = [{
+    /// The `into` operand whose memory result `i` has, or null.
+    ::mlir::Value getTied(unsigned i);
+  }];
+}
+
+def Tape_MatmulOp : Tape_Op<"matmul"> {
+  let summary = "Multiply two matrices with the library";
+  let description = [{
+    `c = op(a)·op(b)`, or `c = into + op(a)·op(b)` in the memory of `into`. Operands are seen as matrices
+    `[prod(leading), last]`; op transposes on request.
+
+    * (C1) Inner sizes agree, and the result has as many elements as the product.
+    * (C2) `into` has the result's type.
+    * (C3) a and b have one float element type.
+
+    ```mlir
+    %y = tape.matmul %x, %w transpose_b : (tensor<2x8x64xf32>, tensor<96x64xf32>) -> tensor<2x8x96xf32>
+    %d = tape.matmul %y, %x into %acc transpose_a : (tensor<2x8x96xf32>, tensor<2x8x64xf32>, tensor<96x64xf32>) -> tensor<96x64xf32>
+    ```
+  }];
+  let arguments = (ins Tape_Tensor:$a, Tape_Tensor:$b, Optional<Tape_Tensor>:$init, UnitAttr:$transpose_a,
+                       UnitAttr:$transpose_b, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$result);
+  let assemblyFormat = [{
+    $a `,` $b (`into` $init^)? (`transpose_a` $transpose_a^)? (`transpose_b` $transpose_b^)? attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Sizes of the product: result [m, n], inner size k.
+    struct Sizes { int64_t m, n, k; };
+    Sizes getSizes();
+  }];
+}
+
+def Tape_ViewOp : Tape_Op<"view", [Pure]> {
+  let summary = "See part of a value, or all of it, under another shape";
+  let description = [{
+    The result is the elements `[offset, offset + size)` of the flattened source. No bytes move.
+
+    * (C1) The range lies inside the source; the element types agree.
+
+    ```mlir
+    %b = tape.view %x[512] : tensor<64x32xf32> -> tensor<16x32xf32>
+    ```
+  }];
+  let arguments = (ins Tape_Tensor:$source, I64Attr:$offset, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$result);
+  let assemblyFormat = "$source `[` $offset `]` attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tape_ConcatOp : Tape_Op<"concat", [Pure]> {
+  let summary = "See consecutive blocks as one value";
+  let description = [{
+    The flattened result is the flattened parts in order. No bytes move: the parts are written where they lie in the result.
+
+    * (C1) The parts' elements add up to the result's; the element types agree.
+
+    ```mlir
+    %x = tape.concat %b0, %b1 : tensor<16x32xf32>, tensor<16x32xf32> -> tensor<32x32xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Tape_Tensor>:$parts, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$result);
+  let assemblyFormat = "$parts attr-dict `:` type($parts) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tape_ZeroOp : Tape_Op<"zero"> {
+  let summary = "Fill fresh memory with zeros";
+  let description = [{
+    ```mlir
+    %z = tape.zero : tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Tape_CopyOp : Tape_Op<"copy", [SameOperandsAndResultType]> {
+  let summary = "Copy a value into fresh memory";
+  let description = [{
+    Made by `--oriel-assign-buffers` where a value must be in two places, or is needed after an update in place.
+
+    ```mlir
+    %y = tape.copy %x : tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins Tape_Tensor:$source, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$result);
+  let assemblyFormat = "$source attr-dict `:` type($result)";
+}
+
+def Tape_ConstantOp : Tape_Op<"constant", [Pure]> {
+  let summary = "Name a table computed at compile time";
+  let description = [{
+    Equal tables are stored once in constants.bin.
+
+    * (C1) The result has the type of `value`.
+
+    ```mlir
+    %c = tape.constant dense<1.0> : tensor<16xf32>
+    ```
+  }];
+  let arguments = (ins ElementsAttr:$value, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$result);
+  let assemblyFormat = "attr-dict $value";
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::ElementsAttr":$value)>];
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Collectives over a mesh axis
+// ---------------------------------------------------------------------------------------------------------------------
+
+class Tape_CollectiveOp<string mnemonic> : Tape_Op<mnemonic, [SameOperandsAndResultType]> {
+  let arguments = (ins Tape_Tensor:$data, StrAttr:$axis, I64Attr:$world, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$result);
+  let assemblyFormat = "$data `over` $axis `world` $world attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tape_AllGatherOp : Tape_CollectiveOp<"all_gather"> {
+  let summary = "Collect every rank's slice, in place";
+  let description = [{
+    Before: rank r holds its slice `[r*n/world, (r+1)*n/world)`. After: every rank holds all of them.
+
+    * (C1) The number of elements is a multiple of `world`, and world >= 2.
+
+    ```mlir
+    %y = tape.all_gather %x over "fsdp" world 2 : tensor<64xf32>
+    ```
+  }];
+}
+
+def Tape_ReduceScatterOp : Tape_CollectiveOp<"reduce_scatter"> {
+  let summary = "Sum over ranks in the fixed tree order; each rank keeps its slice, in place";
+  let description = [{
+    Afterwards rank r holds in its slice ((0+1)+(2+3))+…; the other slices are undefined. Needs scratch of
+    `(world-1) * n/world` elements, which `--oriel-assign-buffers` finds.
+
+    * (C1) The number of elements is a multiple of `world`, and world >= 2.
+
+    ```mlir
+    %y = tape.reduce_scatter %x over "fsdp" world 2 : tensor<64xf32>
+    ```
+  }];
+}
+
+#endif
