@@ -29,8 +29,7 @@ def Lm_Dialect : Dialect {
     its document. Masks, recurrent states and rotary positions all derive from this one tensor: token t may see
     token i only if `i >= doc_start[t]`. A row with one document is all zeros.
   }];
-  let dependentDialects = [];
-  let hasConstantMaterializer = 0;
+  let useDefaultAttributePrinterParser = 1;
 }
 
 #endif

@@ -12,6 +12,7 @@ def Lm_Differentiable : OpInterface<"DifferentiableOpInterface"> {
       Emits the gradient ops at the builder's insertion point. `cotangents[i]` is the cotangent of result i, or null when
       it is zero. Returns one value per operand: its cotangent contribution, with the operand's type, or null for operands
       that have no gradient (integers) or whose gradient is zero. `needed[j]` tells whether operand j's is wanted at all.
+      An op that has no gradient in this form emits an error and returns an empty list.
     }], "::llvm::SmallVector<::mlir::Value>", "buildVjp",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$cotangents, "::llvm::ArrayRef<bool>":$needed)>
   ];

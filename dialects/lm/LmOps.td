@@ -39,8 +39,11 @@ def Lm_ActivationAttr : Lm_EnumAttr<Lm_Activation, "activation">;
 // Types and base classes
 // ---------------------------------------------------------------------------------------------------------------------
 
-def Lm_Float : RankedTensorOf<[F32, BF16, F64]>;
-def Lm_Index : RankedTensorOf<[I32]>;
+def Lm_Float : StaticShapeTensorOf<[F32, BF16, F64]>;
+def Lm_Index : StaticShapeTensorOf<[I32]>;
+
+/// Like I64Attr, but its C++ getter is signed: a window may be -1.
+def Lm_Int : TypedSignlessIntegerAttrBase<I64, "int64_t", "64-bit signed integer">;
 
 class Lm_Op<string mnemonic, list<Trait> traits = []> : Op<Lm_Dialect, mnemonic, !listconcat([Pure], traits)> {
   let hasVerifier = 1;
@@ -48,10 +51,10 @@ class Lm_Op<string mnemonic, list<Trait> traits = []> : Op<Lm_Dialect, mnemonic,
 }
 
 /// Has a gradient: `--oriel-differentiate` asks it for one.
-class Lm_Primitive<string mnemonic, list<Trait> traits = []> : Lm_Op<mnemonic, !listconcat(traits, [Lm_Differentiable])>;
+class Lm_Primitive<string mnemonic, list<Trait> traits = []> : Lm_Op<mnemonic, !listconcat(traits, [DeclareOpInterfaceMethods<Lm_Differentiable>])>;
 
 /// Stands for several primitives: `--oriel-decompose` asks it for them.
-class Lm_Composite<string mnemonic, list<Trait> traits = []> : Lm_Op<mnemonic, !listconcat(traits, [Lm_Decomposable])>;
+class Lm_Composite<string mnemonic, list<Trait> traits = []> : Lm_Op<mnemonic, !listconcat(traits, [DeclareOpInterfaceMethods<Lm_Decomposable>])>;
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Embedding and projections
@@ -72,7 +75,7 @@ def Lm_EmbedOp : Lm_Primitive<"embed"> {
   let results = (outs Lm_Float:$result);
 }
 
-def Lm_LinearOp : Lm_Primitive<"linear", [AttrSizedOperandSegments]> {
+def Lm_LinearOp : Lm_Primitive<"linear"> {
   let summary = "Project the last dimension with a weight matrix";
   let description = [{
     `y[...,o] = sum_i x[...,i] * weight[o,i] (+ bias[o])`. The weight is stored `[out, in]`, as Hugging Face does.
@@ -100,10 +103,12 @@ def Lm_ReshapeOp : Lm_Primitive<"reshape"> {
   let results = (outs Lm_Float:$result);
 }
 
-def Lm_AddOp : Lm_Primitive<"add", [SameOperandsAndResultType]> {
+def Lm_AddOp : Lm_Primitive<"add"> {
   let summary = "Add two tensors of one shape";
   let description = [{
     The residual connection; gradients of a value with several uses are summed with it too.
+
+    * (C1) Both operands and the result have one type.
 
     ```mlir
     %z = lm.add %x, %y : (tensor<2x16x64xf32>, tensor<2x16x64xf32>) -> tensor<2x16x64xf32>
@@ -165,14 +170,16 @@ def Lm_RopeOp : Lm_Primitive<"rope"> {
     ```
   }];
   let arguments = (ins Lm_Float:$x, Optional<Lm_Index>:$doc_start, F64Attr:$theta, Lm_RopeLayoutAttr:$layout,
-                       I64Attr:$rotary_dim, UnitAttr:$inverse);
+                       Lm_Int:$rotary_dim, UnitAttr:$inverse);
   let results = (outs Lm_Float:$result);
 }
 
-def Lm_GatedActivationOp : Lm_Primitive<"gated_activation", [SameOperandsAndResultType]> {
+def Lm_GatedActivationOp : Lm_Primitive<"gated_activation"> {
   let summary = "Multiply a value by an activated gate";
   let description = [{
     `y = act(gate) * up`, elementwise.
+
+    * (C1) Both operands and the result have one type.
 
     ```mlir
     %y = lm.gated_activation %g, %u {activation = #lm.activation<silu>}
@@ -195,7 +202,8 @@ def Lm_AttentionOp : Lm_Primitive<"attention"> {
     `o[t] = sum_i softmax_i(s[t,i]) v[i]`. `lse[t]` is the natural logarithm of the sum of `exp(s[t,i])`.
     Query head n uses key/value head floor(n / G). `lse` feeds the gradient; its own cotangent is zero.
 
-    * (C1) `q` is `[B,T,N,D]`, `k` is `[B,T,KV,D]`, `v` is `[B,T,KV,E]`, `result` is `[B,T,N,E]`, `lse` is `[B,N,T]` of f32.
+    * (C1) `q` is `[B,T,N,D]`, `k` is `[B,T,KV,D]`, `v` is `[B,T,KV,E]`, `result` is `[B,T,N,E]`, `lse` is `[B,N,T]`,
+      `doc_start` is `[B,T]`.
     * (C2) N is a multiple of KV.
     * (C3) `window` >= -1, `soft_cap` >= 0.
 
@@ -205,11 +213,13 @@ def Lm_AttentionOp : Lm_Primitive<"attention"> {
     ```
   }];
   let arguments = (ins Lm_Float:$q, Lm_Float:$k, Lm_Float:$v, Optional<Lm_Index>:$doc_start,
-                       I64Attr:$window, F64Attr:$scale, DefaultValuedAttr<F64Attr, "0.0">:$soft_cap);
+                       Lm_Int:$window, F64Attr:$scale, DefaultValuedAttr<F64Attr, "0.0">:$soft_cap);
   let results = (outs Lm_Float:$result, Lm_Float:$lse);
 }
 
-def Lm_ResidualLinearAttentionOp : Lm_Primitive<"residual_linear_attention", [AttrSizedOperandSegments, Lm_RecurrentMixer]> {
+def Lm_ResidualLinearAttentionOp
+    : Lm_Primitive<"residual_linear_attention",
+                   [AttrSizedOperandSegments, DeclareOpInterfaceMethods<Lm_RecurrentMixer>]> {
   let summary = "Linear attention over every token before the window";
   let description = [{
     `S_t = h0 + sum_i phi(k[i])ᵀ v[i]` over `doc_start[t] <= i <= t - window - 1`; `o[t] = phi(q[t]) S_t`. No rotation, no
@@ -221,20 +231,32 @@ def Lm_ResidualLinearAttentionOp : Lm_Primitive<"residual_linear_attention", [At
 
     The states without h0 are the same for all query heads of a group: kernels keep one per key/value head.
 
-    * (C1) `q` is `[B,T,N,D]`, `k` is `[B,T,KV,D]`, `v` is `[B,T,KV,E]`, `result` is `[B,T,N,E]`.
+    * (C1) `q` is `[B,T,N,D]`, `k` is `[B,T,KV,D]`, `v` is `[B,T,KV,E]`, `result` is `[B,T,N,E]`, `final_state` is `[B,N,2D,E]`,
+      `doc_start` is `[B,T]`, `lengths` is `[B]`.
     * (C2) N is a multiple of KV.
     * (C3) `window` >= -1.
+    * (C4) `initial_state` is `[N,2D,E]` or `[B,N,2D,E]`.
 
     ```mlir
-    %o, %s = lm.residual_linear_attention %q, %k, %v {window = 3 : i64, feature_map = #lm.feature_map<softmax>,
-        operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>}
+    %o, %s = lm.residual_linear_attention %q, %k, %v {window = 3 : i64, feature_map = #lm.feature_map<softmax>}
       : (tensor<2x8x4x16xf32>, tensor<2x8x2x16xf32>, tensor<2x8x2x16xf32>) -> (tensor<2x8x4x16xf32>, tensor<2x4x32x16xf32>)
+    ```
+
+    ```mlir
+    %o, %s = lm.residual_linear_attention %q, %k, %v initial_state(%h) doc_start(%d)
+        {window = 3 : i64, feature_map = #lm.feature_map<relu>}
+      : (tensor<2x8x4x16xf32>, tensor<2x8x2x16xf32>, tensor<2x8x2x16xf32>, tensor<4x32x16xf32>, tensor<2x8xi32>)
+      -> (tensor<2x8x4x16xf32>, tensor<2x4x32x16xf32>)
     ```
   }];
   let arguments = (ins Lm_Float:$q, Lm_Float:$k, Lm_Float:$v, Optional<Lm_Float>:$initial_state,
                        Optional<Lm_Index>:$doc_start, Optional<Lm_Index>:$lengths,
-                       I64Attr:$window, Lm_FeatureMapAttr:$feature_map);
+                       Lm_Int:$window, Lm_FeatureMapAttr:$feature_map);
   let results = (outs Lm_Float:$result, Lm_Float:$final_state);
+  let assemblyFormat = [{
+    $q `,` $k `,` $v (`initial_state` `(` $initial_state^ `)`)? (`doc_start` `(` $doc_start^ `)`)?
+    (`lengths` `(` $lengths^ `)`)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 def Lm_LearnedStateOp : Lm_Primitive<"learned_state"> {
@@ -264,19 +286,34 @@ def Lm_RAttentionOp : Lm_Composite<"rattention", [AttrSizedOperandSegments]> {
     the weights of qk-norm, applied on the window branch only, before the rotation. `theta` = 0 means no rotation.
     `leak_documents` lets the linear part and the rotary positions run across documents, as the reference implementation does.
 
-    * (C1) `q` is `[B,T,N,D]`, `k` is `[B,T,KV,D]`, `v` is `[B,T,KV,E]`, scales are `[N,E]`, the result is `[B,T,N,E]`.
+    * (C1) `q` is `[B,T,N,D]`, `k` is `[B,T,KV,D]`, `v` is `[B,T,KV,E]`, scales are `[N,E]`, `doc_start` is `[B,T]`, the result is
+      `[B,T,N,E]`.
     * (C2) `swa_scale` is present exactly when window >= 0.
     * (C3) `q_scale`/`k_scale` (`[D]`), `k_tokens`/`v_tokens` (`[N,J,D]`, `[N,J,E]`), `q_norm`/`k_norm` (`[D]`) come in pairs.
     * (C4) N is a multiple of KV; `window` >= -1.
+    * (C5) `eps` > 0, `theta` >= 0, `soft_cap` >= 0; with `theta` > 0, `rotary_dim` is even and 2 <= rotary_dim <= D.
+
+    ```mlir
+    %y = lm.rattention %q, %k, %v, %g swa_scale(%s) qk_scale(%a, %b) tokens(%kt, %vt) doc_start(%d)
+        {window = 3 : i64, feature_map = #lm.feature_map<softmax>, eps = 1.0e-8 : f64, theta = 5.0e5 : f64,
+         rope_layout = #lm.rope_layout<half>, rotary_dim = 16 : i64}
+      : (tensor<2x8x4x16xf32>, tensor<2x8x2x16xf32>, tensor<2x8x2x16xf32>, tensor<4x16xf32>, tensor<4x16xf32>,
+         tensor<16xf32>, tensor<16xf32>, tensor<4x128x16xf32>, tensor<4x128x16xf32>, tensor<2x8xi32>) -> tensor<2x8x4x16xf32>
+    ```
   }];
   let arguments = (ins Lm_Float:$q, Lm_Float:$k, Lm_Float:$v, Lm_Float:$rla_scale, Optional<Lm_Float>:$swa_scale,
                        Optional<Lm_Float>:$q_scale, Optional<Lm_Float>:$k_scale,
                        Optional<Lm_Float>:$k_tokens, Optional<Lm_Float>:$v_tokens,
                        Optional<Lm_Float>:$q_norm, Optional<Lm_Float>:$k_norm, Optional<Lm_Index>:$doc_start,
-                       I64Attr:$window, Lm_FeatureMapAttr:$feature_map, F64Attr:$eps, F64Attr:$theta,
-                       Lm_RopeLayoutAttr:$rope_layout, I64Attr:$rotary_dim,
+                       Lm_Int:$window, Lm_FeatureMapAttr:$feature_map, F64Attr:$eps, F64Attr:$theta,
+                       Lm_RopeLayoutAttr:$rope_layout, Lm_Int:$rotary_dim,
                        DefaultValuedAttr<F64Attr, "0.0">:$soft_cap, UnitAttr:$leak_documents);
   let results = (outs Lm_Float:$result);
+  let assemblyFormat = [{
+    $q `,` $k `,` $v `,` $rla_scale (`swa_scale` `(` $swa_scale^ `)`)? (`qk_scale` `(` $q_scale^ `,` $k_scale `)`)?
+    (`tokens` `(` $k_tokens^ `,` $v_tokens `)`)? (`qk_norm` `(` $q_norm^ `,` $k_norm `)`)?
+    (`doc_start` `(` $doc_start^ `)`)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 def Lm_GatedMlpOp : Lm_Composite<"gated_mlp"> {
@@ -306,7 +343,8 @@ def Lm_CrossEntropyOp : Lm_Primitive<"cross_entropy"> {
     (logsumexp(logits) - logits[target])`, in nats. Positions whose target is negative do not count. The T x V logits
     are never whole in memory: kernels walk over blocks of positions.
 
-    * (C1) `x` is `[B,T,M]`, `weight` is `[V,M]`, `targets` is `[B,T]` of i32, the result is `tensor<1xf32>`.
+    * (C1) `x` is `[B,T,M]`, `weight` is `[V,M]`, `targets` is `[B,T]` of i32, the result is `[1]`.
+    * (C2) `soft_cap` >= 0.
 
     ```mlir
     %l = lm.cross_entropy %x, %w, %t {soft_cap = 0.0 : f64} : (tensor<2x8x64xf32>, tensor<256x64xf32>, tensor<2x8xi32>) -> tensor<1xf32>
@@ -322,6 +360,7 @@ def Lm_LogitsOp : Lm_Op<"logits"> {
     `y[b,:] = x[b,position[b],:]·weightᵀ`, soft-capped like `lm.cross_entropy`. For generation; has no gradient.
 
     * (C1) `x` is `[B,T,M]`, `weight` is `[V,M]`, `position` is `[B]` of i32, the result is `[B,V]`.
+    * (C2) `soft_cap` >= 0.
 
     ```mlir
     %y = lm.logits %x, %w, %p {soft_cap = 0.0 : f64} : (tensor<2x8x64xf32>, tensor<256x64xf32>, tensor<2xi32>) -> tensor<2x256xf32>
