@@ -1,0 +1,88 @@
+// Runs the entry points of a package. The plan says everything; the executor only walks it.
+//
+//   auto package  = Package::load(folder);
+//   auto executor = Executor::create(package, device, communicator);
+//   auto tokens   = executor->buffer<int32_t>("tokens");         // IO and STATE buffers, valid as long as the executor
+//   executor->run("micro", /*slot=*/0);
+//
+// create() allocates one block for everything (arena, state, IO, constants), zero-fills it, finds every kernel and
+// prepares every matrix product; run() allocates nothing. One thread at a time. An error leaves the buffers undefined.
+#ifndef ORIEL_RUNTIME_EXECUTOR_EXECUTOR_H
+#define ORIEL_RUNTIME_EXECUTOR_EXECUTOR_H
+
+#include "runtime/base/DType.h"
+#include "runtime/communicator/Communicator.h"
+#include "runtime/device/Device.h"
+#include "runtime/plan/Package.h"
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace oriel::runtime {
+
+/// What one step did, for traces. The strings live as long as the package.
+struct StepTrace {
+  absl::string_view entry;
+  int64_t index = 0;          // of the step in its entry
+  absl::string_view layer;    // "layers.0.mixer"
+  absl::string_view action;   // kernel symbol, "gemm", "all_gather", "reduce_scatter_tree", "fill" or "copy"
+  double start = 0, end = 0;  // monotonicSeconds()
+  double flops = 0;
+};
+
+class Executor {
+public:
+  /// `device` and `communicator` must outlive the executor. FailedPrecondition when the plan was compiled for another
+  /// number of ranks than communicator.size().
+  static absl::StatusOr<std::unique_ptr<Executor>> create(std::shared_ptr<const Package> package, Device &device,
+                                                          Communicator &communicator);
+  ~Executor();
+
+  const plan::Plan &plan() const;
+
+  /// Whether the plan has an entry point, or a buffer, of that name.
+  bool hasEntry(absl::string_view name) const;
+  bool hasBuffer(absl::string_view name) const;
+
+  /// The bytes of a STATE, IO or CONSTANT buffer (all slots). NotFound; FailedPrecondition for ARENA buffers.
+  absl::StatusOr<absl::Span<std::byte>> bufferBytes(absl::string_view name);
+
+  /// The same as elements of T (float or int32_t): exactly the product of the shape for a buffer without slots; all
+  /// slots otherwise. InvalidArgument when the buffer has another dtype.
+  template <typename T> absl::StatusOr<absl::Span<T>> buffer(absl::string_view name) {
+    auto bytes = typedBuffer(name, dtypeOf<T>());
+    if (!bytes.ok())
+      return bytes.status();
+    return absl::Span<T>(reinterpret_cast<T *>(bytes->data()), bytes->size() / sizeof(T));
+  }
+
+  /// Runs an entry point. Buffers with slots are based at `slot`; OutOfRange when a step would leave its buffer.
+  /// Errors name entry, step, layer and kernel; those of collectives also rank, op and peers.
+  absl::Status run(absl::string_view entry, int64_t slot = 0);
+
+  /// How long a collective step may wait for its peers. 120 s unless set.
+  void setCollectiveTimeout(double seconds);
+
+  /// Called after each step with its times; an empty function turns tracing off. Slows steps down a little.
+  void setStepHook(std::function<void(const StepTrace &)> hook);
+
+  /// Bytes of the one block: arena + state + IO + constants.
+  uint64_t memoryBytes() const;
+
+private:
+  struct Impl;
+  explicit Executor(std::unique_ptr<Impl> impl);
+  absl::StatusOr<absl::Span<std::byte>> typedBuffer(absl::string_view name, DType dtype);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+} // namespace oriel::runtime
+
+#endif
