@@ -6,6 +6,7 @@ include "dialects/tape/TapeDialect.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
@@ -227,7 +228,7 @@ def Tape_ZeroOp : Tape_Op<"zero"> {
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
-def Tape_CopyOp : Tape_Op<"copy", [SameOperandsAndResultType]> {
+def Tape_CopyOp : Tape_Op<"copy", [AllTypesMatch<["source", "result"]>]> {
   let summary = "Copy a value into fresh memory";
   let description = [{
     Made by `--oriel-assign-buffers` where a value must be in two places, or is needed after an update in place.
@@ -241,7 +242,7 @@ def Tape_CopyOp : Tape_Op<"copy", [SameOperandsAndResultType]> {
   let assemblyFormat = "$source attr-dict `:` type($result)";
 }
 
-def Tape_ConstantOp : Tape_Op<"constant", [Pure]> {
+def Tape_ConstantOp : Tape_Op<"constant", [Pure, AllTypesMatch<["value", "result"]>]> {
   let summary = "Name a table computed at compile time";
   let description = [{
     Equal tables are stored once in constants.bin.
