@@ -10,8 +10,6 @@
 namespace oriel::frontend {
 namespace {
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
-
 /// Definitions with a meaning of their own, used or not.
 constexpr std::string_view kInitStd = "init_std";
 

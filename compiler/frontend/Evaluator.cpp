@@ -112,7 +112,7 @@ private:
     if (findLayer(name.text) || block < scope_->visibleBlocks)
       return StagesValue{nullptr, name, scope_};
     if (block < blocks_.size()) {
-      diagnostics_.error(name.range, "block '" + std::string(name.text) + "' is defined further down",
+      diagnostics_.error(name.range, "block " + quoted(name.text) + " is defined further down",
                          "move the block above its first use");
       return {};
     }
@@ -125,7 +125,7 @@ private:
     for (size_t i = 0; i < scope_->visibleBlocks; ++i)
       candidates.push_back(blocks_[i].name.text);
     std::string suggestion = didYouMean(name.text, candidates);
-    diagnostics_.error(name.range, "unknown name '" + std::string(name.text) + "'" + suggestion,
+    diagnostics_.error(name.range, "unknown name " + quoted(name.text) + suggestion,
                        suggestion.empty() ? "define it above: " + std::string(name.text) + " = …" : "");
     return {};
   }
@@ -136,7 +136,7 @@ private:
     if (isUnknown(value) || std::holds_alternative<int64_t>(value) || std::holds_alternative<double>(value))
       return value;
     diagnostics_.error(expr.range, "arithmetic needs numbers, but this is " +
-                                       (std::holds_alternative<StagesValue>(value) ? toText(value) : "'" + toText(value) + "'"));
+                                       (std::holds_alternative<StagesValue>(value) ? toText(value) : quoted(toText(value))));
     return {};
   }
 

@@ -1,6 +1,8 @@
 // Laws between the options of one layer. See LayerChecks.h.
 #include "compiler/frontend/LayerChecks.h"
 
+#include "compiler/frontend/Suggest.h"
+
 #include <cstdlib>
 #include <string>
 
@@ -56,7 +58,7 @@ bool checkWindowBranch(const LayerUse &layer, const OptionRanges &ranges, Diagno
     if (!isGiven)
       continue;
     diagnostics.error(rangeOf(layer, ranges, option),
-                      "'" + std::string(option) + "' acts on the window, but window = -1 leaves none",
+                      quoted(option) + " acts on the window, but window = -1 leaves none",
                       "remove it, or write window = 0 or more");
     return false;
   }

@@ -1,6 +1,8 @@
 // The lexer of the model language. See Lexer.h.
 #include "compiler/frontend/Lexer.h"
 
+#include "compiler/frontend/Suggest.h"
+
 #include <string>
 
 namespace oriel::frontend {
@@ -132,7 +134,7 @@ private:
     if (isNamePart(peek()) || peek() == '.') {
       while (isNamePart(peek()) || peek() == '.')
         ++position_;
-      diagnostics_.error({begin, position_}, "'" + std::string(text_.substr(begin, position_ - begin)) + "' is not a number",
+      diagnostics_.error({begin, position_}, quoted(text_.substr(begin, position_ - begin)) + " is not a number",
                          "write numbers like 256, 32_000, 0.02 or 5e5");
     }
     push(kind, begin);

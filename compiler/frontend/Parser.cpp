@@ -78,7 +78,7 @@ bool Parser::accept(TokenKind kind) {
 void Parser::unexpected(const std::string &wanted, std::string hint) {
   if (!failed_) {
     std::string found = at(TokenKind::End) ? std::string(describe(TokenKind::End))
-                                           : "'" + std::string(current().text.substr(0, 40)) + "'";
+                                           : quoted(current().text.substr(0, 40));
     diagnostics_.error(current().range, "expected " + wanted + ", found " + found, std::move(hint));
   }
   failed_ = true;
@@ -162,8 +162,7 @@ void Parser::parseModelBody(Model &model) {
     } else if (atDefinition()) {
       if (!model.body.empty())
         diagnostics_.error(current().range, "definitions come before the first stage",
-                           "move '" + std::string(current().text) + " = …' up, above '" +
-                               std::string(model.body.front().name.text) + "'");
+                           "move the definition up, above " + quoted(model.body.front().name.text));
       model.items.push_back({parseDefinition(), std::nullopt});
     } else {
       parseStages(model.body);
@@ -311,7 +310,7 @@ void Parser::parseArguments(Stage &stage) {
         break;
     }
     if (!failed_ && !accept(TokenKind::RightParen))
-      unexpected("',' or ')' in the arguments of '" + std::string(stage.name.text) + "'");
+      unexpected("',' or ')' in the arguments of " + quoted(stage.name.text));
   }
   --depth_;
 }
@@ -414,7 +413,7 @@ ExprPtr Parser::parseFactor() {
   bool isNegation = token.kind == TokenKind::Minus;
   if (!isNegation && token.kind != TokenKind::LeftParen) {
     unexpected("a value", token.kind == TokenKind::KwModel || token.kind == TokenKind::KwBlock
-                              ? "'" + std::string(token.text) + "' is a keyword"
+                              ? quoted(token.text) + " is a keyword"
                               : "");
     return expr;
   }

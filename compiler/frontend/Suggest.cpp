@@ -47,7 +47,14 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
 
 std::string didYouMean(std::string_view word, const std::vector<std::string_view> &candidates) {
   std::string_view best = nearest(word, candidates);
-  return best.empty() ? "" : "; did you mean '" + std::string(best) + "'?";
+  return best.empty() ? "" : "; did you mean " + quoted(best) + "?";
+}
+
+std::string quoted(std::string_view text) {
+  std::string result(1, '\'');
+  result += text;
+  result += '\'';
+  return result;
 }
 
 std::string listOf(const std::vector<std::string_view> &names, std::string_view conjunction) {
@@ -55,7 +62,7 @@ std::string listOf(const std::vector<std::string_view> &names, std::string_view 
   for (size_t i = 0; i < names.size(); ++i) {
     if (i != 0)
       text += i + 1 == names.size() ? " " + std::string(conjunction) + " " : ", ";
-    text += "'" + std::string(names[i]) + "'";
+    text += quoted(names[i]);
   }
   return text;
 }

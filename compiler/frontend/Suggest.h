@@ -18,6 +18,9 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
 /// "; did you mean 'x'?" for the nearest candidate, or "".
 std::string didYouMean(std::string_view word, const std::vector<std::string_view> &candidates);
 
+/// 'text'
+std::string quoted(std::string_view text);
+
 /// "'a', 'b' or 'c'", for messages that list what may stand in a place.
 std::string listOf(const std::vector<std::string_view> &names, std::string_view conjunction = "or");
 
