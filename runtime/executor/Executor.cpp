@@ -52,7 +52,7 @@ absl::Status Executor::Impl::prepare() {
   if (!package->kernelsPath().empty()) {
     ORIEL_ASSIGN_OR_RETURN(kernels, device->loadKernels(package->kernelsPath()));
   }
-  PrepareContext context{package->plan(), layout, memory->data(), *device, kernels.get()};
+  PrepareContext context{package->plan(), layout, memory->data(), *device, communicator->rank(), kernels.get()};
   for (const plan::EntryPoint &entry : package->plan().entry_points()) {
     ORIEL_ASSIGN_OR_RETURN(PreparedEntry prepared, PreparedEntry::create(entry, context));
     entries.emplace(entry.name(), std::move(prepared));

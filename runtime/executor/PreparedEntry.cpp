@@ -60,11 +60,11 @@ absl::Status PreparedEntry::addAddresses(const plan::Step &step, const PrepareCo
   for (const RefUse &use : uses) {
     int index = static_cast<int>(use.ref->buffer());
     const plan::Buffer &buffer = context.plan.buffers(index);
-    std::byte *address = context.memory + context.layout.offsets[index] + use.ref->byte_offset();
+    uint64_t offset = use.ref->byte_offset() + use.ref->rank_stride() * static_cast<uint64_t>(context.rank);
+    std::byte *address = context.memory + context.layout.offsets[index] + offset;
     if (uint64_t slotBytes = buffer.slot_bytes(); slotBytes > 0) {
       // A kernel may use all of the slot its argument points into.
-      uint64_t end = step.has_launch() ? (use.ref->byte_offset() / slotBytes + 1) * slotBytes
-                                       : use.ref->byte_offset() + use.bytes;
+      uint64_t end = step.has_launch() ? (offset / slotBytes + 1) * slotBytes : offset + use.bytes;
       slots_ = std::min(slots_, static_cast<int64_t>((buffer.bytes() - end) / slotBytes + 1));
       slotted_.push_back({addresses_.size(), address, slotBytes});
     }

@@ -19,6 +19,7 @@ struct PrepareContext {
   const MemoryLayout &layout;
   std::byte *memory;
   Device &device;
+  int rank;
   const KernelLibrary *kernels; // null when the plan has no launches
 };
 
