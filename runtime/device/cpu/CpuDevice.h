@@ -7,10 +7,9 @@
 
 #include "runtime/device/Device.h"
 
-#include <string>
-#include <vector>
-
 namespace oriel::runtime {
+
+class Communicator;
 
 struct CpuOptions {
   int threads = 0;    // 0: every core this process may use
@@ -20,14 +19,9 @@ struct CpuOptions {
 
 absl::StatusOr<std::unique_ptr<Device>> createCpuDevice(const CpuOptions &options);
 
-/// How this rank shows its cores to the others: host and set of allowed cores, as an opaque text for
-/// Communicator::allGatherBytes.
-std::string describeCores();
-
-/// The share of this machine's cores that falls to rank `rank`, given every rank's describeCores(): ranks of one host
-/// with the same set divide it; a rank that mpirun bound to cores of its own keeps those. At least one thread; threads
-/// are bound only when there are cores enough for all.
-CpuOptions shareCores(const std::vector<std::string> &coresOfRanks, int rank);
+/// The share of this machine's cores that falls to this rank: ranks of one host with the same set of allowed cores
+/// divide it. Ranks that mpirun bound to cores of their own keep those. At least one thread.
+absl::StatusOr<CpuOptions> shareCores(Communicator &communicator);
 
 } // namespace oriel::runtime
 

@@ -1,0 +1,52 @@
+// tile kernels → NVIDIA GPU code. The same tile programs that run on the CPU; see README.md for how a tile is laid out.
+//
+// Thin on purpose: one block of 128 threads per grid cell, every tile in shared memory, dots on mma.sync tensor cores
+// with bf16 operands and f32 accumulators. Not here: pipelined copies, wgmma, layouts in registers.
+#ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_NVIDIACODEGEN_H
+#define ORIEL_COMPILER_CODEGEN_NVIDIA_NVIDIACODEGEN_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace llvm {
+class LLVMContext;
+class Module;
+} // namespace llvm
+
+namespace oriel::codegen::nvidia {
+
+constexpr int64_t threadsPerBlock = 128;
+
+struct NvidiaTarget {
+  std::string chip = "sm_80";
+  std::string features = "+ptx80"; ///< picked per chip: a version the chip does not know aborts LLVM
+  int64_t sharedBytes = 163 * 1024; ///< most dynamic shared memory of one block
+
+  static NvidiaTarget sm80() { return {}; }
+};
+
+/// What a launch needs to know about one kernel.
+struct NvidiaKernelInfo {
+  std::string symbol;
+  int64_t grid[3];
+  int64_t sharedBytes;
+};
+
+/// Lowers every tile.kernel of `module` to an llvm.func with the nvvm.kernel attribute: one generic pointer per buffer, dynamic shared
+/// memory in the external global `oriel_shared`. `module` is left as it is. Errors (a tile that does not fit in shared memory, an element type
+/// that has no lowering) are diagnostics at the op.
+mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> lowerToNvvm(mlir::ModuleOp module, const NvidiaTarget &target,
+                                                               llvm::SmallVectorImpl<NvidiaKernelInfo> &kernels);
+
+/// Translates the result of lowerToNvvm to optimised LLVM IR for the NVPTX target: the IR that PTX is printed from, and that the emulator runs.
+std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp nvvm, const NvidiaTarget &target, llvm::LLVMContext &context);
+
+/// Prints PTX; empty on failure, with the reason in `error`.
+std::string emitPtx(llvm::Module &module, const NvidiaTarget &target, std::string &error);
+
+} // namespace oriel::codegen::nvidia
+
+#endif

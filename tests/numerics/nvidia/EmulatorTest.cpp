@@ -1,0 +1,170 @@
+// Small tile programs on the emulator against plain loops, under several orders of the threads.
+#include "tests/numerics/nvidia/NvidiaRunner.h"
+
+#include "dialects/tile/TileOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include <cmath>
+#include <random>
+
+namespace oriel::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EmulatorTest : public ::testing::Test {
+protected:
+  EmulatorTest() {
+    context_.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect, mlir::memref::MemRefDialect,
+                         mlir::scf::SCFDialect>();
+  }
+
+  NvidiaCode compile(llvm::StringRef text) {
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context_);
+    std::string error;
+    NvidiaCode code = compileForNvidia(*module, error);
+    EXPECT_EQ(error, "");
+    return code;
+  }
+
+  static std::vector<float> randoms(size_t count, unsigned seed) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    std::vector<float> values(count);
+    for (float &value : values)
+      value = normal(random);
+    return values;
+  }
+
+  mlir::MLIRContext context_;
+};
+
+// Rows of softmax(A·Bᵀ)·C with an accumulator carried through a loop: dots of both kinds, reductions, broadcasts, masks.
+constexpr const char *attentionLike = R"mlir(
+tile.kernel @mix(%a: memref<40x32xf32>, %b: memref<64x32xf32>, %o: memref<40x32xf32>) grid(%x, %y, %z) in [2, 1, 1] outputs 1 {
+  %c0 = arith.constant 0 : index
+  %c32 = arith.constant 32 : index
+  %c64 = arith.constant 64 : index
+  %zero = arith.constant 0.0 : f32
+  %row = arith.muli %x, %c32 : index
+  %ta = tile.load %a[%row, %c0] rows 0 cols 1 : memref<40x32xf32> -> tensor<32x32xf32>
+  %init = tile.fill %zero : f32 -> tensor<32x32xf32>
+  %sums = tile.fill %zero : f32 -> tensor<32x1xf32>
+  %r:2 = scf.for %j = %c0 to %c64 step %c32 iter_args(%acc = %init, %total = %sums) -> (tensor<32x32xf32>, tensor<32x1xf32>) {
+    %tb = tile.load %b[%j, %c0] rows 0 cols 1 : memref<64x32xf32> -> tensor<32x32xf32>
+    %none = tile.fill %zero : f32 -> tensor<32x32xf32>
+    %s = tile.dot %ta, %tb, %none transpose_b : tensor<32x32xf32>, tensor<32x32xf32>, tensor<32x32xf32>
+    %p = tile.map ins(%s : tensor<32x32xf32>) -> tensor<32x32xf32> {
+    ^bb0(%e: f32):
+      %q = arith.constant 0.125 : f32
+      %m = arith.mulf %e, %q : f32
+      %v = math.exp %m : f32
+      tile.yield %v : f32
+    }
+    %rs = tile.reduce sum %p axis 1 : tensor<32x32xf32> -> tensor<32x1xf32>
+    %t2 = tile.map ins(%total, %rs : tensor<32x1xf32>, tensor<32x1xf32>) -> tensor<32x1xf32> {
+    ^bb0(%e: f32, %f: f32):
+      %v = arith.addf %e, %f : f32
+      tile.yield %v : f32
+    }
+    %acc2 = tile.dot %p, %tb, %acc : tensor<32x32xf32>, tensor<32x32xf32>, tensor<32x32xf32>
+    scf.yield %acc2, %t2 : tensor<32x32xf32>, tensor<32x1xf32>
+  }
+  %out = tile.map ins(%r#0, %r#1 : tensor<32x32xf32>, tensor<32x1xf32>) -> tensor<32x32xf32> {
+  ^bb0(%e: f32, %f: f32):
+    %v = arith.divf %e, %f : f32
+    tile.yield %v : f32
+  }
+  tile.store %out, %o[%row, %c0] rows 0 cols 1 : tensor<32x32xf32>, memref<40x32xf32>
+  tile.return
+})mlir";
+
+TEST_F(EmulatorTest, AttentionLikeProgramEqualsPlainLoopsUnderAnyThreadOrder) {
+  NvidiaCode code = compile(attentionLike);
+  ASSERT_TRUE(code.emulator);
+  std::vector<float> a = randoms(40 * 32, 1), b = randoms(64 * 32, 2), want(40 * 32);
+  for (int i = 0; i < 40; ++i) {
+    double total = 0, sums[32] = {};
+    for (int j = 0; j < 64; ++j) {
+      double score = 0;
+      for (int k = 0; k < 32; ++k)
+        score += double(a[i * 32 + k]) * b[j * 32 + k];
+      double weight = std::exp(score * 0.125);
+      total += weight;
+      for (int k = 0; k < 32; ++k)
+        sums[k] += weight * b[j * 32 + k];
+    }
+    for (int k = 0; k < 32; ++k)
+      want[i * 32 + k] = float(sums[k] / total);
+  }
+  std::vector<float> first;
+  for (uint64_t seed : {1, 2, 3}) {
+    std::vector<float> o(40 * 32, NAN);
+    llvm::Error error = code.emulator->launch(code.kernels[0], {a.data(), b.data(), o.data()}, seed);
+    ASSERT_EQ(llvm::toString(std::move(error)), "");
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < o.size(); ++i) {
+      difference += (o[i] - want[i]) * (o[i] - want[i]);
+      norm += want[i] * want[i];
+    }
+    EXPECT_LT(std::sqrt(difference / norm), 1e-2); // operands of the dots are bf16
+    if (first.empty())
+      first = o;
+    EXPECT_EQ(o, first) << "the order of threads changed the result";
+  }
+}
+
+TEST_F(EmulatorTest, DotsUseTensorCores) {
+  EXPECT_THAT(compile(attentionLike).ptx, HasSubstr("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"));
+}
+
+TEST_F(EmulatorTest, RefusesTilesThatDoNotFitInSharedMemory) {
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(R"mlir(
+    tile.kernel @big(%a: memref<256x256xf32>) grid(%x, %y, %z) in [1, 1, 1] outputs 1 {
+      %c0 = arith.constant 0 : index
+      %t = tile.load %a[%c0, %c0] rows 0 cols 1 : memref<256x256xf32> -> tensor<256x256xf32>
+      tile.store %t, %a[%c0, %c0] rows 0 cols 1 : tensor<256x256xf32>, memref<256x256xf32>
+      tile.return
+    })mlir", &context_);
+  std::string message;
+  mlir::ScopedDiagnosticHandler handler(&context_, [&](mlir::Diagnostic &d) { message = d.str(); return mlir::success(); });
+  std::string error;
+  compileForNvidia(*module, error);
+  EXPECT_EQ(error, "lowering failed");
+  EXPECT_THAT(message, HasSubstr("needs 262144 bytes of shared memory"));
+}
+
+TEST_F(EmulatorTest, ReportsDivergentThreads) {
+  context_.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
+  auto owned = std::make_unique<llvm::LLVMContext>();
+  // Only thread 0 reaches the barrier: a planted bug.
+  auto nvvm = mlir::parseSourceString<mlir::ModuleOp>(R"mlir(
+    llvm.func @bad(%p: !llvm.ptr) attributes {nvvm.kernel} {
+      %t = nvvm.read.ptx.sreg.tid.x : i32
+      %z = llvm.mlir.constant(0 : i32) : i32
+      %c = llvm.icmp "eq" %t, %z : i32
+      llvm.cond_br %c, ^one, ^end
+    ^one:
+      nvvm.barrier0
+      llvm.br ^end
+    ^end:
+      llvm.return
+    })mlir", &context_);
+  auto module = codegen::nvidia::translateToLlvm(*nvvm, codegen::nvidia::NvidiaTarget::sm80(), *owned);
+  ASSERT_TRUE(module);
+  auto emulator = codegen::nvidia::Emulator::create(std::move(module), std::move(owned));
+  ASSERT_TRUE(bool(emulator));
+  void *none = nullptr;
+  llvm::Error error = (*emulator)->launch({"bad", {1, 1, 1}, 0}, {none}, 1);
+  EXPECT_THAT(llvm::toString(std::move(error)), HasSubstr("divergent threads in block (0, 0, 0): 1 wait at a barrier"));
+}
+
+} // namespace
+} // namespace oriel::testing
