@@ -15,7 +15,7 @@ class Lm_Enum<string name, string summary, list<I32EnumAttrCase> cases> : I32Enu
   let cppNamespace = "::oriel::lm";
   let genSpecializedAttr = 0;
 }
-class Lm_EnumAttr<I32EnumAttr e, string mnemonic> : EnumAttr<Lm_Dialect, e, mnemonic> { let assemblyFormat = "$value"; }
+class Lm_EnumAttr<I32EnumAttr e, string mnemonic> : EnumAttr<Lm_Dialect, e, mnemonic> { let assemblyFormat = "`<` $value `>`"; }
 
 def Lm_FeatureMap : Lm_Enum<"FeatureMap", "feature map of linear attention", [
   I32EnumAttrCase<"Softmax", 0, "softmax">,   // phi(x) = [softmax(x), softmax(-x)]
