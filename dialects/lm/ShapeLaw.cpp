@@ -58,8 +58,9 @@ bool ShapeLaw::matches(ArrayRef<int64_t> shape, ArrayRef<StringRef> letters) {
 }
 
 std::string ShapeLaw::expected(ArrayRef<StringRef> letters) const {
-  std::string text = "[" + llvm::join(letters, ",") + "] = [";
+  std::string text;
   llvm::raw_string_ostream os(text);
+  os << "[" << llvm::join(letters, ",") << "] = [";
   llvm::interleave(
       letters, os,
       [&](StringRef term) {

@@ -31,7 +31,6 @@ def Tape_Dialect : Dialect {
     * An `into` operand is updated in place: the result has its memory, and the operand is dead afterwards.
   }];
   let useDefaultAttributePrinterParser = 1;
-  let hasOperationAttrVerify = 0;
 }
 
 #endif

@@ -6,6 +6,7 @@ include "dialects/tape/TapeDialect.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
@@ -18,10 +19,12 @@ def Tape_Place : AttrDef<Tape_Dialect, "Place"> {
   let summary = "Where a value lies: a buffer and a byte offset in it";
   let description = [{
     `#tape.place<arena + 4096>`. Buffers: `arena` (scratch of the program), `constants`, `params`, `grads`, `adam_m`, `adam_v`
-    (flat state), or the name of a buffer that the caller fills or reads (`tokens`, `loss`, …).
+    (flat state), or the name of a buffer that the caller fills or reads (`tokens`, `loss`, …). A rank's slice of a flat
+    buffer is `#tape.place<params + 0 + rank * 65536>`.
   }];
-  let parameters = (ins StringRefParameter<"buffer name">:$buffer, "int64_t":$offset);
-  let assemblyFormat = "`<` $buffer `+` $offset `>`";
+  let parameters = (ins StringRefParameter<"buffer name">:$buffer, "int64_t":$offset,
+                        DefaultValuedParameter<"int64_t", "0">:$rank_stride);
+  let assemblyFormat = "`<` custom<BufferName>($buffer) `+` $offset (`+` `rank` `*` $rank_stride^)? `>`";
 }
 def Tape_PlaceArray : TypedArrayAttrBase<Tape_Place, "one place per result">;
 
@@ -225,7 +228,7 @@ def Tape_ZeroOp : Tape_Op<"zero"> {
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
-def Tape_CopyOp : Tape_Op<"copy", [SameOperandsAndResultType]> {
+def Tape_CopyOp : Tape_Op<"copy", [AllTypesMatch<["source", "result"]>]> {
   let summary = "Copy a value into fresh memory";
   let description = [{
     Made by `--oriel-assign-buffers` where a value must be in two places, or is needed after an update in place.
@@ -239,7 +242,7 @@ def Tape_CopyOp : Tape_Op<"copy", [SameOperandsAndResultType]> {
   let assemblyFormat = "$source attr-dict `:` type($result)";
 }
 
-def Tape_ConstantOp : Tape_Op<"constant", [Pure]> {
+def Tape_ConstantOp : Tape_Op<"constant", [Pure, AllTypesMatch<["value", "result"]>]> {
   let summary = "Name a table computed at compile time";
   let description = [{
     Equal tables are stored once in constants.bin.
@@ -261,38 +264,57 @@ def Tape_ConstantOp : Tape_Op<"constant", [Pure]> {
 // Collectives over a mesh axis
 // ---------------------------------------------------------------------------------------------------------------------
 
-class Tape_CollectiveOp<string mnemonic> : Tape_Op<mnemonic, [SameOperandsAndResultType]> {
-  let arguments = (ins Tape_Tensor:$data, StrAttr:$axis, I64Attr:$world, OptionalAttr<Tape_PlaceArray>:$at);
-  let results = (outs Tape_Tensor:$result);
-  let assemblyFormat = "$data `over` $axis `world` $world attr-dict `:` type($result)";
+class Tape_SliceOp<string mnemonic, list<Trait> traits = []> : Tape_Op<mnemonic, traits> {
   let hasVerifier = 1;
 }
 
-def Tape_AllGatherOp : Tape_CollectiveOp<"all_gather"> {
-  let summary = "Collect every rank's slice, in place";
+def Tape_ShardOp : Tape_SliceOp<"shard", [Pure]> {
+  let summary = "See this rank's slice of a flat value";
   let description = [{
-    Before: rank r holds its slice `[r*n/world, (r+1)*n/world)`. After: every rank holds all of them.
+    On rank r the elements `[r*n, (r+1)*n)` of the source, n elements long. No bytes move.
 
-    * (C1) The number of elements is a multiple of `world`, and world >= 2.
+    * (C1) world >= 1, the whole has world times as many elements as the slice; the element types agree.
 
     ```mlir
-    %y = tape.all_gather %x over "fsdp" world 2 : tensor<64xf32>
+    %y = tape.shard %x over "fsdp" world 2 : tensor<64xf32> -> tensor<32xf32>
     ```
   }];
+  let arguments = (ins Tape_Tensor:$whole, StrAttr:$axis, I64Attr:$world, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$slice);
+  let assemblyFormat = "$whole `over` $axis `world` $world attr-dict `:` type($whole) `->` type($slice)";
 }
 
-def Tape_ReduceScatterOp : Tape_CollectiveOp<"reduce_scatter"> {
-  let summary = "Sum over ranks in the fixed tree order; each rank keeps its slice, in place";
+def Tape_AllGatherOp : Tape_SliceOp<"all_gather"> {
+  let summary = "Collect every rank's slice into the whole, in place";
   let description = [{
-    Afterwards rank r holds in its slice ((0+1)+(2+3))+…; the other slices are undefined. Needs scratch of
-    `(world-1) * n/world` elements, which `--oriel-assign-buffers` finds.
+    The slice lies inside the whole, at this rank's place.
 
-    * (C1) The number of elements is a multiple of `world`, and world >= 2.
+    * (C1) as in `tape.shard`.
 
     ```mlir
-    %y = tape.reduce_scatter %x over "fsdp" world 2 : tensor<64xf32>
+    %y = tape.all_gather %x over "fsdp" world 2 : tensor<32xf32> -> tensor<64xf32>
     ```
   }];
+  let arguments = (ins Tape_Tensor:$slice, StrAttr:$axis, I64Attr:$world, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$whole);
+  let assemblyFormat = "$slice `over` $axis `world` $world attr-dict `:` type($slice) `->` type($whole)";
+}
+
+def Tape_ReduceScatterOp : Tape_SliceOp<"reduce_scatter"> {
+  let summary = "Sum over ranks in the fixed tree order; each rank keeps its slice, in place";
+  let description = [{
+    The slice of rank r becomes ((0+1)+(2+3))+… over ranks; it lies inside the whole, whose other places are undefined
+    afterwards. `scratch` has (world-1) slices and means nothing afterwards.
+
+    * (C1) as in `tape.shard`, and `scratch` has (world-1) times as many elements as the slice.
+
+    ```mlir
+    %y, %s = tape.reduce_scatter %x over "fsdp" world 2 : tensor<64xf32> -> tensor<32xf32>, tensor<32xf32>
+    ```
+  }];
+  let arguments = (ins Tape_Tensor:$whole, StrAttr:$axis, I64Attr:$world, OptionalAttr<Tape_PlaceArray>:$at);
+  let results = (outs Tape_Tensor:$slice, Tape_Tensor:$scratch);
+  let assemblyFormat = "$whole `over` $axis `world` $world attr-dict `:` type($whole) `->` type($slice) `,` type($scratch)";
 }
 
 #endif

@@ -32,9 +32,9 @@ private:
   std::string text_;
 };
 
-inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /// Size of the tile dimension that holds n elements: the next multiple of 16.
-inline int64_t tileSize(int64_t n) { return ceilDiv(n, 16) * 16; }
+constexpr int64_t tileSize(int64_t n) { return ceilDiv(n, 16) * 16; }
 
 } // namespace oriel::kernels
 

@@ -18,6 +18,7 @@
 #include <type_traits>
 
 #include "dialects/tile/TileOps.h"
+#include "kernels/common/KernelSpec.h"
 #include "kernels/common/Scalar.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -155,11 +156,6 @@ private:
   mlir::Location loc_;
   tile::KernelOp kernel_;
 };
-
-/// ceil(a / b) for positive sizes.
-constexpr int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-/// The least tile size (1 or a multiple of 16) that holds `size`.
-constexpr int64_t tileSize(int64_t size) { return size == 1 ? 1 : ceilDiv(size, 16) * 16; }
 
 } // namespace oriel::kernels
 

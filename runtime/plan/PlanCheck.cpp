@@ -208,11 +208,15 @@ absl::Status checkRef(const plan::Plan &plan, const RefUse &use) {
     return InvalidArgumentError(
         StrCat(use.field, ": buffer index ", use.ref->buffer(), " of ", plan.buffers_size(), " buffers"));
   const plan::Buffer &buffer = plan.buffers(static_cast<int>(use.ref->buffer()));
-  uint64_t offset = use.ref->byte_offset();
+  uint64_t offset = use.ref->byte_offset(), stride = use.ref->rank_stride();
+  auto world = static_cast<uint64_t>(worldOf(plan));
+  if (offset > maximumBytes || stride > maximumBytes / world)
+    return InvalidArgumentError(StrCat(use.field, ": offset ", offset, " or rank_stride ", stride, " is too large"));
+  offset += stride * (world - 1); // of the last rank
   if (offset > buffer.bytes() || use.bytes > buffer.bytes() - offset)
     return InvalidArgumentError(StrCat(use.field, ": bytes [", offset, ", ", offset, " + ", use.bytes, ") leave buffer '",
                                        buffer.name(), "' of ", buffer.bytes(), " bytes"));
-  if (offset % use.alignment != 0)
+  if (use.ref->byte_offset() % use.alignment != 0 || stride % use.alignment != 0)
     return InvalidArgumentError(StrCat(use.field, ": offset ", offset, " is not aligned to its elements"));
   if (use.writes && buffer.placement() == plan::CONSTANT)
     return InvalidArgumentError(StrCat(use.field, ": writes the constant '", buffer.name(), "'"));

@@ -7,9 +7,10 @@
 
 #include "runtime/device/Device.h"
 
-namespace oriel::runtime {
+#include <string>
+#include <vector>
 
-class Communicator;
+namespace oriel::runtime {
 
 struct CpuOptions {
   int threads = 0;    // 0: every core this process may use
@@ -19,9 +20,14 @@ struct CpuOptions {
 
 absl::StatusOr<std::unique_ptr<Device>> createCpuDevice(const CpuOptions &options);
 
-/// The share of this machine's cores that falls to this rank: ranks of one host with the same set of allowed cores
-/// divide it. Ranks that mpirun bound to cores of their own keep those. At least one thread.
-absl::StatusOr<CpuOptions> shareCores(Communicator &communicator);
+/// How this rank shows its cores to the others: host and set of allowed cores, as an opaque text for
+/// Communicator::allGatherBytes.
+std::string describeCores();
+
+/// The share of this machine's cores that falls to rank `rank`, given every rank's describeCores(): ranks of one host
+/// with the same set divide it; a rank that mpirun bound to cores of its own keeps those. At least one thread; threads
+/// are bound only when there are cores enough for all.
+CpuOptions shareCores(const std::vector<std::string> &coresOfRanks, int rank);
 
 } // namespace oriel::runtime
 

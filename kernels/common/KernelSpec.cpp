@@ -1,0 +1,25 @@
+// Making of kernel symbols.
+#include "kernels/common/KernelSpec.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include <bit>
+
+namespace oriel::kernels {
+
+SymbolName &SymbolName::add(llvm::StringRef letter, int64_t value) {
+  text_ += "_" + letter.str() + (value < 0 ? "n" + std::to_string(-value) : std::to_string(value));
+  return *this;
+}
+
+SymbolName &SymbolName::add(llvm::StringRef letter, double value) {
+  text_ += "_" + letter.str() + llvm::utohexstr(std::bit_cast<uint64_t>(value), /*LowerCase=*/true);
+  return *this;
+}
+
+SymbolName &SymbolName::flag(llvm::StringRef word, bool present) {
+  if (present)
+    text_ += "_" + word.str();
+  return *this;
+}
+
+} // namespace oriel::kernels

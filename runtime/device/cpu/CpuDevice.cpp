@@ -1,0 +1,136 @@
+// Threads, scratch and code loading of the CPU device.
+#include "runtime/device/cpu/CpuDevice.h"
+
+#include "runtime/base/CpuFeatures.h"
+#include "runtime/base/Status.h"
+#include "runtime/device/cpu/CpuCores.h"
+#include "runtime/device/cpu/CpuGemm.h"
+#include "runtime/device/cpu/CpuMemory.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <algorithm>
+#include <cstring>
+#include <dlfcn.h>
+#include <omp.h>
+
+namespace oriel::runtime {
+
+namespace {
+
+constexpr size_t scratchAlignment = 4096;
+
+class SharedObject final : public KernelLibrary {
+public:
+  SharedObject(void *handle, std::string path) : handle_(handle), path_(std::move(path)) {}
+  ~SharedObject() override { ::dlclose(handle_); }
+  absl::StatusOr<KernelFunction> find(const std::string &symbol) const override {
+    void *address = ::dlsym(handle_, symbol.c_str());
+    if (!address)
+      return absl::NotFoundError(absl::StrCat(path_, " has no kernel '", symbol, "'"));
+    return reinterpret_cast<KernelFunction>(address);
+  }
+
+private:
+  void *handle_;
+  std::string path_;
+};
+
+class CpuDevice final : public Device {
+public:
+  CpuDevice(int threads) : threads_(threads) {}
+
+  std::string description() const override {
+    return absl::StrCat("cpu: ", hostCpuName(), ", ", threads_, threads_ == 1 ? " thread" : " threads");
+  }
+  int threads() const override { return threads_; }
+
+  absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override { return allocateCpuMemory(bytes); }
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const std::string &path) override;
+  absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override;
+  absl::Status reserveScratch(size_t bytesPerCell) override;
+
+  absl::Status launch(KernelFunction function, void *const *args, const std::array<int64_t, 3> &grid) override;
+  absl::Status gemm(PreparedGemm &gemm, const void *a, const void *b, void *c) override;
+  absl::Status fillZero(void *target, size_t bytes) override;
+  absl::Status copy(void *target, const void *source, size_t bytes) override;
+  absl::Status synchronize() override { return absl::OkStatus(); }
+
+private:
+  /// oneDNN asks OpenMP how many threads there are, both when it prepares and when it runs.
+  void useThreads() const {
+    if (omp_get_max_threads() != threads_)
+      omp_set_num_threads(threads_);
+  }
+
+  int threads_;
+  CpuGemmLibrary gemms_;
+  std::unique_ptr<DeviceMemory> scratch_;
+  size_t scratchBytesPerThread_ = 0;
+};
+
+absl::StatusOr<std::unique_ptr<KernelLibrary>> CpuDevice::loadKernels(const std::string &path) {
+  // A path with no slash would be searched for in the library path.
+  std::string address = path.find('/') == std::string::npos ? "./" + path : path;
+  void *handle = ::dlopen(address.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    return absl::FailedPreconditionError(absl::StrCat("cannot load kernels: ", ::dlerror()));
+  return std::make_unique<SharedObject>(handle, path);
+}
+
+absl::StatusOr<std::shared_ptr<PreparedGemm>> CpuDevice::prepareGemm(const GemmSpec &spec) {
+  useThreads();
+  ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<CpuGemm> gemm, gemms_.prepare(spec));
+  return std::shared_ptr<PreparedGemm>(std::move(gemm));
+}
+
+absl::Status CpuDevice::reserveScratch(size_t bytesPerCell) {
+  if (bytesPerCell <= scratchBytesPerThread_)
+    return absl::OkStatus();
+  size_t perThread = (bytesPerCell + scratchAlignment - 1) / scratchAlignment * scratchAlignment;
+  ORIEL_ASSIGN_OR_RETURN(scratch_, allocateCpuMemory(perThread * threads_));
+  scratchBytesPerThread_ = perThread;
+  return absl::OkStatus();
+}
+
+absl::Status CpuDevice::launch(KernelFunction function, void *const *args, const std::array<int64_t, 3> &grid) {
+  int64_t cells = grid[0] * grid[1] * grid[2];
+  std::byte *scratch = scratch_ ? scratch_->data() : nullptr;
+  int threads = static_cast<int>(std::min<int64_t>(threads_, cells));
+  // Later cells of causal kernels cost more than early ones, so threads take small runs of cells as they come. Cells
+  // are independent: who computes one changes no bit.
+  int64_t run = std::max<int64_t>(1, cells / (threads * 16));
+#pragma omp parallel for num_threads(threads) schedule(dynamic, run) if (threads > 1)
+  for (int64_t cell = 0; cell < cells; ++cell) {
+    int64_t x = cell % grid[0], y = cell / grid[0] % grid[1], z = cell / (grid[0] * grid[1]);
+    function(args, x, y, z, scratch + scratchBytesPerThread_ * omp_get_thread_num());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CpuDevice::gemm(PreparedGemm &gemm, const void *a, const void *b, void *c) {
+  useThreads();
+  return gemms_.run(static_cast<CpuGemm &>(gemm), a, b, c);
+}
+
+absl::Status CpuDevice::fillZero(void *target, size_t bytes) {
+  std::memset(target, 0, bytes);
+  return absl::OkStatus();
+}
+
+absl::Status CpuDevice::copy(void *target, const void *source, size_t bytes) {
+  std::memmove(target, source, bytes);
+  return absl::OkStatus();
+}
+
+} // namespace
+
+absl::StatusOr<std::unique_ptr<Device>> createCpuDevice(const CpuOptions &options) {
+  if (options.threads < 0 || options.threads > 4096)
+    return absl::InvalidArgumentError(absl::StrCat("threads = ", options.threads, " must be 0 (all cores) to 4096"));
+  int threads = options.threads > 0 ? options.threads : static_cast<int>(allowedCores().size());
+  bindWorkers(threads, options.firstCore);
+  return std::make_unique<CpuDevice>(threads);
+}
+
+} // namespace oriel::runtime

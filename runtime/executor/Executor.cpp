@@ -1,0 +1,123 @@
+// Creates the one block of memory and the prepared entry points; hands out spans; runs.
+#include "runtime/executor/Executor.h"
+
+#include "runtime/base/Status.h"
+#include "runtime/executor/PreparedEntry.h"
+#include "runtime/memory/MemoryLayout.h"
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+
+#include <cstring>
+
+namespace oriel::runtime {
+
+namespace {
+constexpr double defaultCollectiveSeconds = 120;
+} // namespace
+
+struct Executor::Impl {
+  std::shared_ptr<const Package> package;
+  Device *device = nullptr;
+  Communicator *communicator = nullptr;
+  MemoryLayout layout;
+  std::unique_ptr<DeviceMemory> memory;
+  std::unique_ptr<KernelLibrary> kernels;
+  absl::flat_hash_map<std::string, int> buffers;
+  absl::flat_hash_map<std::string, PreparedEntry> entries;
+  double collectiveSeconds = defaultCollectiveSeconds;
+  std::function<void(const StepTrace &)> hook;
+
+  absl::Status allocate();
+  absl::Status prepare();
+};
+
+absl::Status Executor::Impl::allocate() {
+  const plan::Plan &plan = package->plan();
+  layout = MemoryLayout::of(plan);
+  auto block = device->allocate(layout.totalBytes);
+  ORIEL_RETURN_IF_ERROR(withContext(block.status(), layout.describe()));
+  memory = std::move(*block);
+  for (int i = 0; i < plan.buffers_size(); ++i) {
+    const plan::Buffer &buffer = plan.buffers(i);
+    buffers[buffer.name()] = i;
+    if (buffer.placement() == plan::CONSTANT)
+      ORIEL_RETURN_IF_ERROR(device->copy(memory->data() + layout.offsets[i],
+                                         package->constants().data() + buffer.offset(), buffer.bytes()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Executor::Impl::prepare() {
+  if (!package->kernelsPath().empty()) {
+    ORIEL_ASSIGN_OR_RETURN(kernels, device->loadKernels(package->kernelsPath()));
+  }
+  PrepareContext context{package->plan(), layout, memory->data(), *device, communicator->rank(), kernels.get()};
+  for (const plan::EntryPoint &entry : package->plan().entry_points()) {
+    ORIEL_ASSIGN_OR_RETURN(PreparedEntry prepared, PreparedEntry::create(entry, context));
+    entries.emplace(entry.name(), std::move(prepared));
+  }
+  return absl::OkStatus();
+}
+
+Executor::Executor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Executor::~Executor() = default;
+
+absl::StatusOr<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<const Package> package, Device &device,
+                                                           Communicator &communicator) {
+  if (int64_t world = worldOf(package->plan()); world != communicator.size())
+    return absl::FailedPreconditionError(absl::StrCat(package->folder(), ": compiled for ", world, " ranks, and there are ",
+                                                      communicator.size()));
+  auto impl = std::make_unique<Impl>();
+  impl->package = std::move(package);
+  impl->device = &device;
+  impl->communicator = &communicator;
+  ORIEL_RETURN_IF_ERROR(withContext(impl->allocate(), impl->package->folder()));
+  ORIEL_RETURN_IF_ERROR(withContext(impl->prepare(), impl->package->folder()));
+  return std::unique_ptr<Executor>(new Executor(std::move(impl)));
+}
+
+const plan::Plan &Executor::plan() const { return impl_->package->plan(); }
+
+bool Executor::hasEntry(absl::string_view name) const { return impl_->entries.contains(name); }
+bool Executor::hasBuffer(absl::string_view name) const { return impl_->buffers.contains(name); }
+
+absl::StatusOr<absl::Span<std::byte>> Executor::bufferBytes(absl::string_view name) {
+  auto it = impl_->buffers.find(name);
+  if (it == impl_->buffers.end())
+    return absl::NotFoundError(absl::StrCat("the plan has no buffer '", name, "'"));
+  const plan::Buffer &buffer = plan().buffers(it->second);
+  if (buffer.placement() == plan::ARENA)
+    return absl::FailedPreconditionError(absl::StrCat("buffer '", name, "' lives only while an entry point runs"));
+  return absl::Span<std::byte>(impl_->memory->data() + impl_->layout.offsets[it->second], buffer.bytes());
+}
+
+absl::StatusOr<absl::Span<std::byte>> Executor::typedBuffer(absl::string_view name, DType dtype) {
+  ORIEL_ASSIGN_OR_RETURN(absl::Span<std::byte> bytes, bufferBytes(name));
+  const plan::Buffer &buffer = plan().buffers(impl_->buffers.at(name));
+  ORIEL_ASSIGN_OR_RETURN(DType actual, toDType(buffer.dtype()));
+  if (actual != dtype)
+    return absl::InvalidArgumentError(
+        absl::StrCat("buffer '", name, "' holds ", nameOf(actual), ", not ", nameOf(dtype)));
+  if (buffer.slot_bytes() > 0)
+    return bytes;
+  uint64_t elements = 1;
+  for (int64_t size : buffer.shape())
+    elements *= static_cast<uint64_t>(size);
+  return bytes.subspan(0, elements * bytesOf(dtype));
+}
+
+absl::Status Executor::run(absl::string_view entry, int64_t slot) {
+  auto it = impl_->entries.find(entry);
+  if (it == impl_->entries.end())
+    return absl::NotFoundError(absl::StrCat("the plan has no entry '", entry, "'"));
+  return it->second.run(slot, {*impl_->device, *impl_->communicator, impl_->collectiveSeconds, impl_->hook});
+}
+
+void Executor::setCollectiveTimeout(double seconds) { impl_->collectiveSeconds = seconds; }
+
+void Executor::setStepHook(std::function<void(const StepTrace &)> hook) { impl_->hook = std::move(hook); }
+
+uint64_t Executor::memoryBytes() const { return impl_->layout.totalBytes; }
+
+} // namespace oriel::runtime

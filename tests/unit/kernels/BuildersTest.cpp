@@ -1,0 +1,116 @@
+// Tests that every kernel builder gives a program that the tile dialect's laws accept, over the options of its spec.
+#include "dialects/tile/TileOps.h"
+#include "kernels/elementwise/Elementwise.h"
+#include "kernels/embed/Embed.h"
+#include "kernels/gate/Gate.h"
+#include "kernels/loss/CrossEntropy.h"
+#include "kernels/norm/RmsNorm.h"
+#include "kernels/optim/Optim.h"
+#include "kernels/rope/Rope.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
+#include "gtest/gtest.h"
+
+using namespace mlir;
+using namespace oriel::kernels;
+
+namespace {
+
+class BuildersTest : public testing::Test {
+protected:
+  BuildersTest() : builder(&context) {
+    context.loadDialect<oriel::tile::TileDialect, arith::ArithDialect, math::MathDialect, memref::MemRefDialect,
+                        scf::SCFDialect>();
+    module = ModuleOp::create(UnknownLoc::get(&context));
+    builder.setInsertionPointToEnd(module->getBody());
+  }
+
+  /// Builds with `build(builder, loc, symbol, spec)` and checks the laws, the symbol and the number of buffers.
+  template <typename Build, typename Spec>
+  void check(Build build, const std::string &symbol, const Spec &spec, unsigned buffers, unsigned outputs) {
+    SCOPED_TRACE(symbol);
+    oriel::tile::KernelOp op = build(builder, builder.getUnknownLoc(), symbol, spec);
+    EXPECT_TRUE(succeeded(verify(op)));
+    EXPECT_EQ(op.getSymName(), symbol);
+    EXPECT_EQ(op.getArgumentTypes().size(), buffers);
+    EXPECT_EQ(op.getNumOutputs(), outputs);
+    for (char c : symbol)
+      EXPECT_TRUE(std::isalnum(static_cast<unsigned char>(c)) || c == '_') << c;
+  }
+
+  MLIRContext context;
+  OpBuilder builder;
+  OwningOpRef<ModuleOp> module;
+};
+
+TEST_F(BuildersTest, Elementwise) {
+  for (int64_t elements : {1, 100, 5000}) {
+    check(buildAdd, symbol(AddSpec{elements, 3}), AddSpec{elements, 3}, 4, 1);
+    check(buildSoftCap, symbol(SoftCapSpec{elements, 30.0}), SoftCapSpec{elements, 30.0}, 1, 1);
+  }
+  ScaleChannelsSpec scale{65, 24};
+  check(buildScaleChannels, symbol(scale, false), scale, 3, 1);
+  check(buildScaleChannelsGrad, symbol(scale, true), scale, 5, 2);
+  check(buildSumRows, symbol(SumRowsSpec{1000, 6}), SumRowsSpec{1000, 6}, 2, 1);
+  check(buildSumPartials, symbol(SumPartialsSpec{4, 1000}), SumPartialsSpec{4, 1000}, 2, 1);
+}
+
+TEST_F(BuildersTest, PartialSumsCoverAllRows) {
+  for (int64_t rows : {1, 255, 256, 257, 16384, 16385, 100000}) {
+    EXPECT_EQ(partialRows(rows) % 16, 0);
+    EXPECT_LE(partialCount(rows), 64);
+    EXPECT_GE(partialCount(rows) * partialRows(rows), rows);
+    EXPECT_LT((partialCount(rows) - 1) * partialRows(rows), rows);
+  }
+}
+
+TEST_F(BuildersTest, NormRopeGate) {
+  for (bool plusOne : {false, true}) {
+    RmsNormSpec spec{500, plusOne ? 3 : 1, 24, 1e-6, plusOne};
+    check(buildRmsNorm, symbol(spec, false), spec, 3, 1);
+    check(buildRmsNormGrad, symbol(spec, true), spec, 5, 2);
+  }
+  for (bool interleaved : {false, true}) {
+    RopeSpec spec{2, 65, 3, 24, interleaved ? 24 : 10, interleaved, interleaved, !interleaved};
+    check(buildRope, symbol(spec), spec, interleaved ? 5 : 4, 1);
+  }
+  for (auto activation : {GateActivation::Silu, GateActivation::Gelu}) {
+    GateSpec spec{3000, activation};
+    check(buildGate, symbol(spec, false), spec, 3, 1);
+    check(buildGateGrad, symbol(spec, true), spec, 5, 2);
+  }
+}
+
+TEST_F(BuildersTest, EmbedAndLoss) {
+  for (bool accumulate : {false, true}) {
+    EmbedSpec spec{65, 100, 48, accumulate ? 2.0 : 1.0, accumulate};
+    check(buildEmbed, symbol(spec, false) + (accumulate ? "_b" : ""), spec, 3, 1);
+    check(buildEmbedGrad, symbol(spec, true), spec, 3, 1);
+  }
+  check(buildSelectPosition, symbol(SelectPositionSpec{2, 65, 48}), SelectPositionSpec{2, 65, 48}, 3, 1);
+  for (bool gradient : {false, true}) {
+    CrossEntropySpec spec{65, 300, gradient ? 30.0 : 0.0, gradient};
+    check(buildCrossEntropy, symbol(spec), spec, gradient ? 4 : 3, gradient ? 2 : 1);
+  }
+  check(buildSumLosses, symbol(SumLossesSpec{65}), SumLossesSpec{65}, 2, 1);
+}
+
+TEST_F(BuildersTest, Optimizer) {
+  FlatSpec spec{3 * 4096};
+  check(buildAdamW, adamWSymbol(spec), spec, 7, 3);
+  check(buildSumSquares, sumSquaresSymbol(spec), spec, 2, 1);
+  check(buildTotalNorm, totalNormSymbol(spec), spec, 2, 1);
+  check(buildAccumulate, accumulateSymbol(spec), spec, 2, 1);
+}
+
+TEST(SymbolNameTest, KeepsOptionsApart) {
+  EXPECT_EQ(SymbolName("k").add("w", int64_t(-1)).add("c", int64_t(64)).flag("doc", true).str(), "k_wn1_c64_doc");
+  EXPECT_NE(SymbolName("k").add("eps", 1e-5).str(), SymbolName("k").add("eps", 1e-6).str());
+}
+
+} // namespace

@@ -1,0 +1,145 @@
+// Job files: what they say is what comes out, and everything else is one clear error at its line.
+#include "trainer/config/JobConfig.h"
+
+#include "google/protobuf/util/message_differencer.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace oriel::trainer {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char *minimal = "model = 'm.oriel'\n[data]\ntrain = 'tokens/train'\n";
+
+std::string errorOf(const std::string &toml, std::vector<std::string> overrides = {}) {
+  absl::StatusOr<Job> job = parseJob(toml, "/jobs/job.toml", overrides);
+  if (job.ok())
+    return "(no error)";
+  EXPECT_EQ(job.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(job.status().message());
+}
+
+TEST(JobConfig, FillsInDefaultsAndMakesPathsAbsolute) {
+  absl::StatusOr<Job> job = parseJob(minimal, "/jobs/a/job.toml");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->model(), "/jobs/a/m.oriel");
+  EXPECT_EQ(job->data().train(), "/jobs/a/tokens/train");
+  EXPECT_EQ(job->data().tokenizer(), "byte");
+  EXPECT_EQ(job->run_dir(), "/jobs/a/run");
+  EXPECT_EQ(job->training().steps(), 1000);
+  EXPECT_DOUBLE_EQ(job->optimizer().beta2(), 0.95);
+  EXPECT_TRUE(job->has_sample());
+  EXPECT_EQ(checkpointDir(*job), "/jobs/a/run/checkpoints");
+}
+
+TEST(JobConfig, ReadsEveryType) {
+  absl::StatusOr<Job> job = parseJob(std::string("name = 'x'\n") + minimal +
+                                         "[training]\nsteps = 7\nseed = 9\nresume = false\n[optimizer]\nlr = 1\n"
+                                         "no_decay = ['a.*', 'b']\n[schedule]\nkind = 'wsd'\n",
+                                     "job.toml");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->training().steps(), 7);
+  EXPECT_EQ(job->training().seed(), 9u);
+  EXPECT_FALSE(job->training().resume());
+  EXPECT_DOUBLE_EQ(job->optimizer().lr(), 1.0);
+  EXPECT_EQ(job->optimizer().no_decay_size(), 2);
+  EXPECT_EQ(job->schedule().kind(), "wsd");
+}
+
+TEST(JobConfig, NamesUnknownKeysWithLineAndSuggestion) {
+  EXPECT_EQ(errorOf(std::string(minimal) + "[training]\nstpes = 5\n"),
+            "/jobs/job.toml:5: unknown key 'training.stpes'; did you mean 'steps'?");
+  EXPECT_THAT(errorOf("modle = 'x'\n"), HasSubstr("job.toml:1: unknown key 'modle'; did you mean 'model'?"));
+  EXPECT_THAT(errorOf("model = 'x'\n[trainnig]\nsteps = 4\n"), HasSubstr("job.toml:2: unknown key 'trainnig'"));
+}
+
+TEST(JobConfig, NamesWrongTypes) {
+  EXPECT_EQ(errorOf("[training]\nsteps = 'many'\n"), "/jobs/job.toml:2: training.steps wants an integer, not a string");
+  EXPECT_THAT(errorOf("[training]\nsteps = 1e4\n"), HasSubstr("wants an integer, not a number with a fraction"));
+  EXPECT_THAT(errorOf("[training]\nseed = -1\n"), HasSubstr("wants an integer that is not negative"));
+  EXPECT_THAT(errorOf("[training]\nresume = 1\n"), HasSubstr("wants true or false"));
+  EXPECT_THAT(errorOf("[optimizer]\nno_decay = [1]\n"), HasSubstr("wants an array of strings"));
+  EXPECT_THAT(errorOf("training = 3\n"), HasSubstr("training wants a table, not an integer"));
+  EXPECT_THAT(errorOf("model = { a = 1 }\n"), HasSubstr("model wants a string, not a table"));
+  EXPECT_THAT(errorOf("model = 2020-01-01\n"), HasSubstr("not a date or time"));
+}
+
+TEST(JobConfig, NamesSyntaxErrorsAtTheirLine) {
+  EXPECT_THAT(errorOf("model = 'x'\nbroken = = 3\n"), HasSubstr("job.toml:2: "));
+  EXPECT_THAT(errorOf("model = 'x'\nmodel = 'y'\n"), HasSubstr("job.toml:2: "));
+  EXPECT_THAT(errorOf("model = \"\xff\"\n"), HasSubstr("job.toml:1: "));
+  EXPECT_THAT(errorOf("[a"), HasSubstr("job.toml:1: "));
+}
+
+TEST(JobConfig, ChecksRangesAndRelations) {
+  std::string base = minimal;
+  EXPECT_THAT(errorOf("name = 'x'"), HasSubstr("model is missing"));
+  EXPECT_THAT(errorOf("model = 'x'"), HasSubstr("data.train is missing"));
+  EXPECT_THAT(errorOf(base + "[training]\nbatch = 0"), HasSubstr("training.batch = 0 is below 1"));
+  EXPECT_THAT(errorOf(base + "[optimizer]\nbeta1 = 1.5"), HasSubstr("optimizer.beta1 = 1.5 is above"));
+  EXPECT_THAT(errorOf(base + "[optimizer]\nlr = nan"), HasSubstr("not a finite number"));
+  EXPECT_THAT(errorOf(base + "[schedule]\nkind = 'cosin'"), HasSubstr("did you mean 'cosine'?"));
+  EXPECT_THAT(errorOf(base + "[training]\nbatch = 24\nmicro_batch = 8"), HasSubstr("power of two"));
+  EXPECT_THAT(errorOf(base + "[distributed]\nfsdp = 3"), HasSubstr("not a power of two"));
+  EXPECT_THAT(errorOf(base + "[distributed]\nfsdp = 8"), HasSubstr("cannot share 2 micro-batches"));
+}
+
+TEST(JobConfig, AppliesOverrides) {
+  std::vector<std::string> overrides{"training.steps=5", "optimizer.lr=3e-4", "name=my run", "schedule.kind=\"wsd\"",
+                                     "optimizer.no_decay=['x']", "training.resume=false"};
+  absl::StatusOr<Job> job = parseJob(minimal, "job.toml", overrides);
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->training().steps(), 5);
+  EXPECT_DOUBLE_EQ(job->optimizer().lr(), 3e-4);
+  EXPECT_EQ(job->name(), "my run");
+  EXPECT_EQ(job->schedule().kind(), "wsd");
+  EXPECT_EQ(job->optimizer().no_decay(0), "x");
+  EXPECT_FALSE(job->training().resume());
+}
+
+TEST(JobConfig, NamesBadOverrides) {
+  EXPECT_THAT(errorOf(minimal, {"training.stpes=5"}), HasSubstr("--set training.stpes=5: unknown key"));
+  EXPECT_THAT(errorOf(minimal, {"training.steps=five"}), HasSubstr("training.steps wants an integer, not 'five'"));
+  EXPECT_THAT(errorOf(minimal, {"training.steps=1\nx=2"}), HasSubstr("training.steps wants an integer"));
+  EXPECT_THAT(errorOf(minimal, {"training.steps"}), HasSubstr("wants KEY=VALUE"));
+  EXPECT_THAT(errorOf(minimal, {"training=5"}), HasSubstr("training is a table"));
+  EXPECT_THAT(errorOf(minimal, {"name.x=5"}), HasSubstr("name is not a table"));
+}
+
+TEST(JobConfig, PrintsWhatItReads) {
+  absl::StatusOr<Job> job =
+      parseJob(minimal, "/jobs/job.toml",
+               std::vector<std::string>{"name=\"q\\\"uo\\\\te\\n\\u0001\"", "optimizer.lr=1e-7", "optimizer.no_decay=['a','b']"});
+  ASSERT_TRUE(job.ok()) << job.status();
+  absl::StatusOr<Job> again = parseJob(printJob(*job), "/elsewhere/other.toml");
+  ASSERT_TRUE(again.ok()) << again.status() << printJob(*job);
+  Job defaulted = *again; // printing sets every default explicitly
+  EXPECT_EQ(printJob(*job), printJob(defaulted));
+  EXPECT_EQ(again->name(), "q\"uo\\te\n\x01");
+  EXPECT_DOUBLE_EQ(again->optimizer().lr(), 1e-7);
+}
+
+TEST(JobConfig, DescribesEveryKey) {
+  std::string text = describeJobSchema();
+  EXPECT_THAT(text, HasSubstr("[optimizer]"));
+  EXPECT_THAT(text, HasSubstr("(one of cosine, wsd, constant)"));
+  EXPECT_THAT(text, HasSubstr("peak learning rate (0 … 10)"));
+}
+
+TEST(JobConfig, HashesOnlyWhatChangesNumbers) {
+  auto hash = [](std::vector<std::string> overrides) {
+    absl::StatusOr<Job> job = parseJob(minimal, "/jobs/job.toml", overrides);
+    EXPECT_TRUE(job.ok());
+    return jobNumericsHash(*job);
+  };
+  std::string base = hash({});
+  EXPECT_EQ(base, hash({"run_dir=/tmp/x", "distributed.deadline=5", "checkpoint.every=7", "distributed.fsdp=2"}));
+  EXPECT_EQ(base, hash({"training.seed=1"})) << "a default written out is the same job";
+  EXPECT_NE(base, hash({"training.seed=2"}));
+  EXPECT_NE(base, hash({"optimizer.lr=2e-3"}));
+  EXPECT_NE(base, hash({"optimizer.no_decay=['a']"}));
+}
+
+} // namespace
+} // namespace oriel::trainer

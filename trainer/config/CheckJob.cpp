@@ -1,0 +1,143 @@
+// Ranges of fields (from the schema), relations between fields (here), and what is derived from a checked job.
+#include "trainer/config/JobConfig.h"
+#include "trainer/config/Schema.h"
+#include "trainer/config/Suggest.h"
+
+#include "runtime/base/Hash.h"
+#include "runtime/base/Status.h"
+
+#include "fmt/format.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace oriel::trainer {
+namespace {
+
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+absl::Status bad(const std::string &message) { return absl::InvalidArgumentError(message); }
+
+absl::Status checkNumber(const std::string &key, double value, const std::string &shown, const Rule &rule) {
+  if (!std::isfinite(value))
+    return bad(fmt::format("{} = {} is not a finite number", key, shown));
+  if (rule.has_min() && value < rule.min())
+    return bad(fmt::format("{} = {} is below {}", key, shown, rule.min()));
+  if (rule.has_max() && value > rule.max())
+    return bad(fmt::format("{} = {} is above {}", key, shown, rule.max()));
+  return absl::OkStatus();
+}
+
+absl::Status checkString(const std::string &key, const std::string &value, const Rule &rule) {
+  if (rule.required() && value.empty())
+    return bad(fmt::format("{} is missing: {}", key, rule.help()));
+  if (rule.choices_size() == 0)
+    return absl::OkStatus();
+  std::vector<std::string> choices(rule.choices().begin(), rule.choices().end());
+  if (std::find(choices.begin(), choices.end(), value) != choices.end())
+    return absl::OkStatus();
+  return bad(fmt::format("{} = '{}' is not one of {}{}", key, value, fmt::join(choices, ", "),
+                         nearestName(value, choices).empty() ? "" : suggestion(value, choices)));
+}
+
+absl::Status checkTable(const Message &message, const std::string &prefix) {
+  const Reflection *reflection = message.GetReflection();
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor *field = message.GetDescriptor()->field(i);
+    const Rule &rule = ruleOf(field);
+    std::string key = joinKey(prefix, field->name());
+    if (field->is_repeated())
+      continue;
+    switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      ORIEL_RETURN_IF_ERROR(checkTable(reflection->GetMessage(message, field), key));
+      break;
+    case FieldDescriptor::CPPTYPE_INT64: {
+      int64_t value = reflection->GetInt64(message, field);
+      ORIEL_RETURN_IF_ERROR(checkNumber(key, static_cast<double>(value), fmt::to_string(value), rule));
+      break;
+    }
+    case FieldDescriptor::CPPTYPE_DOUBLE: {
+      double value = reflection->GetDouble(message, field);
+      ORIEL_RETURN_IF_ERROR(checkNumber(key, value, fmt::to_string(value), rule));
+      break;
+    }
+    case FieldDescriptor::CPPTYPE_STRING:
+      ORIEL_RETURN_IF_ERROR(checkString(key, reflection->GetString(message, field), rule));
+      break;
+    default:
+      break;
+    }
+  }
+  return absl::OkStatus();
+}
+
+/// Micro-batches are the leaves of a binary tree of gradient sums, and each rank owns a whole subtree of it.
+absl::Status checkBatch(const Job &job) {
+  const int64_t batch = job.training().batch(), micro = job.training().micro_batch(), ranks = job.distributed().fsdp();
+  if (batch % micro != 0 || !std::has_single_bit(static_cast<uint64_t>(batch / micro)))
+    return bad(fmt::format("training.batch = {} is not training.micro_batch = {} times a power of two", batch, micro));
+  if (ranks == 0)
+    return absl::OkStatus();
+  if (!std::has_single_bit(static_cast<uint64_t>(ranks)))
+    return bad(fmt::format("distributed.fsdp = {} is not a power of two", ranks));
+  if (ranks > batch / micro)
+    return bad(fmt::format("distributed.fsdp = {} ranks cannot share {} micro-batches of a step "
+                           "(training.batch / training.micro_batch)",
+                           ranks, batch / micro));
+  return absl::OkStatus();
+}
+
+void hashTable(const Message &message, const std::string &prefix, runtime::Hasher &hasher) {
+  const Reflection *reflection = message.GetReflection();
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor *field = message.GetDescriptor()->field(i);
+    std::string key = joinKey(prefix, field->name());
+    if (isTable(field)) {
+      hashTable(reflection->GetMessage(message, field), key, hasher);
+      continue;
+    }
+    if (!ruleOf(field).numerics())
+      continue;
+    hasher.addField(key);
+    if (field->is_repeated()) {
+      for (int j = 0; j < reflection->FieldSize(message, field); ++j)
+        hasher.addField(reflection->GetRepeatedString(message, field, j));
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
+      hasher.addField(fmt::to_string(reflection->GetInt64(message, field)));
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_UINT64) {
+      hasher.addField(fmt::to_string(reflection->GetUInt64(message, field)));
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
+      hasher.addField(fmt::format("{:a}", reflection->GetDouble(message, field)));
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+      hasher.addField(reflection->GetBool(message, field) ? "true" : "false");
+    } else {
+      hasher.addField(reflection->GetString(message, field));
+    }
+  }
+}
+
+} // namespace
+
+absl::Status checkJob(const Job &job) {
+  ORIEL_RETURN_IF_ERROR(checkTable(job, ""));
+  return checkBatch(job);
+}
+
+std::string jobNumericsHash(const Job &job) {
+  runtime::Hasher hasher;
+  hashTable(job, "", hasher);
+  return hasher.hex();
+}
+
+std::string checkpointDir(const Job &job) {
+  return job.checkpoint().dir().empty() ? job.run_dir() + "/checkpoints" : job.checkpoint().dir();
+}
+
+std::string metricsDir(const Job &job) {
+  return job.metrics().dir().empty() ? job.run_dir() + "/metrics" : job.metrics().dir();
+}
+
+} // namespace oriel::trainer
