@@ -1,11 +1,13 @@
 // Tests that every kernel builder gives a program that the tile dialect's laws accept, over the options of its spec.
 #include "dialects/tile/TileOps.h"
+#include "kernels/attention/Attention.h"
 #include "kernels/elementwise/Elementwise.h"
 #include "kernels/embed/Embed.h"
 #include "kernels/gate/Gate.h"
 #include "kernels/loss/CrossEntropy.h"
 #include "kernels/norm/RmsNorm.h"
 #include "kernels/optim/Optim.h"
+#include "kernels/rattention/Rla.h"
 #include "kernels/rope/Rope.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -106,6 +108,40 @@ TEST_F(BuildersTest, Optimizer) {
   check(buildSumSquares, sumSquaresSymbol(spec), spec, 2, 1);
   check(buildTotalNorm, totalNormSymbol(spec), spec, 2, 1);
   check(buildAccumulate, accumulateSymbol(spec), spec, 2, 1);
+}
+
+TEST_F(BuildersTest, Attention) {
+  for (int64_t window : {-1, 0, 100})
+    for (bool documents : {false, true}) {
+      AttentionSpec spec;
+      spec.batch = 2, spec.tokens = 65, spec.heads = 4, spec.kvHeads = 2, spec.headDim = 24, spec.valueDim = 6;
+      spec.window = window, spec.documents = documents, spec.softCap = documents ? 20.0 : 0.0;
+      check(buildAttention, symbol(spec, "fwd"), spec, documents ? 6 : 5, 2);
+      check(buildAttentionDelta, symbol(spec, "delta"), spec, 3, 1);
+      check(buildAttentionDq, symbol(spec, "dq"), spec, documents ? 8 : 7, 1);
+      check(buildAttentionDkDv, symbol(spec, "dkdv"), spec, documents ? 9 : 8, 2);
+    }
+}
+
+TEST_F(BuildersTest, ResidualLinearAttention) {
+  for (auto initial : {InitialState::None, InitialState::PerHead, InitialState::PerBatchHead})
+    for (bool documents : {false, true})
+      for (bool finalState : {false, true})
+        for (int64_t saveEvery : {0, 1, 2, 100}) {
+          RlaSpec spec;
+          spec.batch = 2, spec.tokens = 100, spec.heads = 4, spec.kvHeads = 2, spec.headDim = 24, spec.valueDim = 6;
+          spec.window = 3, spec.initialState = initial, spec.documents = documents, spec.finalState = finalState;
+          spec.chunk = 16, spec.saveEvery = saveEvery;
+          spec.featureMap = finalState ? FeatureMap::Relu : FeatureMap::Softmax;
+          unsigned optional = (initial != InitialState::None) + documents + finalState + (saveEvery > 0);
+          unsigned outputs = 1u + finalState + (saveEvery > 0);
+          check(buildRla, symbol(spec, false), spec, 4 + optional, outputs);
+          check(buildRlaGrad, symbol(spec, true), spec, 8 + optional + (initial != InitialState::None),
+                4u + (initial != InitialState::None));
+        }
+  LearnedStateSpec learned{4, 128, 24, 6, FeatureMap::Softmax};
+  check(buildLearnedState, symbol(learned, false), learned, 3, 1);
+  check(buildLearnedStateGrad, symbol(learned, true), learned, 5, 2);
 }
 
 TEST(SymbolNameTest, KeepsOptionsApart) {

@@ -1,0 +1,211 @@
+// Builder of the backward pass. One cell is one key/value head of one row. Segments of saveEvery chunks are walked from the
+// last to the first: the states of a segment are made again into the workspace, then its chunks are walked backwards with
+// the cotangent of the state in hand.
+//
+//   A = (phi(q)·phi(k)ᵀ)∘pairs      dA = (do·vᵀ)∘pairs      doR = carry∘do
+//   dphi(q) = dA·phi(k) + doR·Sᵀ + do·h0ᵀ
+//   dphi(k) = sum over heads of dAᵀ·phi(q)  +  update∘(v·dS'ᵀ)
+//   dv      = sum over heads of Aᵀ·do       +  update∘(phi(k)·dS')
+//   dS      = sum over heads of phi(q)ᵀ·doR +  keep·dS'             dh0 += phi(q)ᵀ·do
+#include "kernels/common/Signature.h"
+#include "kernels/rattention/RlaParts.h"
+
+using namespace mlir;
+
+namespace oriel::kernels {
+
+namespace {
+/// The program of one cell.
+class RlaGradProgram {
+public:
+  RlaGradProgram(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers)
+      : b(b), spec(spec), parts(b, spec, buffers, b.y(), b.x()), firstHead(b.x() * spec.group()) {}
+
+  void emit();
+
+  // Buffers beyond RlaBuffers.
+  unsigned dout = 0, dq = 0, dk = 0, dv = 0, workspace = 0;
+  std::optional<unsigned> states, dfinalState, dinitialState;
+
+private:
+  using Values = TileBuilder::Values;
+
+  void zeroUnusedKeys();
+  Halves startCotangent();
+  Values segmentBackward(Scalar segment, ValueRange carried);
+  void remakeStates(Scalar segment, Scalar chunks);
+  Values chunkBackward(Scalar first, const Halves &state, const Halves &dNext);
+  Values headBackward(const RlaChunk &chunk, const Halves &stateT, Value vT, Scalar head, ValueRange carried);
+  Value queryGradient(const RlaChunk &chunk, const Halves &stateT, Scalar head, const Halves &phiQ, Value dA, Value dout_CE,
+                      Value doutCarry_CE);
+  Halves transposed(const Halves &x) { return {b.transpose(x.plus), b.transpose(x.minus)}; }
+  Halves loadSegmentState(Scalar segment) {
+    return states ? parts.loadState(b.buffer(*states), {b.y(), b.x(), segment}) : parts.zeroState();
+  }
+
+  TileBuilder &b;
+  const RlaSpec &spec;
+  RlaParts parts;
+  Scalar firstHead;
+};
+} // namespace
+
+/// Keys from T-s on reach no query: their gradients are zero.
+void RlaGradProgram::zeroUnusedKeys() {
+  if (parts.shift() == 0)
+    return;
+  int64_t begin = std::max<int64_t>(spec.tokens - parts.shift(), 0);
+  b.loop(b.index(begin), b.index(spec.tokens), spec.chunk, [&](Scalar token) {
+    Place place{{b.y(), token, b.x(), b.index(0)}, 1, 3};
+    b.store(b.zeros(spec.chunk, parts.dim()), b.buffer(dk), place);
+    b.store(b.zeros(spec.chunk, parts.valueDim()), b.buffer(dv), place);
+  });
+}
+
+/// The cotangent of the state after the last chunk; also starts dh0, since the final state contains h0.
+Halves RlaGradProgram::startCotangent() {
+  Halves zero = parts.zeroState();
+  if (!dfinalState) {
+    if (dinitialState)
+      b.loop(firstHead, firstHead + spec.group(), 1,
+             [&](Scalar head) { parts.storeState(zero, b.buffer(*dinitialState), {b.y(), head}); });
+    return zero;
+  }
+  Value start[] = {zero.plus, zero.minus};
+  Values sums = b.loop(firstHead, firstHead + spec.group(), 1, start, [&](Scalar head, ValueRange carried) -> Values {
+    Halves d = parts.loadState(b.buffer(*dfinalState), {b.y(), head});
+    if (dinitialState)
+      parts.storeState(d, b.buffer(*dinitialState), {b.y(), head});
+    auto plus = [](Scalar x, Scalar y) { return x + y; };
+    return {b.map({carried[0], d.plus}, plus), b.map({carried[1], d.minus}, plus)};
+  });
+  return parts.finalState({sums[0], sums[1]});
+}
+
+/// Fills the workspace with the states before each chunk of the segment.
+void RlaGradProgram::remakeStates(Scalar segment, Scalar chunks) {
+  Halves first = loadSegmentState(segment);
+  Value start[] = {first.plus, first.minus};
+  Scalar base = segment * spec.segmentChunks();
+  Values last = b.loop(b.index(0), chunks - 1, 1, start, [&](Scalar chunk, ValueRange carried) -> Values {
+    Halves state{carried[0], carried[1]};
+    parts.storeState(state, b.buffer(workspace), {b.y(), b.x(), chunk});
+    Halves next = parts.updateState(state, parts.loadChunk((base + chunk) * spec.chunk, /*transposed=*/false));
+    return {next.plus, next.minus};
+  });
+  parts.storeState({last[0], last[1]}, b.buffer(workspace), {b.y(), b.x(), chunks - 1});
+}
+
+RlaGradProgram::Values RlaGradProgram::segmentBackward(Scalar segment, ValueRange carried) {
+  Scalar base = segment * spec.segmentChunks();
+  if (spec.segmentChunks() == 1)
+    return chunkBackward(base * spec.chunk, loadSegmentState(segment), {carried[0], carried[1]});
+  Scalar chunks = min(b.index(spec.segmentChunks()), b.index(spec.chunks()) - base);
+  remakeStates(segment, chunks);
+  return b.loop(b.index(0), chunks, 1, carried, [&](Scalar step, ValueRange inner) -> Values {
+    Scalar chunk = chunks - 1 - step;
+    Halves state = parts.loadState(b.buffer(workspace), {b.y(), b.x(), chunk});
+    return chunkBackward((base + chunk) * spec.chunk, state, {inner[0], inner[1]});
+  });
+}
+
+/// One chunk: writes dk, dv and the heads' dq; returns the cotangent of the state before it.
+RlaGradProgram::Values RlaGradProgram::chunkBackward(Scalar first, const Halves &state, const Halves &dNext) {
+  RlaChunk chunk = parts.loadChunk(first, /*transposed=*/true);
+  Halves stateT = transposed(state);
+  Value vT_EC = b.transpose(chunk.v);
+  // What flows through the update of the state is the same for all heads.
+  Value throughState = dotHalves(b, chunk.phiK, dNext, b.zeros(spec.chunk, parts.valueDim()));
+  Halves kept = parts.keepState(dNext, chunk);
+  Value start[] = {b.dotBT(chunk.vUpdate, dNext.plus), b.dotBT(chunk.vUpdate, dNext.minus),
+                   parts.maskUpdate(throughState, chunk), kept.plus, kept.minus};
+  Values sums = b.loop(firstHead, firstHead + spec.group(), 1, start, [&](Scalar head, ValueRange carried) {
+    return headBackward(chunk, stateT, vT_EC, head, carried);
+  });
+  Place place = parts.keyRows(chunk.firstKey);
+  b.store(featureMapGrad(b, spec.featureMap, chunk.phiK, {sums[0], sums[1]}), b.buffer(dk), place);
+  b.store(sums[2], b.buffer(dv), place);
+  return {sums[3], sums[4]};
+}
+
+/// Adds one head's part to dphi(k) (two halves), dv and dS (two halves).
+RlaGradProgram::Values RlaGradProgram::headBackward(const RlaChunk &chunk, const Halves &stateT, Value vT_EC, Scalar head,
+                                                    ValueRange carried) {
+  Place rows = parts.queryRows(chunk, head);
+  Halves phiQ = parts.loadPhiQ(chunk, head);
+  Value dout_CE = b.load(b.buffer(dout), rows, spec.chunk, parts.valueDim());
+  Value doutCarry_CE = parts.maskCarry(dout_CE, chunk);
+  Value a_CC = parts.maskPairs(dotHalves(b, phiQ, chunk.phiKT, b.zeros(spec.chunk, spec.chunk)), chunk);
+  Value dA_CC = parts.maskPairs(b.dot(dout_CE, vT_EC), chunk);
+  b.store(queryGradient(chunk, stateT, head, phiQ, dA_CC, dout_CE, doutCarry_CE), b.buffer(dq), rows);
+  if (dinitialState)
+    parts.accumulateState({b.dotAT(phiQ.plus, dout_CE), b.dotAT(phiQ.minus, dout_CE)}, b.buffer(*dinitialState),
+                          {b.y(), head});
+  return {b.dotAT(dA_CC, phiQ.plus, carried[0]), b.dotAT(dA_CC, phiQ.minus, carried[1]),
+          b.dotAT(a_CC, dout_CE, carried[2]), b.dotAT(phiQ.plus, doutCarry_CE, carried[3]),
+          b.dotAT(phiQ.minus, doutCarry_CE, carried[4])};
+}
+
+Value RlaGradProgram::queryGradient(const RlaChunk &chunk, const Halves &stateT, Scalar head, const Halves &phiQ, Value dA,
+                                    Value dout_CE, Value doutCarry_CE) {
+  Halves dphi{b.dot(doutCarry_CE, stateT.plus), b.dot(doutCarry_CE, stateT.minus)};
+  dphi = {b.dot(dA, chunk.phiK.plus, dphi.plus), b.dot(dA, chunk.phiK.minus, dphi.minus)};
+  if (parts.hasInitialState()) {
+    Halves initial = parts.loadInitialState(head);
+    dphi = {b.dotBT(dout_CE, initial.plus, dphi.plus), b.dotBT(dout_CE, initial.minus, dphi.minus)};
+  }
+  return featureMapGrad(b, spec.featureMap, phiQ, dphi);
+}
+
+void RlaGradProgram::emit() {
+  zeroUnusedKeys();
+  Halves cotangent = startCotangent();
+  Value start[] = {cotangent.plus, cotangent.minus};
+  int64_t segments = ceilDiv(spec.chunks(), spec.segmentChunks());
+  b.loop(b.index(0), b.index(segments), 1, start,
+         [&](Scalar step, ValueRange carried) { return segmentBackward(segments - 1 - step, carried); });
+}
+
+tile::KernelOp buildRlaGrad(OpBuilder &builder, Location loc, StringRef symbol, const RlaSpec &spec) {
+  llvm::SmallVector<int64_t> q = {spec.batch, spec.tokens, spec.heads, spec.headDim};
+  llvm::SmallVector<int64_t> k = {spec.batch, spec.tokens, spec.kvHeads, spec.headDim};
+  llvm::SmallVector<int64_t> v = {spec.batch, spec.tokens, spec.kvHeads, spec.valueDim};
+  llvm::SmallVector<int64_t> perHead = {spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim};
+  Signature signature(builder);
+  RlaBuffers buffers;
+  buffers.q = signature.input(q);
+  buffers.k = signature.input(k);
+  buffers.v = signature.input(v);
+  unsigned dout = signature.input({spec.batch, spec.tokens, spec.heads, spec.valueDim});
+  bool hasInitial = spec.initialState != InitialState::None;
+  if (hasInitial)
+    buffers.initialState =
+        signature.input(ArrayRef(perHead).drop_front(spec.initialState == InitialState::PerHead ? 1 : 0));
+  if (spec.documents)
+    buffers.docStart = signature.inputI32({spec.batch, spec.tokens});
+  std::optional<unsigned> states, dfinalState, dinitialState;
+  if (spec.saveEvery)
+    states = signature.input({spec.batch, spec.kvHeads, spec.savedStates(), 2 * spec.headDim, spec.valueDim});
+  if (spec.finalState)
+    dfinalState = signature.input(perHead);
+  unsigned dq = signature.output(q), dk = signature.output(k), dv = signature.output(v);
+  if (hasInitial)
+    dinitialState = signature.output(perHead);
+  unsigned workspace =
+      signature.output({spec.batch, spec.kvHeads, spec.segmentChunks(), 2 * spec.headDim, spec.valueDim});
+  TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, 1}, "gradient of residual linear attention");
+
+  RlaGradProgram program(b, spec, buffers);
+  program.dout = dout;
+  program.dq = dq;
+  program.dk = dk;
+  program.dv = dv;
+  program.workspace = workspace;
+  program.states = states;
+  program.dfinalState = dfinalState;
+  program.dinitialState = dinitialState;
+  program.emit();
+  return b.op();
+}
+
+} // namespace oriel::kernels

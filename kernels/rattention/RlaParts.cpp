@@ -1,0 +1,146 @@
+// The parts of chunked residual linear attention.
+#include "kernels/rattention/RlaParts.h"
+
+using namespace mlir;
+
+namespace oriel::kernels {
+
+std::string symbol(const RlaSpec &spec, bool backward) {
+  return SymbolName(backward ? "rla_bwd" : "rla_fwd")
+      .flag(spec.featureMap == FeatureMap::Softmax ? "softmax" : "relu", true)
+      .add("b", spec.batch)
+      .add("t", spec.tokens)
+      .add("n", spec.heads)
+      .add("kv", spec.kvHeads)
+      .add("d", spec.headDim)
+      .add("e", spec.valueDim)
+      .add("w", spec.window)
+      .flag("h0", spec.initialState == InitialState::PerHead)
+      .flag("bh0", spec.initialState == InitialState::PerBatchHead)
+      .flag("doc", spec.documents)
+      .flag("len", spec.lengths)
+      .flag("hT", spec.finalState)
+      .add("c", spec.chunk)
+      .add("m", spec.saveEvery)
+      .str();
+}
+
+Place RlaParts::keyRows(Scalar firstKey) {
+  Place place{{batch_, firstKey, kvHead_, b_.index(0)}, 1, 3};
+  if (shift() > 0)
+    place.rowEnd = b_.index(std::max<int64_t>(spec_.tokens - shift(), 0));
+  if (buffers_.lengths) {
+    Scalar length = toIndex(b_.loadScalar(b_.buffer(*buffers_.lengths), {batch_})) - shift();
+    place.rowEnd = place.rowEnd ? min(*place.rowEnd, length) : length;
+  }
+  return place;
+}
+
+RlaChunk RlaParts::loadChunk(Scalar first, bool transposed) {
+  RlaChunk chunk;
+  chunk.first = first;
+  chunk.firstKey = first - shift();
+  Place place = keyRows(chunk.firstKey);
+  Value k_CD = b_.load(b_.buffer(buffers_.k), place, spec_.chunk, dim());
+  chunk.v = b_.load(b_.buffer(buffers_.v), place, spec_.chunk, valueDim());
+  chunk.phiK = featureMap(b_, spec_.featureMap, k_CD, spec_.headDim);
+  if (transposed)
+    chunk.phiKT = {b_.transpose(chunk.phiK.plus), b_.transpose(chunk.phiK.minus)};
+  if (buffers_.docStart) {
+    chunk.docStart = b_.load(b_.buffer(*buffers_.docStart), Place{{batch_, first}, 1, -1}, spec_.chunk, 1);
+    // A chunk without keys (last key before the row) has zero values and a zero state: any document will do.
+    Scalar lastKey = min(chunk.firstKey + (spec_.chunk - 1), static_cast<double>(spec_.tokens - 1 - shift()));
+    chunk.keysDocument = loadDocStart(max(lastKey, 0));
+  }
+  chunk.vUpdate = maskUpdate(chunk.v, chunk);
+  return chunk;
+}
+
+Halves RlaParts::loadPhiQ(const RlaChunk &chunk, Scalar head) {
+  Value q_CD = b_.load(b_.buffer(buffers_.q), queryRows(chunk, head), spec_.chunk, dim());
+  return featureMap(b_, spec_.featureMap, q_CD, spec_.headDim);
+}
+
+Value RlaParts::maskPairs(Value scores, const RlaChunk &chunk) {
+  if (!chunk.docStart)
+    return b_.map({scores}, [&](Scalar s) { return select(b_.col() <= b_.row(), s, 0.0); });
+  Scalar firstKey = toI32(chunk.firstKey);
+  return b_.map({scores, chunk.docStart}, [&](Scalar s, Scalar start) {
+    return select((b_.col() <= b_.row()) & (firstKey + b_.col() >= start), s, 0.0);
+  });
+}
+
+Value RlaParts::maskCarry(Value rows, const RlaChunk &chunk) {
+  if (!chunk.docStart)
+    return rows;
+  Scalar firstKey = toI32(chunk.firstKey);
+  return b_.map({rows, chunk.docStart}, [&](Scalar x, Scalar start) { return select(start < firstKey, x, 0.0); });
+}
+
+Value RlaParts::maskUpdate(Value rows, const RlaChunk &chunk) {
+  if (!chunk.docStart)
+    return rows;
+  Scalar begin = chunk.keysDocument - toI32(chunk.firstKey);
+  return b_.map({rows}, [&](Scalar x) { return select(b_.row() >= begin, x, 0.0); });
+}
+
+Halves RlaParts::keepState(const Halves &state, const RlaChunk &chunk) {
+  if (!chunk.docStart)
+    return state;
+  Scalar keep = chunk.keysDocument < toI32(chunk.firstKey);
+  auto body = [&](Scalar s) { return select(keep, s, 0.0); };
+  return {b_.map({state.plus}, body), b_.map({state.minus}, body)};
+}
+
+Halves RlaParts::updateState(const Halves &state, const RlaChunk &chunk) {
+  Halves kept = keepState(state, chunk);
+  return {b_.dotAT(chunk.phiK.plus, chunk.vUpdate, kept.plus), b_.dotAT(chunk.phiK.minus, chunk.vUpdate, kept.minus)};
+}
+
+Halves RlaParts::zeroState() { return {b_.zeros(dim(), valueDim()), b_.zeros(dim(), valueDim())}; }
+
+Place RlaParts::statePlace(ArrayRef<Scalar> leading, bool minus) {
+  Place place;
+  place.indices.append(leading.begin(), leading.end());
+  place.rowDim = static_cast<int64_t>(leading.size());
+  place.colDim = place.rowDim + 1;
+  place.indices.push_back(b_.index(minus ? spec_.headDim : 0));
+  place.indices.push_back(b_.index(0));
+  // The upper half ends where the lower one begins.
+  if (!minus)
+    place.rowEnd = b_.index(spec_.headDim);
+  return place;
+}
+
+Halves RlaParts::loadState(Value buffer, ArrayRef<Scalar> leading) {
+  return {b_.load(buffer, statePlace(leading, false), dim(), valueDim()),
+          b_.load(buffer, statePlace(leading, true), dim(), valueDim())};
+}
+
+void RlaParts::storeState(const Halves &state, Value buffer, ArrayRef<Scalar> leading) {
+  b_.store(state.plus, buffer, statePlace(leading, false));
+  b_.store(state.minus, buffer, statePlace(leading, true));
+}
+
+void RlaParts::accumulateState(const Halves &state, Value buffer, ArrayRef<Scalar> leading) {
+  b_.accumulate(state.plus, buffer, statePlace(leading, false));
+  b_.accumulate(state.minus, buffer, statePlace(leading, true));
+}
+
+Halves RlaParts::loadInitialState(Scalar head) {
+  Value buffer = b_.buffer(*buffers_.initialState);
+  if (spec_.initialState == InitialState::PerHead)
+    return loadState(buffer, {head});
+  return loadState(buffer, {batch_, head});
+}
+
+Halves RlaParts::finalState(const Halves &state) {
+  if (!buffers_.docStart)
+    return state;
+  int64_t lastKey = spec_.tokens - 1 - shift();
+  Scalar seen = loadDocStart(b_.index(spec_.tokens - 1)) <= static_cast<double>(lastKey);
+  auto body = [&](Scalar s) { return select(seen, s, 0.0); };
+  return {b_.map({state.plus}, body), b_.map({state.minus}, body)};
+}
+
+} // namespace oriel::kernels

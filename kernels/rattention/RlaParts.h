@@ -1,0 +1,92 @@
+// The parts of chunked residual linear attention, each emitted for one chunk, from which the forward, the backward and fused
+// kernels are put together.
+//
+// Chunk c0 pairs the queries t in [c0, c0+C) with the shifted keys i in [c0-s, c0-s+C), s = window+1, so row r of the queries
+// sees column j of the keys iff j <= r, whatever the window. With documents three masks join, all from doc_start:
+//   pair    key i is visible to t iff i >= doc_start[t]
+//   carry   t uses the carried state iff doc_start[t] < c0-s: the state's keys all lie before c0-s, in the last key's document
+//   update  with e the chunk's last key: S' = [doc_start[e] < c0-s]·S + sum over i >= doc_start[e] of phi(k_i)ᵀ v_i
+// Keys i >= T-s reach no query. Keys outside [0, T-s) read as zeros, so their values add nothing and need no mask.
+#ifndef ORIEL_KERNELS_RATTENTION_RLAPARTS_H
+#define ORIEL_KERNELS_RATTENTION_RLAPARTS_H
+
+#include "kernels/rattention/FeatureMap.h"
+
+namespace oriel::kernels {
+
+/// Where the optional buffers of a kernel are.
+struct RlaBuffers {
+  unsigned q, k, v;
+  std::optional<unsigned> initialState, docStart, lengths;
+};
+
+/// What all heads of a group share for one chunk.
+struct RlaChunk {
+  Scalar first;           // c0
+  Scalar firstKey;        // c0 - s
+  Halves phiK;            // [C, D]
+  Halves phiKT;           // [D, C]
+  mlir::Value v;          // [C, E]
+  mlir::Value vUpdate;    // v where the update mask holds, 0 elsewhere
+  mlir::Value docStart;   // doc_start of the queries, i32 [C,1]; null without documents
+  Scalar keysDocument;    // doc_start of the last key, i32 (documents)
+};
+
+class RlaParts {
+public:
+  RlaParts(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers, Scalar batch, Scalar kvHead)
+      : b_(b), spec_(spec), buffers_(buffers), batch_(batch), kvHead_(kvHead) {}
+
+  int64_t dim() const { return tileSize(spec_.headDim); }
+  int64_t valueDim() const { return tileSize(spec_.valueDim); }
+  int64_t shift() const { return spec_.window + 1; }
+
+  /// Rows of queries (dimension 1 of [B,T,N,·]) and of the shifted keys, which end at T-s.
+  Place queryRows(const RlaChunk &chunk, Scalar head) { return Place{{batch_, chunk.first, head, b_.index(0)}, 1, 3}; }
+  Place keyRows(Scalar firstKey);
+
+  /// Loads keys and values of a chunk and maps the keys. `transposed` also fills phiKT.
+  RlaChunk loadChunk(Scalar first, bool transposed);
+  Halves loadPhiQ(const RlaChunk &chunk, Scalar head);
+
+  /// Zero where query and key of the chunk do not pair; `scores` is [queries, keys].
+  mlir::Value maskPairs(mlir::Value scores, const RlaChunk &chunk);
+  /// Rows of queries that use the carried state, the others 0.
+  mlir::Value maskCarry(mlir::Value rows, const RlaChunk &chunk);
+  /// Rows of keys that enter the state, the others 0.
+  mlir::Value maskUpdate(mlir::Value rows, const RlaChunk &chunk);
+  /// The state as far as it outlives the chunk.
+  Halves keepState(const Halves &state, const RlaChunk &chunk);
+  /// The state after the chunk.
+  Halves updateState(const Halves &state, const RlaChunk &chunk);
+
+  Halves zeroState();
+  /// A state inside a buffer of shape [leading..., 2D, E].
+  Halves loadState(mlir::Value buffer, llvm::ArrayRef<Scalar> leading);
+  void storeState(const Halves &state, mlir::Value buffer, llvm::ArrayRef<Scalar> leading);
+  void accumulateState(const Halves &state, mlir::Value buffer, llvm::ArrayRef<Scalar> leading);
+  /// h0 of a query head; only with an initial state.
+  Halves loadInitialState(Scalar head);
+  bool hasInitialState() const { return buffers_.initialState.has_value(); }
+
+  /// The state that the last token of the row sees: 0 where its document has no key in it.
+  Halves finalState(const Halves &state);
+
+private:
+  Place statePlace(llvm::ArrayRef<Scalar> leading, bool minus);
+  Scalar loadDocStart(Scalar token) { return b_.loadScalar(b_.buffer(*buffers_.docStart), {batch_, token}); }
+
+  TileBuilder &b_;
+  const RlaSpec &spec_;
+  const RlaBuffers &buffers_;
+  Scalar batch_, kvHead_;
+};
+
+/// acc + a±·b±, and acc + a±·b±ᵀ, both halves summed.
+inline mlir::Value dotHalves(TileBuilder &b, const Halves &x, const Halves &y, mlir::Value acc) {
+  return b.dot(x.minus, y.minus, b.dot(x.plus, y.plus, acc));
+}
+
+} // namespace oriel::kernels
+
+#endif
