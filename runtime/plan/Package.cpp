@@ -5,6 +5,7 @@
 #include "runtime/base/Hash.h"
 #include "runtime/base/Status.h"
 #include "runtime/plan/PlanCheck.h"
+#include "runtime/plan/PlanFile.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -51,8 +52,9 @@ absl::StatusOr<std::shared_ptr<const Package>> Package::load(const std::string &
   package->folder_ = folder;
   std::string planPath = folder + "/plan.pb";
   ORIEL_ASSIGN_OR_RETURN(std::string bytes, readFile(planPath));
-  if (!package->plan_.ParseFromString(bytes))
-    return absl::InvalidArgumentError(absl::StrCat(planPath, ": not a plan (malformed protobuf)"));
+  auto decoded = decodePlan(bytes);
+  ORIEL_RETURN_IF_ERROR(withContext(decoded.status(), planPath));
+  package->plan_ = std::move(*decoded);
   const plan::Plan &plan = package->plan_;
 
   if (hasConstants(plan)) {

@@ -1,0 +1,120 @@
+// Packages on disk: checksums, targets, missing and torn files.
+#include "runtime/plan/Package.h"
+
+#include "tests/unit/runtime/plan/SamplePlan.h"
+
+#include "runtime/base/CpuFeatures.h"
+#include "runtime/base/Hash.h"
+#include "runtime/plan/PlanFile.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include <filesystem>
+#include <unistd.h>
+
+namespace oriel::runtime {
+namespace {
+
+using ::testing::HasSubstr;
+
+class PackageTest : public ::testing::Test {
+protected:
+  void SetUp() override {
+    folder_ = ::testing::TempDir() + "oriel-package-" + std::to_string(::getpid());
+    ASSERT_TRUE(makeFolders(folder_).ok());
+    plan_ = samplePlan();
+    write("constants.bin", constants_);
+    write("kernels.so", kernels_);
+    plan_.set_constants_checksum(hashHex(constants_));
+    plan_.set_kernels_checksum(hashHex(kernels_));
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void write(const std::string &name, const std::string &bytes) {
+    ASSERT_TRUE(writeFileAtomically(folder_ + "/" + name, bytes).ok());
+  }
+  absl::StatusOr<std::shared_ptr<const Package>> load() {
+    write("plan.pb", encodePlan(plan_));
+    return Package::load(folder_);
+  }
+  void expectError(absl::StatusCode code, const std::string &message) {
+    absl::Status status = load().status();
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+  }
+
+  std::string folder_;
+  plan::Plan plan_;
+  std::string constants_ = std::string(64, 'c');
+  std::string kernels_ = "not really code";
+};
+
+TEST_F(PackageTest, Loads) {
+  auto package = load();
+  ASSERT_TRUE(package.ok()) << package.status();
+  EXPECT_EQ((*package)->kernelsPath(), folder_ + "/kernels.so");
+  EXPECT_EQ((*package)->constants().size(), 64u);
+  EXPECT_NE((*package)->findEntry("micro"), nullptr);
+  EXPECT_EQ((*package)->findEntry("macro"), nullptr);
+  EXPECT_EQ((*package)->findBuffer("params")->bytes(), 128u);
+}
+
+TEST_F(PackageTest, RefusesAnotherCpuByNamingWhatIsMissing) {
+  plan_.mutable_target()->set_cpu("cpu2050");
+  plan_.mutable_target()->add_features("avx4096");
+  for (const std::string &feature : hostCpuFeatures())
+    plan_.mutable_target()->add_features(feature);
+  expectError(absl::StatusCode::kFailedPrecondition, "package built for cpu2050 (needs avx4096");
+  expectError(absl::StatusCode::kFailedPrecondition, "lacks avx4096; compile it again");
+}
+
+TEST_F(PackageTest, RefusesAnotherKindOfTarget) {
+  plan_.mutable_target()->set_kind("nvidia");
+  expectError(absl::StatusCode::kFailedPrecondition, "built for target 'nvidia'");
+}
+
+TEST_F(PackageTest, DetectsAFlippedByteOfConstants) {
+  constants_[5] ^= 1;
+  write("constants.bin", constants_);
+  expectError(absl::StatusCode::kDataLoss, "constants.bin: checksum is");
+}
+
+TEST_F(PackageTest, DetectsATruncatedKernelsFile) {
+  write("kernels.so", kernels_.substr(0, 4));
+  expectError(absl::StatusCode::kDataLoss, "kernels.so: checksum is");
+}
+
+TEST_F(PackageTest, ReportsMissingFiles) {
+  std::filesystem::remove(folder_ + "/kernels.so");
+  expectError(absl::StatusCode::kNotFound, "kernels.so");
+  EXPECT_EQ(Package::load(folder_ + "/none").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(PackageTest, RefusesABrokenPlanWithItsPath) {
+  plan_.set_format_version(9);
+  expectError(absl::StatusCode::kInvalidArgument, folder_ + "/plan.pb: format version 9");
+}
+
+TEST_F(PackageTest, DetectsADamagedPlanFile) {
+  std::string bytes = encodePlan(plan_);
+  write("plan.pb", bytes.substr(0, bytes.size() - 1));
+  EXPECT_EQ(Package::load(folder_).status().code(), absl::StatusCode::kDataLoss);
+  bytes[bytes.size() / 2] ^= 1;
+  write("plan.pb", bytes);
+  EXPECT_EQ(Package::load(folder_).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(PlanFile, EveryTruncationAndEveryFlippedBitIsDetected) {
+  std::string bytes = encodePlan(samplePlan());
+  ASSERT_TRUE(decodePlan(bytes).ok());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    EXPECT_EQ(decodePlan(bytes.substr(0, i)).status().code(), absl::StatusCode::kDataLoss) << i;
+    std::string flipped = bytes;
+    flipped[i] ^= 1 << (i % 8);
+    EXPECT_EQ(decodePlan(flipped).status().code(), absl::StatusCode::kDataLoss) << i;
+  }
+}
+
+} // namespace
+} // namespace oriel::runtime
