@@ -19,9 +19,11 @@ class Binder {
 public:
   Binder(const ast::Stage &use, const std::vector<Formal> &formals, const std::shared_ptr<Scope> &scope,
          const BlockTable &blocks, Diagnostics &diagnostics)
-      : use_(use), formals_(formals), scope_(scope), blocks_(blocks), diagnostics_(diagnostics), actuals_(formals.size()) {}
+      : use_(use), formals_(formals), scope_(scope), blocks_(blocks), diagnostics_(diagnostics) {
+    bound_.actuals.resize(formals.size());
+  }
 
-  std::vector<std::optional<Actual>> run() {
+  Bound run() {
     std::vector<const ast::Argument *> positional;
     for (const ast::Argument &argument : use_.arguments) {
       if (argument.name)
@@ -30,8 +32,9 @@ public:
         positional.push_back(&argument);
     }
     for (const ast::Argument *argument : positional)
-      bindPositional(*argument);
-    return std::move(actuals_);
+      if (!bindPositional(*argument))
+        break; // One complaint is enough.
+    return std::move(bound_);
   }
 
 private:
@@ -43,12 +46,12 @@ private:
   }
 
   void set(size_t i, const ast::Argument &argument, Value value) {
-    if (actuals_[i]) {
+    if (bound_.actuals[i]) {
       diagnostics_.error(argument.range, quoted(formals_[i].name) + " is given twice", "keep one of the two",
-                         {{actuals_[i]->range, "it was given here"}});
+                         {{bound_.actuals[i]->range, "it was given here"}});
       return;
     }
-    actuals_[i] = Actual{std::move(value), argument.value->range};
+    bound_.actuals[i] = Actual{std::move(value), argument.value->range};
   }
 
   void bindNamed(const ast::Argument &argument, const ast::Name &name) {
@@ -74,31 +77,47 @@ private:
     return true;
   }
 
-  void bindPositional(const ast::Argument &argument) {
+  /// False, with an error, when no place is left.
+  bool bindPositional(const ast::Argument &argument) {
+    if (isMisspeltSwitch(*argument.value)) {
+      unknownOption({argument.value->name, argument.value->range});
+      return true;
+    }
     size_t i = 0;
-    while (i < formals_.size() && (!formals_[i].takesPosition || actuals_[i]))
+    while (i < formals_.size() && (!formals_[i].takesPosition || bound_.actuals[i]))
       ++i;
     if (i == formals_.size()) {
       tooMany(argument);
-      return;
+      return false;
     }
     set(i, argument, evaluate(*argument.value, scope_, blocks_, diagnostics_));
+    return true;
   }
 
-  /// A value without a place; a bare name here is mostly a misspelt switch.
+  /// A bare name that means nothing here but looks like an option's.
+  bool isMisspeltSwitch(const ast::Expr &value) const {
+    if (value.kind != ast::ExprKind::Name || scope_->has(value.name) || isWord(value.name) || findLayer(value.name) ||
+        blocks_.find(value.name) < blocks_.size())
+      return false;
+    return !nearest(value.name, formalNames()).empty();
+  }
+
+  std::vector<std::string_view> formalNames() const {
+    std::vector<std::string_view> names;
+    for (const Formal &formal : formals_)
+      names.push_back(formal.name);
+    return names;
+  }
+
   void tooMany(const ast::Argument &argument) {
-    if (argument.value->kind == ast::ExprKind::Name && !scope_->has(argument.value->name)) {
-      unknownOption({argument.value->name, argument.value->range});
-      return;
-    }
+    bound_.hasStray = true;
     diagnostics_.error(argument.range, quoted(use_.name.text) + " takes no further value by position",
                        "name it: " + (formals_.empty() ? "it has no options" : std::string(formals_.back().name) + " = …"));
   }
 
   void unknownOption(const ast::Name &name) {
-    std::vector<std::string_view> names;
-    for (const Formal &formal : formals_)
-      names.push_back(formal.name);
+    bound_.hasStray = true;
+    std::vector<std::string_view> names = formalNames();
     std::string suggestion = didYouMean(name.text, names);
     std::string hint;
     if (suggestion.empty())
@@ -111,7 +130,7 @@ private:
   const std::shared_ptr<Scope> &scope_;
   const BlockTable &blocks_;
   Diagnostics &diagnostics_;
-  std::vector<std::optional<Actual>> actuals_;
+  Bound bound_;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -189,12 +208,13 @@ public:
     layer_.range = use.range;
   }
 
-  LayerUse run(const std::vector<std::optional<Actual>> &actuals) {
+  LayerUse run(const Bound &bound) {
+    isComplete_ = !bound.hasStray;
     for (size_t i = 0; i < spec_.options.size(); ++i) {
-      if (actuals[i])
-        given(spec_.options[i], *actuals[i]);
+      if (bound.actuals[i])
+        given(spec_.options[i], *bound.actuals[i]);
       else
-        missing(spec_.options[i]);
+        missing(spec_.options[i], bound.hasStray);
     }
     if (isComplete_ && !checkLayer(layer_, ranges_, diagnostics_))
       isComplete_ = false;
@@ -213,11 +233,13 @@ private:
       misfit(spec_, option, actual, diagnostics_);
   }
 
-  void missing(const OptionSpec &option) {
+  void missing(const OptionSpec &option, bool isQuiet) {
     if (option.fallback == "auto")
       return;
     if (option.fallback.empty()) {
       isComplete_ = false;
+      if (isQuiet)
+        return;
       std::string hint = option.type == OptionType::Word ? "write one of " + listOf(option.words)
                                                          : "write " + std::string(option.name) + " = " + expectation(option);
       diagnostics_.error(use_.name.range, quoted(spec_.name) + " needs " + quoted(option.name), hint);
@@ -242,9 +264,8 @@ private:
 
 } // namespace
 
-std::vector<std::optional<Actual>> bindArguments(const ast::Stage &use, const std::vector<Formal> &formals,
-                                                 const std::shared_ptr<Scope> &scope, const BlockTable &blocks,
-                                                 Diagnostics &diagnostics) {
+Bound bindArguments(const ast::Stage &use, const std::vector<Formal> &formals, const std::shared_ptr<Scope> &scope,
+                    const BlockTable &blocks, Diagnostics &diagnostics) {
   return Binder(use, formals, scope, blocks, diagnostics).run();
 }
 
@@ -260,8 +281,7 @@ LayerUse resolveLayer(const LayerSpec &spec, const ast::Stage &use, const std::s
   std::vector<Formal> formals;
   for (const OptionSpec &option : spec.options)
     formals.push_back({option.name, option.type == OptionType::Switch, formals.size() < spec.positional});
-  std::vector<std::optional<Actual>> actuals = bindArguments(use, formals, scope, blocks, diagnostics);
-  return OptionResolver(spec, use, diagnostics).run(actuals);
+  return OptionResolver(spec, use, diagnostics).run(bindArguments(use, formals, scope, blocks, diagnostics));
 }
 
 double LayerUse::numberOr(std::string_view name, double forWord) const {

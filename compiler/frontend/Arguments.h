@@ -30,10 +30,14 @@ struct Actual {
   SourceRange range;
 };
 
-/// One entry per formal; empty where no argument was given. Errors: unknown names, an option given twice, too many.
-std::vector<std::optional<Actual>> bindArguments(const ast::Stage &use, const std::vector<Formal> &formals,
-                                                 const std::shared_ptr<Scope> &scope, const BlockTable &blocks,
-                                                 Diagnostics &diagnostics);
+struct Bound {
+  std::vector<std::optional<Actual>> actuals; ///< One per formal; empty where no argument was given.
+  bool hasStray = false; ///< Some argument found no place: do not also complain about what is missing.
+};
+
+/// Errors: unknown names, an option given twice, too many.
+Bound bindArguments(const ast::Stage &use, const std::vector<Formal> &formals,
+                    const std::shared_ptr<Scope> &scope, const BlockTable &blocks, Diagnostics &diagnostics);
 
 /// The use of a layer with all its options resolved and checked; an empty spec when anything was wrong.
 LayerUse resolveLayer(const LayerSpec &spec, const ast::Stage &use, const std::shared_ptr<Scope> &scope,

@@ -57,6 +57,7 @@ struct Stage {
   SourceRange range;
   Name name;                       ///< Use: the layer or block; otherwise the keyword.
   bool hasParentheses = false;     ///< Use
+  bool isBroken = false;           ///< Use: a syntax error cut the arguments short.
   std::vector<Argument> arguments; ///< Use
   ExprPtr count;                   ///< Repeat
   Pipeline body;                   ///< Repeat, Residual

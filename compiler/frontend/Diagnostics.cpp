@@ -92,8 +92,8 @@ std::string Diagnostics::render() const {
     for (const Note &note : diagnostic->notes)
       text += renderHeadline(file_, note.range, "note", note.message) + renderSnippet(file_, note.range);
   }
-  if (errorCount_ > kMaxErrors)
-    text += file_.path() + ": too many errors; the first " + std::to_string(kMaxErrors) + " are shown\n";
+  if (isFull())
+    text += file_.path() + ": stopped after " + std::to_string(kMaxErrors) + " errors\n";
   return text;
 }
 

@@ -39,6 +39,7 @@ private:
   void expandBlock(size_t number, const ast::Stage &use, const std::shared_ptr<Scope> &scope, std::vector<Element> &out);
   void bindBlock(const ast::Block &block, const ast::Stage &use, const std::shared_ptr<Scope> &scope, Scope &inner);
   void addLayer(const LayerSpec &spec, const ast::Stage &use, const std::shared_ptr<Scope> &scope, std::vector<Element> &out);
+  static void addUnknown(const ast::Stage &use, std::vector<Element> &out);
   void unknownStage(const ast::Stage &use, const Scope &scope, std::vector<Element> &out);
 
   // Limits and numbers.
@@ -258,14 +259,16 @@ void Elaborator::expandUse(const ast::Stage &use, const std::shared_ptr<Scope> &
 /// A name that holds stages: they are put here as they were written there.
 void Elaborator::expandValue(const ast::Stage &use, const Binding &binding, std::vector<Element> &out) {
   if (isUnknown(binding.value))
-    return;
+    return addUnknown(use, out);
   auto *stages = std::get_if<StagesValue>(&binding.value);
   if (!stages) {
+    addUnknown(use, out);
     diagnostics_.error(use.range, quoted(use.name.text) + " is " + quoted(toText(binding.value)) + " here, not a layer",
                        "a stage is a layer, a block, or a name that holds one", {{binding.definition, "it was defined here"}});
     return;
   }
   if (use.hasParentheses) {
+    addUnknown(use, out);
     diagnostics_.error(use.range, quoted(use.name.text) + " has its arguments already", "write just " + std::string(use.name.text),
                        {{binding.definition, "they were given here"}});
     return;
@@ -288,6 +291,8 @@ void Elaborator::expandBlock(size_t number, const ast::Stage &use, const std::sh
                              std::vector<Element> &out) {
   const ast::Block &block = blocks_[number];
   usedBlocks_.insert(block.name.text);
+  if (use.isBroken)
+    return addUnknown(use, out);
   if (++depth_ > kMaxExpansionDepth) {
     diagnostics_.error(use.range, "blocks stand inside each other more than " + std::to_string(kMaxExpansionDepth) + " deep");
     isStopped_ = true;
@@ -318,7 +323,7 @@ void Elaborator::bindBlock(const ast::Block &block, const ast::Stage &use, const
   std::vector<Formal> formals;
   for (const ast::Definition &parameter : block.parameters)
     formals.push_back({parameter.name.text, false, true});
-  std::vector<std::optional<Actual>> actuals = bindArguments(use, formals, scope, blocks_, diagnostics_);
+  auto [actuals, hasStray] = bindArguments(use, formals, scope, blocks_, diagnostics_);
   auto defaults = std::make_shared<Scope>();
   defaults->parent = global_;
   defaults->visibleBlocks = inner.visibleBlocks;
@@ -330,7 +335,7 @@ void Elaborator::bindBlock(const ast::Block &block, const ast::Stage &use, const
       binding.value = std::move(actuals[i]->value);
     else if (parameter.value)
       binding.value = evaluate(*parameter.value, defaults, blocks_, diagnostics_);
-    else
+    else if (!hasStray)
       diagnostics_.error(use.range, "block " + quoted(block.name.text) + " needs " + quoted(parameter.name.text),
                          "write " + std::string(block.name.text) + "(… " + std::string(parameter.name.text) + " = …)",
                          {{parameter.name.range, "it has no default"}});
@@ -343,16 +348,24 @@ void Elaborator::addLayer(const LayerSpec &spec, const ast::Stage &use, const st
   Element element;
   element.range = use.range;
   element.number = openLayer_;
-  element.layer = resolveLayer(spec, use, scope, blocks_, diagnostics_);
+  if (use.isBroken) // What is missing may be the parser's loss; only look at what is there.
+    for (const ast::Argument &argument : use.arguments)
+      evaluate(*argument.value, scope, blocks_, diagnostics_);
+  else
+    element.layer = resolveLayer(spec, use, scope, blocks_, diagnostics_);
   element.layer.number = openLayer_;
   out.push_back(std::move(element));
 }
 
-void Elaborator::unknownStage(const ast::Stage &use, const Scope &scope, std::vector<Element> &out) {
+/// Stands for a stage that had errors.
+void Elaborator::addUnknown(const ast::Stage &use, std::vector<Element> &out) {
   Element unknown;
   unknown.range = unknown.layer.range = use.range;
   out.push_back(std::move(unknown));
+}
 
+void Elaborator::unknownStage(const ast::Stage &use, const Scope &scope, std::vector<Element> &out) {
+  addUnknown(use, out);
   if (size_t block = blocks_.find(use.name.text); block < blocks_.size()) {
     bool isSelf = use.range.begin >= blocks_[block].range.begin && use.range.end <= blocks_[block].range.end;
     diagnostics_.error(use.range, "block " + quoted(use.name.text) + (isSelf ? " cannot contain itself" : " is defined further down"),

@@ -295,6 +295,7 @@ Stage Parser::parseUse() {
   advance();
   if (at(TokenKind::LeftParen))
     parseArguments(stage);
+  stage.isBroken = failed_;
   stage.range = rangeFrom(stage.name.range.begin);
   return stage;
 }

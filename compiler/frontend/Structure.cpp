@@ -101,7 +101,7 @@ private:
     switch (layer.spec->kind) {
     case LayerKind::Embed:
       diagnostics_.error(layer.range, "embed can only be the first stage of a model");
-      return layer.integer("dim");
+      return kUnknownWidth;
     case LayerKind::Unembed:
     case LayerKind::CrossEntropy:
       diagnostics_.error(layer.range, std::string(layer.spec->name) + " can only stand at the end of a model",
