@@ -42,9 +42,9 @@ std::string renderHeadline(const SourceFile &file, std::optional<SourceRange> ra
   std::string text = file.path();
   if (range) {
     LineColumn place = file.lineColumn(range->begin);
-    text += ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+    text.append(":").append(std::to_string(place.line)).append(":").append(std::to_string(place.column));
   }
-  return text + ": " + kind + ": " + message + "\n";
+  return text.append(": ").append(kind).append(": ").append(message).append("\n");
 }
 
 } // namespace

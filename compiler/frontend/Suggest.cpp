@@ -60,8 +60,10 @@ std::string quoted(std::string_view text) {
 std::string listOf(const std::vector<std::string_view> &names, std::string_view conjunction) {
   std::string text;
   for (size_t i = 0; i < names.size(); ++i) {
-    if (i != 0)
-      text += i + 1 == names.size() ? " " + std::string(conjunction) + " " : ", ";
+    if (i != 0 && i + 1 == names.size())
+      text.append(" ").append(conjunction).append(" ");
+    else if (i != 0)
+      text += ", ";
     text += quoted(names[i]);
   }
   return text;
