@@ -67,8 +67,17 @@ function(oriel_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  list(GET ARG_LABELS 0 firstLabel)
   gtest_discover_tests(${name} TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+    PROPERTIES LABELS "${firstLabel}" TIMEOUT ${ARG_TIMEOUT})
+  list(LENGTH ARG_LABELS labelCount)
+  if(labelCount GREATER 1)
+    # gtest_discover_tests takes the list apart; ctest reads this file after its own and sets the labels as one value.
+    set(script ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
+    file(WRITE ${script} "foreach(test IN LISTS ${name}_TESTS)\n"
+      "  set_tests_properties(\"\${test}\" PROPERTIES LABELS \"${ARG_LABELS}\")\nendforeach()\n")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${script})
+  endif()
 endfunction()
 
 include(GoogleTest)
