@@ -86,8 +86,9 @@ public:
   /// Removes temporary folders of dead tries and commits beyond `keep`; never the newest that verifies. Rank 0 at start.
   absl::Status sweep();
 
-  /// The newest checkpoint that verifies, its info and this rank's slices. NotFound when there is none; when all are
-  /// damaged the message lists each reason. `expected` (may be null) must have the same parameters.
+  /// The newest checkpoint that verifies, its info and this rank's slices. NotFound when there is none; DataLoss, listing
+  /// each reason, when all are damaged; FailedPrecondition when it is of a model whose parameters are not `expected`
+  /// (null: any).
   absl::StatusOr<LoadedCheckpoint> loadNewest(const ShardTargets &targets,
                                               const std::vector<ParameterPlace> *expected = nullptr);
 
@@ -105,6 +106,8 @@ public:
 
 private:
   std::string temporaryFolder(int64_t step, const std::string &transaction) const;
+  /// Removes commits beyond `keep_`, unless none of those that stay verifies.
+  absl::Status prune();
 
   std::string dir_;
   int keep_;
