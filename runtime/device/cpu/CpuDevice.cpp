@@ -38,7 +38,7 @@ private:
 
 class CpuDevice final : public Device {
 public:
-  CpuDevice(int threads) : threads_(threads) {}
+  explicit CpuDevice(int threads) : threads_(threads), gemms_(threads) {}
 
   std::string description() const override {
     return absl::StrCat("cpu: ", hostCpuName(), ", ", threads_, threads_ == 1 ? " thread" : " threads");
@@ -57,12 +57,6 @@ public:
   absl::Status synchronize() override { return absl::OkStatus(); }
 
 private:
-  /// oneDNN asks OpenMP how many threads there are, both when it prepares and when it runs.
-  void useThreads() const {
-    if (omp_get_max_threads() != threads_)
-      omp_set_num_threads(threads_);
-  }
-
   int threads_;
   CpuGemmLibrary gemms_;
   std::unique_ptr<DeviceMemory> scratch_;
@@ -79,7 +73,6 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> CpuDevice::loadKernels(const std:
 }
 
 absl::StatusOr<std::shared_ptr<PreparedGemm>> CpuDevice::prepareGemm(const GemmSpec &spec) {
-  useThreads();
   ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<CpuGemm> gemm, gemms_.prepare(spec));
   return std::shared_ptr<PreparedGemm>(std::move(gemm));
 }
@@ -109,8 +102,7 @@ absl::Status CpuDevice::launch(KernelFunction function, void *const *args, const
 }
 
 absl::Status CpuDevice::gemm(PreparedGemm &gemm, const void *a, const void *b, void *c) {
-  useThreads();
-  return gemms_.run(static_cast<CpuGemm &>(gemm), a, b, c);
+  return gemms_.run(static_cast<const CpuGemm &>(gemm), a, b, c);
 }
 
 absl::Status CpuDevice::fillZero(void *target, size_t bytes) {

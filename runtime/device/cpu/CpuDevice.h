@@ -1,7 +1,7 @@
 // The CPU as a device: kernels as OpenMP loops over grid cells, large matrix products by oneDNN.
 //
 // The number of threads changes no bit of any result: cells are independent, and no product splits its K dimension by
-// threads (tests/unit/runtime/device/CpuGemmTest.cpp holds oneDNN to it).
+// threads (CpuGemm.h says how; tests/unit/runtime/device/CpuGemmTest.cpp holds it to that).
 #ifndef ORIEL_RUNTIME_DEVICE_CPU_CPUDEVICE_H
 #define ORIEL_RUNTIME_DEVICE_CPU_CPUDEVICE_H
 

@@ -1,8 +1,11 @@
 // Matrix products of fixed shape by oneDNN, the only place that knows oneDNN.
 //
-// A product is prepared once per shape and number of threads; running it sets three addresses and allocates no memory
-// of ours (oneDNN makes a few small map nodes per execution). The scratch pad is ours: one, as large as the largest
-// product wants, shared by all because products run one after another.
+// oneDNN on several threads splits K when M·N is small, and then the number of threads changes bits. So the work is divided
+// here: the result is cut into tiles by a rule that looks at the shape alone (TileGrid), each tile is one product that
+// oneDNN runs on one thread, and threads take tiles as they come. Bits cannot depend on who computes a tile.
+//
+// A product is prepared once per shape; running it sets addresses and allocates no memory of ours (oneDNN makes a few
+// small map nodes per execution). The scratch pads are ours, one per thread, as large as the largest product wants.
 #ifndef ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 #define ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 
@@ -13,35 +16,65 @@
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
+#include <vector>
 
 namespace oriel::runtime {
 
-class CpuGemm final : public PreparedGemm {
-public:
-  static absl::StatusOr<std::shared_ptr<CpuGemm>> create(const GemmSpec &spec, const dnnl::engine &engine);
+/// How an m x n result is cut: rows x columns tiles, the last of each direction possibly smaller.
+struct TileGrid {
+  int64_t tileM, tileN;
+  int64_t rows, columns;
 
-  /// Bytes of scratch pad that run() wants.
+  /// Halves the longer side until there are enough tiles for many threads, or tiles would become inefficiently small.
+  static TileGrid of(int64_t m, int64_t n);
+  int64_t tiles() const { return rows * columns; }
+};
+
+/// The product of one tile shape, with one set of oneDNN's memory handles per thread.
+class TileProduct {
+public:
+  static absl::StatusOr<TileProduct> create(const GemmSpec &spec, const dnnl::engine &engine, int threads);
+
   size_t scratchBytes() const { return scratchBytes_; }
-  absl::Status run(const dnnl::stream &stream, const void *a, const void *b, void *c, void *scratch);
+  bool run(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c, void *scratch) const;
 
 private:
+  struct Handles {
+    dnnl::memory a, b, c, scratch;
+  };
   dnnl::matmul primitive_;
-  dnnl::memory a_, b_, c_, scratch_;
+  std::vector<Handles> handles_;
   size_t scratchBytes_ = 0;
 };
 
-/// Engine, stream and cache of prepared products of one device.
+class CpuGemm final : public PreparedGemm {
+public:
+  GemmSpec spec;
+  TileGrid grid;
+  std::vector<TileProduct> products; // inner, right edge, bottom edge, corner; equal shapes are not shared
+  size_t scratchBytes = 0;           // per thread
+
+  const TileProduct &productOf(int64_t row, int64_t column) const {
+    return products[static_cast<size_t>((row == grid.rows - 1 ? 2 : 0) + (column == grid.columns - 1 ? 1 : 0))];
+  }
+};
+
+/// Engine, streams, scratch and cache of prepared products of one device.
 class CpuGemmLibrary {
 public:
-  CpuGemmLibrary();
+  explicit CpuGemmLibrary(int threads);
   absl::StatusOr<std::shared_ptr<CpuGemm>> prepare(const GemmSpec &spec);
-  absl::Status run(CpuGemm &gemm, const void *a, const void *b, void *c);
+  absl::Status run(const CpuGemm &gemm, const void *a, const void *b, void *c);
 
 private:
+  absl::StatusOr<std::shared_ptr<CpuGemm>> create(const GemmSpec &spec);
+
+  int threads_;
   dnnl::engine engine_;
-  dnnl::stream stream_;
+  std::vector<dnnl::stream> streams_; // of each thread
   absl::flat_hash_map<std::string, std::shared_ptr<CpuGemm>> cache_;
   std::unique_ptr<DeviceMemory> scratch_;
+  size_t scratchBytesPerThread_ = 0;
 };
 
 } // namespace oriel::runtime
