@@ -41,7 +41,12 @@ struct RlaSpec {
   /// between. 0: nothing is saved; the backward re-makes every state from the start of the row.
   int64_t saveEvery = 0;
 
+  /// Forward only: value columns of one cell (a multiple of 16), for targets whose scratch does not hold a whole state; the
+  /// cells of a head share its E columns. 0: all columns in one cell.
+  int64_t valueBlock = 0;
+
   int64_t group() const { return heads / kvHeads; }
+  int64_t cellColumns() const { return valueBlock ? std::min(valueBlock, valueDim) : valueDim; }
   int64_t chunks() const { return ceilDiv(tokens, chunk); }
   /// States that are saved for one key/value head of one row; entry j is the state before chunk j * saveEvery.
   int64_t savedStates() const { return saveEvery ? ceilDiv(chunks(), saveEvery) : 0; }

@@ -1,4 +1,5 @@
-// Builder of the forward pass. One cell is one key/value head of one row; it walks the chunks with the state in hand.
+// Builder of the forward pass. One cell is one key/value head of one row (and, with valueBlock, some of its
+// value columns); it walks the chunks with the state in hand.
 #include "kernels/common/Signature.h"
 #include "kernels/rattention/RlaParts.h"
 
@@ -50,7 +51,8 @@ tile::KernelOp buildRla(OpBuilder &builder, Location loc, StringRef symbol, cons
     states = signature.output({spec.batch, spec.kvHeads, spec.savedStates(), 2 * spec.headDim, spec.valueDim});
   if (spec.finalState)
     finalStates = signature.output({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim});
-  TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, 1}, "residual linear attention in chunks");
+  TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, ceilDiv(spec.valueDim, spec.cellColumns())},
+                                 "residual linear attention in chunks");
   RlaParts parts(b, spec, buffers, b.y(), b.x());
   Scalar firstHead = b.x() * spec.group();
 
@@ -58,7 +60,7 @@ tile::KernelOp buildRla(OpBuilder &builder, Location loc, StringRef symbol, cons
     Halves state{carried[0], carried[1]};
     RlaChunk chunk = parts.loadChunk(first, /*transposed=*/true);
     b.loop(firstHead, firstHead + spec.group(), 1, [&](Scalar head) {
-      b.store(chunkOutput(b, parts, chunk, state, head), b.buffer(o), parts.queryRows(chunk, head));
+      b.store(chunkOutput(b, parts, chunk, state, head), b.buffer(o), parts.outputRows(chunk, head));
     });
     Halves next = parts.updateState(state, chunk);
     return {next.plus, next.minus};

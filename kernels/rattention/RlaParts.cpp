@@ -22,6 +22,7 @@ std::string symbol(const RlaSpec &spec, bool backward) {
       .flag("hT", spec.finalState)
       .add("c", spec.chunk)
       .add("m", spec.saveEvery)
+      .add("eb", spec.cellColumns())
       .str();
 }
 
@@ -42,6 +43,7 @@ RlaChunk RlaParts::loadChunk(Scalar first, bool transposed) {
   chunk.firstKey = first - shift();
   Place place = keyRows(chunk.firstKey);
   Value k_CD = b_.load(b_.buffer(buffers_.k), place, spec_.chunk, dim());
+  place.indices[3] = firstColumn_;
   chunk.v = b_.load(b_.buffer(buffers_.v), place, spec_.chunk, valueDim());
   chunk.phiK = featureMap(b_, spec_.featureMap, k_CD, spec_.headDim);
   if (transposed)
@@ -105,7 +107,7 @@ Place RlaParts::statePlace(ArrayRef<Scalar> leading, bool minus) {
   place.rowDim = static_cast<int64_t>(leading.size());
   place.colDim = place.rowDim + 1;
   place.indices.push_back(b_.index(minus ? spec_.headDim : 0));
-  place.indices.push_back(b_.index(0));
+  place.indices.push_back(firstColumn_);
   // The upper half ends where the lower one begins.
   if (!minus)
     place.rowEnd = b_.index(spec_.headDim);

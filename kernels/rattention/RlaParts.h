@@ -35,14 +35,16 @@ struct RlaChunk {
 class RlaParts {
 public:
   RlaParts(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers, Scalar batch, Scalar kvHead)
-      : b_(b), spec_(spec), buffers_(buffers), batch_(batch), kvHead_(kvHead) {}
+      : b_(b), spec_(spec), buffers_(buffers), batch_(batch), kvHead_(kvHead), firstColumn_(b.z() * spec.cellColumns()) {}
 
   int64_t dim() const { return tileSize(spec_.headDim); }
-  int64_t valueDim() const { return tileSize(spec_.valueDim); }
+  int64_t valueDim() const { return tileSize(spec_.cellColumns()); }
   int64_t shift() const { return spec_.window + 1; }
 
   /// Rows of queries (dimension 1 of [B,T,N,·]) and of the shifted keys, which end at T-s.
   Place queryRows(const RlaChunk &chunk, Scalar head) { return Place{{batch_, chunk.first, head, b_.index(0)}, 1, 3}; }
+  /// The same rows of a buffer of values: this cell's columns of [B,T,N,E].
+  Place outputRows(const RlaChunk &chunk, Scalar head) { return Place{{batch_, chunk.first, head, firstColumn_}, 1, 3}; }
   Place keyRows(Scalar firstKey);
 
   /// Loads keys and values of a chunk and maps the keys. `transposed` also fills phiKT.
@@ -79,7 +81,7 @@ private:
   TileBuilder &b_;
   const RlaSpec &spec_;
   const RlaBuffers &buffers_;
-  Scalar batch_, kvHead_;
+  Scalar batch_, kvHead_, firstColumn_;
 };
 
 /// acc + a±·b±, and acc + a±·b±ᵀ, both halves summed.
