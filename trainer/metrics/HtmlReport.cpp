@@ -2,6 +2,7 @@
 #include "trainer/metrics/HtmlReport.h"
 
 #include "runtime/base/Files.h"
+#include "runtime/base/Status.h"
 
 #include "fmt/format.h"
 
@@ -184,6 +185,7 @@ std::string renderReport(const RunReport &report) {
 }
 
 absl::Status writeReport(const std::string &path, const RunReport &report) {
+  ORIEL_RETURN_IF_ERROR(runtime::makeFolders(runtime::folderOf(path)));
   return runtime::writeFileAtomically(path, renderReport(report));
 }
 

@@ -20,7 +20,7 @@ struct RunReport {
 
 /// The page; every text is escaped.
 std::string renderReport(const RunReport &report);
-/// Written atomically.
+/// Written atomically; makes the folder.
 absl::Status writeReport(const std::string &path, const RunReport &report);
 
 } // namespace oriel::trainer
