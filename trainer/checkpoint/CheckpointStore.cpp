@@ -89,7 +89,9 @@ absl::Status publish(const std::string &from, const std::string &to) {
 
 CheckpointStore::CheckpointStore(std::string dir, int keep) : dir_(std::move(dir)), keep_(std::max(1, keep)) {}
 
-std::string CheckpointStore::folderOfStep(int64_t step) const { return fmt::format("{}/{}{:09}", dir_, stepPrefix, step); }
+std::string CheckpointStore::folderOfStep(int64_t step) const {
+  return fmt::format("{}/{}{:09}", dir_, stepPrefix, step);
+}
 
 std::string CheckpointStore::temporaryFolder(int64_t step, const std::string &transaction) const {
   return fmt::format("{}.tmp-{}", folderOfStep(step), transaction);
@@ -122,7 +124,8 @@ absl::Status CheckpointStore::prepare(const CheckpointInfo &info, const ShardSli
   note.bytes = static_cast<int64_t>(fs::file_size(path, error));
   if (error)
     return absl::ErrnoToStatus(error.value(), path);
-  return runtime::writeFileAtomically(folder + "/" + noteFileName(rank, world), writeNote(note, info.step, transaction));
+  return runtime::writeFileAtomically(folder + "/" + noteFileName(rank, world),
+                                      writeNote(note, info.step, transaction));
 }
 
 absl::StatusOr<std::string> CheckpointStore::commit(const CheckpointInfo &info, int world,
@@ -168,7 +171,8 @@ absl::Status CheckpointStore::prune() {
   auto isGood = [&](int64_t step) { return verify(folderOfStep(step)).ok(); };
   auto firstKept = all.end() - keep_;
   if (std::none_of(std::reverse_iterator(all.end()), std::reverse_iterator(firstKept), isGood))
-    return absl::DataLossError(fmt::format("{}: none of the {} newest checkpoints verifies; older ones are kept", dir_, keep_));
+    return absl::DataLossError(
+        fmt::format("{}: none of the {} newest checkpoints verifies; older ones are kept", dir_, keep_));
   for (auto step = all.begin(); step != firstKept; ++step)
     ORIEL_RETURN_IF_ERROR(removeFolder(folderOfStep(*step)));
   return absl::OkStatus();

@@ -6,9 +6,9 @@
 //   <dir>/latest                                           the name of the newest commit, for people and scripts
 //
 // Protocol. Every rank calls prepare() (write and fsync its shard and a note with its checksum). When all ranks said
-// yes, rank 0 calls commit(): it checks that every note is there, writes and fsyncs the manifest and the folder, renames
-// the folder, and fsyncs the parent. The rename is the commit point: before it the checkpoint does not exist, after it
-// it is complete. If any rank failed, rank 0 calls abort() and training goes on with the older checkpoints.
+// yes, rank 0 calls commit(): it checks that every note is there, writes and fsyncs the manifest and the folder,
+// renames the folder, and fsyncs the parent. The rename is the commit point: before it the checkpoint does not exist,
+// after it it is complete. If any rank failed, rank 0 calls abort() and training goes on with the older checkpoints.
 //
 // Loading never trusts a name or a time: load() verifies a candidate fully (manifest, sizes, checksums, shard contents)
 // and falls back to the next older one, with the reason. Slices are cut out of any world size for any other, because
@@ -38,13 +38,13 @@ struct ParameterPlace {
 
 /// Everything of a checkpoint but the numbers; the same on every rank.
 struct CheckpointInfo {
-  int64_t step = 0;              // optimizer steps done
-  int64_t position = 0;          // samples consumed: the number of the next one
+  int64_t step = 0;     // optimizer steps done
+  int64_t position = 0; // samples consumed: the number of the next one
   uint64_t seed = 0;
   std::string runId;
   std::string planFingerprint;
-  std::string configHash;        // jobNumericsHash
-  int64_t usedElements = 0;      // of the flat vector; the rest is padding
+  std::string configHash;   // jobNumericsHash
+  int64_t usedElements = 0; // of the flat vector; the rest is padding
   std::vector<ParameterPlace> parameters;
   std::map<std::string, std::string> extra; // free facts: model text, tokenizer, validation loss …
 };
@@ -63,8 +63,8 @@ struct ShardTargets {
 
 struct LoadedCheckpoint {
   CheckpointInfo info;
-  std::string path;                     // the folder
-  std::vector<std::string> skipped;     // newer ones that were refused, each with its reason
+  std::string path;                 // the folder
+  std::vector<std::string> skipped; // newer ones that were refused, each with its reason
 };
 
 class CheckpointStore {
@@ -83,12 +83,13 @@ public:
   /// Instead of commit(), on rank 0 alone. Missing folders are fine.
   absl::Status abort(int64_t step, const std::string &transaction);
 
-  /// Removes temporary folders of dead tries and commits beyond `keep`; never the newest that verifies. Rank 0 at start.
+  /// Removes temporary folders of dead tries and commits beyond `keep`; never the newest that verifies. Rank 0 at
+  /// start.
   absl::Status sweep();
 
-  /// The newest checkpoint that verifies, its info and this rank's slices. NotFound when there is none; DataLoss, listing
-  /// each reason, when all are damaged; FailedPrecondition when it is of a model whose parameters are not `expected`
-  /// (null: any).
+  /// The newest checkpoint that verifies, its info and this rank's slices. NotFound when there is none; DataLoss,
+  /// listing each reason, when all are damaged; FailedPrecondition when it is of a model whose parameters are not
+  /// `expected` (null: any).
   absl::StatusOr<LoadedCheckpoint> loadNewest(const ShardTargets &targets,
                                               const std::vector<ParameterPlace> *expected = nullptr);
 

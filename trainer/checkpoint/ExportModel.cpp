@@ -23,7 +23,8 @@ absl::StatusOr<LoadedCheckpoint> loadAny(const std::string &path, const ShardTar
   return CheckpointStore(path).loadNewest(targets);
 }
 
-absl::StatusOr<std::vector<TensorToWrite>> cutParameters(const LoadedCheckpoint &checkpoint, std::span<const float> flat) {
+absl::StatusOr<std::vector<TensorToWrite>> cutParameters(const LoadedCheckpoint &checkpoint,
+                                                         std::span<const float> flat) {
   std::vector<TensorToWrite> tensors;
   for (const ParameterPlace &parameter : checkpoint.info.parameters) {
     int64_t elements = 1;
@@ -66,7 +67,8 @@ absl::Status exportModel(const std::string &checkpoint, const std::string &outpu
   ORIEL_ASSIGN_OR_RETURN(std::vector<TensorToWrite> tensors, cutParameters(loaded, flat));
   ORIEL_RETURN_IF_ERROR(runtime::makeFolders(outputFolder));
   const std::string path = outputFolder + "/model.safetensors", temporary = path + ".tmp";
-  absl::Status status = writeSafetensors(temporary, tensors, {{"format", "oriel"}, {"step", fmt::to_string(loaded.info.step)}});
+  absl::Status status =
+      writeSafetensors(temporary, tensors, {{"format", "oriel"}, {"step", fmt::to_string(loaded.info.step)}});
   if (status.ok())
     status = runtime::renameDurably(temporary, path);
   if (!status.ok()) {

@@ -45,7 +45,8 @@ absl::StatusOr<SafetensorsFile> openShard(const std::string &folder, const Shard
                                            bytes < note.bytes ? "truncated" : "too long", bytes, note.bytes));
   ORIEL_ASSIGN_OR_RETURN(std::string checksum, runtime::hashFile(path));
   if (checksum != note.checksum)
-    return absl::DataLossError(fmt::format("{}: checksum {} is not {}: {}", path, checksum, note.checksum, damagedPlace(path)));
+    return absl::DataLossError(
+        fmt::format("{}: checksum {} is not {}: {}", path, checksum, note.checksum, damagedPlace(path)));
   ORIEL_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::open(path));
   for (std::string_view name : vectorNames) {
     ORIEL_ASSIGN_OR_RETURN(const Tensor *tensor, file.get(name));
@@ -102,8 +103,8 @@ absl::Status checkParameters(const std::string &folder, const CheckpointInfo &in
     std::string saved = i < info.parameters.size() ? describe(info.parameters[i]) : "nothing";
     std::string wanted = i < expected.size() ? describe(expected[i]) : "nothing";
     if (saved != wanted)
-      return absl::FailedPreconditionError(
-          fmt::format("{}: is of another model: parameter {} is {} here and {} in the model", folder, i, saved, wanted));
+      return absl::FailedPreconditionError(fmt::format(
+          "{}: is of another model: parameter {} is {} here and {} in the model", folder, i, saved, wanted));
   }
   return absl::OkStatus();
 }

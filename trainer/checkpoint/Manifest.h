@@ -2,8 +2,9 @@
 //
 // {"format": 1, "step": 500, "position": 8000, "seed": 1, "run_id": "…", "plan_fingerprint": "…", "config_hash": "…",
 //  "used_elements": 1048576, "parameters": [{"name": "…", "shape": [64, 64], "offset": 0}, …], "extra": {…},
-//  "shards": [{"file": "shard-00000-of-00002.safetensors", "bytes": 123, "xxh3_128": "…", "first": 0, "count": 524288}, …],
-//  "checksum": "…"}                     XXH3-128 of the file's text before `,"checksum"`: flips in the manifest show
+//  "shards": [{"file": "shard-00000-of-00002.safetensors", "bytes": 123, "xxh3_128": "…", "first": 0, "count": 524288},
+//  …], "checksum": "…"}                     XXH3-128 of the file's text before `,"checksum"`: flips in the manifest
+//  show
 #pragma once
 
 #include "trainer/checkpoint/CheckpointStore.h"

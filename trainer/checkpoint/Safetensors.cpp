@@ -69,7 +69,8 @@ private:
   std::string duplicate_;
 };
 
-/// JSON nesting deeper than this is no tensor header; the parser recurses nowhere, but values are destroyed recursively.
+/// JSON nesting deeper than this is no tensor header; the parser recurses nowhere, but values are destroyed
+/// recursively.
 bool nestsTooDeep(std::string_view text) {
   int depth = 0;
   for (char c : text) {
@@ -111,15 +112,16 @@ struct Extent {
 };
 
 /// One header entry: dtype, shape and offsets, checked against each other and the size of the data section.
-absl::StatusOr<Extent> readEntry(const std::string &path, const std::string &name, const Json &entry, uint64_t dataBytes,
-                                 Tensor &tensor) {
+absl::StatusOr<Extent> readEntry(const std::string &path, const std::string &name, const Json &entry,
+                                 uint64_t dataBytes, Tensor &tensor) {
   auto bad = [&](const std::string &why) { return malformed(path, fmt::format("tensor '{}': {}", name, why)); };
   if (!entry.is_object() || !entry.contains("dtype") || !entry.contains("shape") || !entry.contains("data_offsets"))
     return bad("needs dtype, shape and data_offsets");
   if (entry.size() != 3)
     return bad("has a key other than dtype, shape and data_offsets");
   const Json &dtype = entry["dtype"], &shape = entry["shape"], &offsets = entry["data_offsets"];
-  std::optional<TensorType> type = dtype.is_string() ? typeFromName(dtype.get_ref<const std::string &>()) : std::nullopt;
+  std::optional<TensorType> type =
+      dtype.is_string() ? typeFromName(dtype.get_ref<const std::string &>()) : std::nullopt;
   if (!type)
     return bad(fmt::format("dtype {} is not one of F32, BF16, F16, I32, I64", dtype.dump(-1, ' ', true)));
   tensor.type = *type;
@@ -131,7 +133,8 @@ absl::StatusOr<Extent> readEntry(const std::string &path, const std::string &nam
       return bad("shape holds something other than sizes");
     tensor.shape.push_back(static_cast<int64_t>(size.get<uint64_t>()));
   }
-  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
+  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
+      !offsets[1].is_number_unsigned())
     return bad("data_offsets is not a pair of offsets");
   Extent extent{offsets[0].get<uint64_t>(), offsets[1].get<uint64_t>()};
   if (extent.begin > extent.end || extent.end > dataBytes)
@@ -146,7 +149,8 @@ absl::StatusOr<Extent> readEntry(const std::string &path, const std::string &nam
 }
 
 /// Sorts by place and refuses holes, overlaps and bytes behind the last tensor.
-absl::Status checkCoverage(const std::string &path, std::vector<std::pair<Extent, Tensor>> &entries, uint64_t dataBytes) {
+absl::Status checkCoverage(const std::string &path, std::vector<std::pair<Extent, Tensor>> &entries,
+                           uint64_t dataBytes) {
   std::stable_sort(entries.begin(), entries.end(), [](const auto &a, const auto &b) {
     return std::pair(a.first.begin, a.first.end) < std::pair(b.first.begin, b.first.end);
   });
@@ -154,8 +158,8 @@ absl::Status checkCoverage(const std::string &path, std::vector<std::pair<Extent
   for (const auto &[extent, tensor] : entries) {
     if (extent.begin != expected)
       return malformed(path, fmt::format("tensor '{}' begins at byte {}, {} what precedes it ends at {}", tensor.name,
-                                         extent.begin, extent.begin < expected ? "overlapping:" : "leaving a hole:",
-                                         expected));
+                                         extent.begin,
+                                         extent.begin < expected ? "overlapping:" : "leaving a hole:", expected));
     expected = extent.end;
   }
   if (expected != dataBytes)
@@ -253,9 +257,7 @@ size_t tensorTypeBytes(TensorType type) {
   return 0;
 }
 
-int64_t Tensor::elements() const {
-  return static_cast<int64_t>(data.size() / tensorTypeBytes(type));
-}
+int64_t Tensor::elements() const { return static_cast<int64_t>(data.size() / tensorTypeBytes(type)); }
 
 std::vector<float> Tensor::toFloats() const {
   std::vector<float> values(elements());
@@ -278,7 +280,8 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
   const std::byte *base = mapped->bytes.get();
   uint64_t headerBytes = loadAt<uint64_t>({base, mapped->size}, 0);
   if (headerBytes > maxHeaderBytes)
-    return malformed(path, fmt::format("the header claims {} bytes; at most {} are allowed", headerBytes, maxHeaderBytes));
+    return malformed(path,
+                     fmt::format("the header claims {} bytes; at most {} are allowed", headerBytes, maxHeaderBytes));
   if (headerBytes > mapped->size - lengthBytes)
     return malformed(path, fmt::format("the header claims {} bytes, the file has {} after the length", headerBytes,
                                        mapped->size - lengthBytes));
@@ -338,8 +341,9 @@ absl::StatusOr<std::string> buildHeader(const std::string &path, std::span<const
   for (const TensorToWrite &tensor : tensors) {
     std::optional<uint64_t> bytes = byteCount(tensor.shape, tensor.type);
     if (!bytes || *bytes != tensor.data.size())
-      return absl::InvalidArgumentError(fmt::format("{}: tensor '{}': {} data bytes do not match its shape and {}", path,
-                                                    tensor.name, tensor.data.size(), tensorTypeName(tensor.type)));
+      return absl::InvalidArgumentError(fmt::format("{}: tensor '{}': {} data bytes do not match its shape and {}",
+                                                    path, tensor.name, tensor.data.size(),
+                                                    tensorTypeName(tensor.type)));
     if (tensor.name == "__metadata__" || header.contains(tensor.name))
       return absl::InvalidArgumentError(fmt::format("{}: tensor name '{}' is taken", path, tensor.name));
     header[tensor.name] = {

@@ -1,9 +1,9 @@
 // Reads and writes safetensors files: `u64 header length | JSON header | tensor bytes`.
 //
-// The reader is strict, because every other promise about weights rests on it: the header is valid UTF-8 JSON of at most
-// 100 MB, no key appears twice, every tensor has exactly shape x dtype bytes, and the tensors cover the data section
-// without holes or overlaps up to the last byte of the file. Anything else is an InvalidArgument that names the file and
-// the tensor. The bytes stay in the mapped file; nothing is copied.
+// The reader is strict, because every other promise about weights rests on it: the header is valid UTF-8 JSON of at
+// most 100 MB, no key appears twice, every tensor has exactly shape x dtype bytes, and the tensors cover the data
+// section without holes or overlaps up to the last byte of the file. Anything else is an InvalidArgument that names the
+// file and the tensor. The bytes stay in the mapped file; nothing is copied.
 //
 // It does not know what the tensors mean: checkpoints and exports are built on top (CheckpointStore.h, ExportModel.h).
 #pragma once

@@ -16,8 +16,8 @@ bool isValidation(const CorpusOptions &options, int64_t block) {
   return options.validationEvery > 0 && block % options.validationEvery == options.validationEvery - 1;
 }
 
-/// Where the block that begins at `begin` ends: behind the first line end at or after blockBytes, but at most twice as far,
-/// there at the start of a UTF-8 character.
+/// Where the block that begins at `begin` ends: behind the first line end at or after blockBytes, but at most twice as
+/// far, there at the start of a UTF-8 character.
 size_t blockEnd(std::string_view text, size_t begin, size_t blockBytes) {
   if (text.size() - begin <= blockBytes)
     return text.size();

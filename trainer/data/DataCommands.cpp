@@ -89,8 +89,7 @@ absl::Status runInspect(const InspectCommand &command) {
   fmt::print("{}: {} tokens ({}), {} documents of {} to {} tokens\n", file.binPath(), file.tokenCount(),
              file.type() == TokenType::U16 ? "u16" : "i32", documents, shortest, longest);
   if (command.document < 0 || command.document >= documents)
-    return absl::InvalidArgumentError(
-        fmt::format("{}: there is no document {}", command.prefix, command.document));
+    return absl::InvalidArgumentError(fmt::format("{}: there is no document {}", command.prefix, command.document));
   const int64_t begin = file.documentStart(command.document), end = file.documentStart(command.document + 1);
   std::vector<int32_t> ids(static_cast<size_t>(std::min(command.shownTokens, end - begin)));
   ORIEL_RETURN_IF_ERROR(file.read(begin, ids, tokenizer->vocabSize()));

@@ -38,8 +38,8 @@ absl::Status PackedDataset::fillRow(int64_t sample, std::span<int32_t> tokens, s
   const int64_t length = options_.rowTokens;
   if (sample < 0 || tokens.size() != static_cast<size_t>(length) || targets.size() != tokens.size() ||
       docStart.size() != tokens.size())
-    return absl::InvalidArgumentError(fmt::format("sample {} into spans of {}, {} and {} elements for rows of {}", sample,
-                                                  tokens.size(), targets.size(), docStart.size(), length));
+    return absl::InvalidArgumentError(fmt::format("sample {} into spans of {}, {} and {} elements for rows of {}",
+                                                  sample, tokens.size(), targets.size(), docStart.size(), length));
   const int64_t first = streamRow(sample) * length;
   ORIEL_RETURN_IF_ERROR(file_.read(first, tokens, options_.vocab));
   ORIEL_RETURN_IF_ERROR(file_.read(first + 1, targets, options_.vocab));
@@ -58,8 +58,8 @@ absl::Status PackedDataset::fillRows(int64_t firstSample, int64_t count, std::sp
                                      std::span<int32_t> targets, std::span<int32_t> docStart) const {
   const size_t length = static_cast<size_t>(options_.rowTokens), elements = static_cast<size_t>(count) * length;
   if (count < 0 || tokens.size() != elements || targets.size() != elements || docStart.size() != elements)
-    return absl::InvalidArgumentError(fmt::format("{} rows of {} tokens into spans of {}, {} and {} elements", count, length,
-                                                  tokens.size(), targets.size(), docStart.size()));
+    return absl::InvalidArgumentError(fmt::format("{} rows of {} tokens into spans of {}, {} and {} elements", count,
+                                                  length, tokens.size(), targets.size(), docStart.size()));
   for (int64_t r = 0; r < count; ++r) {
     const size_t at = static_cast<size_t>(r) * length;
     ORIEL_RETURN_IF_ERROR(fillRow(firstSample + r, tokens.subspan(at, length), targets.subspan(at, length),

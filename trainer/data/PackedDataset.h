@@ -28,8 +28,8 @@ namespace oriel::trainer {
 struct PackingOptions {
   int64_t rowTokens = 0; // T
   uint64_t seed = 0;
-  bool shuffle = true;   // false: stream order (validation)
-  int32_t vocab = 0;     // a token id >= vocab is an error that names file and offset
+  bool shuffle = true; // false: stream order (validation)
+  int32_t vocab = 0;   // a token id >= vocab is an error that names file and offset
 };
 
 class PackedDataset {

@@ -1,5 +1,6 @@
 // A pseudo-random bijection of {0 … size-1} that is computed, not stored: a Feistel network on the next even number of
-// bits, walked along its cycle until it lands inside (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+// bits, walked along its cycle until it lands inside (Black and Rogaway, "Ciphers with arbitrary finite domains",
+// 2002).
 #pragma once
 
 #include <cstdint>

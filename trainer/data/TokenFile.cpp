@@ -99,8 +99,8 @@ absl::StatusOr<std::vector<int64_t>> sequenceStarts(const std::string &path, con
     if (length < 0)
       return malformed(path, fmt::format("sequence {} has length {}", i, length));
     if (pointer != starts[i] * static_cast<int64_t>(bytesOf(index.type)))
-      return malformed(path, fmt::format("sequence {} begins at byte {} of .bin, not where the one before it ends ({})", i,
-                                         pointer, starts[i] * static_cast<int64_t>(bytesOf(index.type))));
+      return malformed(path, fmt::format("sequence {} begins at byte {} of .bin, not where the one before it ends ({})",
+                                         i, pointer, starts[i] * static_cast<int64_t>(bytesOf(index.type))));
     starts[i + 1] = starts[i] + length;
   }
   return starts;
@@ -113,8 +113,8 @@ absl::StatusOr<std::vector<int64_t>> documentStarts(const std::string &path, con
   for (uint64_t d = 0; d < index.bounds; ++d) {
     int64_t sequence = elementAt<int64_t>(index.documents, d);
     if (sequence < last || sequence > static_cast<int64_t>(index.sequences) || (d == 0 && sequence != 0))
-      return malformed(path, fmt::format("document bound {} is {}; bounds ascend from 0 to {}", d, sequence,
-                                         index.sequences));
+      return malformed(
+          path, fmt::format("document bound {} is {}; bounds ascend from 0 to {}", d, sequence, index.sequences));
     starts[d] = sequences[sequence];
     last = sequence;
   }
@@ -151,7 +151,8 @@ int64_t TokenFile::documentOf(int64_t position) const {
 absl::Status TokenFile::read(int64_t first, std::span<int32_t> out, int32_t vocab) const {
   const int64_t count = static_cast<int64_t>(out.size());
   if (first < 0 || first > tokenCount() - count)
-    return absl::OutOfRangeError(fmt::format("{}: tokens [{}, {}) of {}", binPath_, first, first + count, tokenCount()));
+    return absl::OutOfRangeError(
+        fmt::format("{}: tokens [{}, {}) of {}", binPath_, first, first + count, tokenCount()));
   const std::byte *base = bin_.bytes().data() + static_cast<size_t>(first) * bytesOf(type_);
   uint32_t worst = 0;
   for (int64_t i = 0; i < count; ++i) {

@@ -24,8 +24,8 @@ TokenFileWriter::TokenFileWriter(std::string prefix, TokenType type, int32_t voc
     : prefix_(std::move(prefix)), type_(type), vocab_(vocab), bin_(bin) {}
 
 TokenFileWriter::TokenFileWriter(TokenFileWriter &&other) noexcept
-    : prefix_(std::move(other.prefix_)), type_(other.type_), vocab_(other.vocab_), bin_(std::exchange(other.bin_, nullptr)),
-      lengths_(std::move(other.lengths_)), tokens_(other.tokens_) {}
+    : prefix_(std::move(other.prefix_)), type_(other.type_), vocab_(other.vocab_),
+      bin_(std::exchange(other.bin_, nullptr)), lengths_(std::move(other.lengths_)), tokens_(other.tokens_) {}
 
 TokenFileWriter::~TokenFileWriter() {
   if (!bin_)
@@ -51,8 +51,8 @@ absl::Status TokenFileWriter::addDocument(std::span<const int32_t> ids) {
   bytes.reserve(ids.size() * 4);
   for (int32_t id : ids) {
     if (id < 0 || id >= vocab_)
-      return absl::InvalidArgumentError(
-          fmt::format("{}: token {} of document {} is outside the vocabulary of {}", prefix_, id, lengths_.size(), vocab_));
+      return absl::InvalidArgumentError(fmt::format("{}: token {} of document {} is outside the vocabulary of {}",
+                                                    prefix_, id, lengths_.size(), vocab_));
     if (type_ == TokenType::U16)
       append(bytes, static_cast<uint16_t>(id));
     else

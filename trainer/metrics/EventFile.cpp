@@ -40,7 +40,9 @@ void appendVarint(std::string &out, uint64_t value) {
 
 enum WireType { Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5 };
 
-void appendTag(std::string &out, int field, WireType type) { appendVarint(out, static_cast<uint64_t>(field << 3 | type)); }
+void appendTag(std::string &out, int field, WireType type) {
+  appendVarint(out, static_cast<uint64_t>(field << 3 | type));
+}
 
 void appendBytes(std::string &out, int field, std::string_view bytes) {
   appendTag(out, field, Bytes);
@@ -105,7 +107,8 @@ absl::Status EventFile::write(const std::string &payload) {
   return absl::OkStatus();
 }
 
-absl::Status EventFile::add(int64_t step, double wallSeconds, const std::vector<std::pair<std::string, double>> &scalars) {
+absl::Status EventFile::add(int64_t step, double wallSeconds,
+                            const std::vector<std::pair<std::string, double>> &scalars) {
   std::string summary;
   for (const auto &[tag, value] : scalars) {
     std::string item;

@@ -38,7 +38,11 @@ std::string validUtf8(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size();) {
     const unsigned char lead = static_cast<unsigned char>(text[i]);
-    size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+    size_t length = lead < 0x80                   ? 1
+                    : lead >= 0xC2 && lead < 0xE0 ? 2
+                    : lead >= 0xE0 && lead < 0xF0 ? 3
+                    : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                  : 0;
     bool good = length > 0 && i + length <= text.size();
     for (size_t k = 1; good && k < length; ++k)
       good = (static_cast<unsigned char>(text[i + k]) & 0xC0) == 0x80;
@@ -115,8 +119,9 @@ std::string polyline(const Chart &chart, const Series &series, std::string_view 
     double px = chart.x(static_cast<double>(step)), py = chart.y(loss);
     points += fmt::format("{:.1f},{:.1f} ", px, py);
     if (dots)
-      marks += fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>step {}: {:.4f}</title></circle>\n", cssClass, px,
-                           py, step, loss);
+      marks += fmt::format(
+          "<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>step {}: {:.4f}</title></circle>\n",
+          cssClass, px, py, step, loss);
   }
   return fmt::format("<polyline class=\"{}\" points=\"{}\"/>\n{}", cssClass, points, marks);
 }
@@ -132,7 +137,8 @@ std::string axes(const Chart &chart) {
   for (double step = 0; step <= chart.stepMax; step += stepTick)
     out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:.0f}</text>\n", chart.x(step),
                        Chart::height - Chart::bottom + 18, step);
-  return out + fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">step</text>\n", Chart::width / 2, Chart::height - 4);
+  return out + fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">step</text>\n", Chart::width / 2,
+                           Chart::height - 4);
 }
 
 std::string lossChart(const RunReport &report) {
@@ -176,12 +182,13 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--fa
 
 std::string renderReport(const RunReport &report) {
   const std::string title = escaped(validUtf8(report.title));
-  return fmt::format("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title>\n"
-                     "<meta name=\"viewport\" content=\"width=device-width\"><style>{}</style></head><body>\n<h1>{}</h1>\n"
-                     "{}{}{}{}{}</body></html>\n",
-                     title, style, title, lossChart(report), factTable(report),
-                     section("Sample", report.samplePrompt + report.sample, false), section("Job", report.jobToml, true),
-                     section("Model", report.modelText, true));
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title>\n"
+      "<meta name=\"viewport\" content=\"width=device-width\"><style>{}</style></head><body>\n<h1>{}</h1>\n"
+      "{}{}{}{}{}</body></html>\n",
+      title, style, title, lossChart(report), factTable(report),
+      section("Sample", report.samplePrompt + report.sample, false), section("Job", report.jobToml, true),
+      section("Model", report.modelText, true));
 }
 
 absl::Status writeReport(const std::string &path, const RunReport &report) {

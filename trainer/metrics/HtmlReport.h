@@ -13,7 +13,7 @@ namespace oriel::trainer {
 struct RunReport {
   std::string title;
   std::vector<std::pair<int64_t, double>> trainLoss, validationLoss; // (step, nats per token)
-  std::vector<std::pair<std::string, std::string>> facts;           // shown as a table, in order
+  std::vector<std::pair<std::string, std::string>> facts;            // shown as a table, in order
   std::string samplePrompt, sample;
   std::string jobToml, modelText;
 };

@@ -81,7 +81,8 @@ absl::Status MetricsWriter::add(int64_t step, const Scalars &scalars) {
   return events_ ? events_->add(step, now, scalars) : absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::pair<int64_t, double>>> readScalar(const std::string &metricsDir, const std::string &name) {
+absl::StatusOr<std::vector<std::pair<int64_t, double>>> readScalar(const std::string &metricsDir,
+                                                                   const std::string &name) {
   ORIEL_ASSIGN_OR_RETURN(std::string text, runtime::readFile(metricsDir + "/metrics.jsonl"));
   std::vector<std::pair<int64_t, double>> series;
   forEachRecord(text, [&](std::string_view, const Json &record) {

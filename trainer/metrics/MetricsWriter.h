@@ -25,7 +25,8 @@ struct MetricsFiles {
 
 class MetricsWriter {
 public:
-  /// Opens for appending. `resumeStep` drops JSONL records of later steps, which a run that died has left; -1 keeps all.
+  /// Opens for appending. `resumeStep` drops JSONL records of later steps, which a run that died has left; -1 keeps
+  /// all.
   static absl::StatusOr<MetricsWriter> open(const MetricsFiles &files, int64_t resumeStep = -1);
 
   /// One record, flushed: {"step": 12, "time": 1764000000.1, "train/loss": 2.5, …}. Names as in TensorBoard. NaN and
@@ -43,6 +44,7 @@ private:
 
 /// The JSONL records of one scalar as (step, value), in file order; unreadable lines are skipped (a killed writer tears
 /// the last one). NotFound when there is no file.
-absl::StatusOr<std::vector<std::pair<int64_t, double>>> readScalar(const std::string &metricsDir, const std::string &name);
+absl::StatusOr<std::vector<std::pair<int64_t, double>>> readScalar(const std::string &metricsDir,
+                                                                   const std::string &name);
 
 } // namespace oriel::trainer

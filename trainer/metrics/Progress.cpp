@@ -31,7 +31,8 @@ int terminalColumns(std::FILE *out) {
 std::string formatDuration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0)
     return "?";
-  const int64_t total = std::llround(seconds), days = total / 86400, hours = total / 3600 % 24, minutes = total / 60 % 60;
+  const int64_t total = std::llround(seconds), days = total / 86400, hours = total / 3600 % 24,
+                minutes = total / 60 % 60;
   if (days > 0)
     return fmt::format("{} d {:02}:{:02}", days, hours, minutes);
   if (hours > 0)
@@ -56,7 +57,8 @@ Progress::~Progress() { finish(); }
 void Progress::update(const StepReport &report) {
   const double now = runtime::monotonicSeconds();
   const int64_t done = report.step - firstStep_;
-  const double secondsLeft = done > 0 ? (now - started_) / static_cast<double>(done) * static_cast<double>(totalSteps_ - report.step) : NAN;
+  const double secondsLeft =
+      done > 0 ? (now - started_) / static_cast<double>(done) * static_cast<double>(totalSteps_ - report.step) : NAN;
   const std::string text = formatStep(report, totalSteps_, secondsLeft);
   const bool last = report.step >= totalSteps_;
   if (!last && now - lastShown_ < (terminal_ ? redrawSeconds : lineEvery_))
@@ -73,7 +75,8 @@ void Progress::update(const StepReport &report) {
     const int width = std::min(room, 40);
     const double fraction = totalSteps_ > 0 ? static_cast<double>(report.step) / static_cast<double>(totalSteps_) : 1.0;
     const int filled = static_cast<int>(std::lround(std::clamp(fraction, 0.0, 1.0) * width));
-    bar = fmt::format("[{}{}] ", std::string(static_cast<size_t>(filled), '='), std::string(static_cast<size_t>(width - filled), ' '));
+    bar = fmt::format("[{}{}] ", std::string(static_cast<size_t>(filled), '='),
+                      std::string(static_cast<size_t>(width - filled), ' '));
   }
   draw(bar + text);
 }

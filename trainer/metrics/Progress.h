@@ -9,12 +9,12 @@
 namespace oriel::trainer {
 
 struct StepReport {
-  int64_t step = 0;             // steps done
-  double loss = 0;              // nats per token
+  int64_t step = 0; // steps done
+  double loss = 0;  // nats per token
   double learningRate = 0;
   double gradNorm = 0;
-  double tokensPerSecond = 0;   // over all ranks
-  std::optional<double> mfu;    // 0..1; absent when the peak is unknown
+  double tokensPerSecond = 0; // over all ranks
+  std::optional<double> mfu;  // 0..1; absent when the peak is unknown
 };
 
 /// The line for a report, without the bar: "step 120/1000  loss 2.314  11.4k tok/s  MFU 41.2 %  ETA 3:12".

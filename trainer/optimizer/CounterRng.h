@@ -1,5 +1,5 @@
-// Random numbers addressed by (key, counter): Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3",
-// SC 2011). There is no state to save or to share, so any rank can make any part of a sequence.
+// Random numbers addressed by (key, counter): Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2,
+// 3", SC 2011). There is no state to save or to share, so any rank can make any part of a sequence.
 #pragma once
 
 #include <array>

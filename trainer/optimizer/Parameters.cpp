@@ -84,8 +84,8 @@ absl::Status initializeParameters(const plan::Plan &plan, uint64_t seed, int64_t
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<float>> decayMask(const plan::Plan &plan, std::span<const std::string> noDecay, int64_t first,
-                                             int64_t count) {
+absl::StatusOr<std::vector<float>> decayMask(const plan::Plan &plan, std::span<const std::string> noDecay,
+                                             int64_t first, int64_t count) {
   const int64_t block = static_cast<int64_t>(plan.parameter_block());
   if (block <= 0 || first % block != 0 || count % block != 0)
     return absl::InvalidArgumentError(

@@ -21,8 +21,8 @@ absl::Status initializeParameters(const plan::Plan &plan, uint64_t seed, int64_t
 /// The `decay` buffer of the slice [first, first + count): one 1.0 or 0.0 per parameter_block elements. A parameter is
 /// decayed when the plan says so and no pattern of `noDecay` ('*' matches any characters) matches its name.
 /// InvalidArgument, with the known names, for a pattern that matches no parameter.
-absl::StatusOr<std::vector<float>> decayMask(const plan::Plan &plan, std::span<const std::string> noDecay, int64_t first,
-                                             int64_t count);
+absl::StatusOr<std::vector<float>> decayMask(const plan::Plan &plan, std::span<const std::string> noDecay,
+                                             int64_t first, int64_t count);
 
 /// First element behind the last parameter; what follows in the flat buffers is padding that depends on the world size.
 int64_t usedElements(const plan::Plan &plan);

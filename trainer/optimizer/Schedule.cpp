@@ -32,7 +32,8 @@ double learningRate(const Job &job, int64_t step) {
     if (step < begin)
       return peak;
     // Counted from the last plateau step, so that the decay is felt at its first step and ends at the floor.
-    double progress = std::min(1.0, static_cast<double>(step - begin + 1) / static_cast<double>(std::max<int64_t>(1, steps - begin)));
+    double progress =
+        std::min(1.0, static_cast<double>(step - begin + 1) / static_cast<double>(std::max<int64_t>(1, steps - begin)));
     return peak * (1 - (1 - floor) * progress);
   }
   return peak;
@@ -43,10 +44,14 @@ std::array<float, 8> hyperVector(const Job &job, int64_t step) {
   // In double: 1 - beta2^1 is 0.05 with seven good digits only when rounded once.
   double correction1 = 1 - std::pow(options.beta1(), static_cast<double>(step + 1));
   double correction2 = 1 - std::pow(options.beta2(), static_cast<double>(step + 1));
-  return {static_cast<float>(learningRate(job, step)), static_cast<float>(options.beta1()),
-          static_cast<float>(options.beta2()),         static_cast<float>(options.eps()),
-          static_cast<float>(options.weight_decay()),  static_cast<float>(options.max_grad_norm()),
-          static_cast<float>(correction1),             static_cast<float>(correction2)};
+  return {static_cast<float>(learningRate(job, step)),
+          static_cast<float>(options.beta1()),
+          static_cast<float>(options.beta2()),
+          static_cast<float>(options.eps()),
+          static_cast<float>(options.weight_decay()),
+          static_cast<float>(options.max_grad_norm()),
+          static_cast<float>(correction1),
+          static_cast<float>(correction2)};
 }
 
 } // namespace oriel::trainer

@@ -1,5 +1,5 @@
-// The few calls of sentencepiece we use, without its headers: they put their own `string_view` into namespace absl, which
-// Debian's abseil forbids in the same translation unit. Only SentencePieceBridge.cpp includes them.
+// The few calls of sentencepiece we use, without its headers: they put their own `string_view` into namespace absl,
+// which Debian's abseil forbids in the same translation unit. Only SentencePieceBridge.cpp includes them.
 #pragma once
 
 #include <cstdint>

@@ -54,9 +54,8 @@ absl::Status checkTraining(const TokenizerTraining &training) {
   if (!training.modelPath.ends_with(".model"))
     return absl::InvalidArgumentError(fmt::format("{}: the output must end in .model", training.modelPath));
   if (training.vocabSize < 300 || training.vocabSize > 1'000'000)
-    return absl::InvalidArgumentError(
-        fmt::format("a vocabulary of {} is outside 300 … 1000000 (256 bytes and the special ids come first)",
-                    training.vocabSize));
+    return absl::InvalidArgumentError(fmt::format(
+        "a vocabulary of {} is outside 300 … 1000000 (256 bytes and the special ids come first)", training.vocabSize));
   if (training.kind != "bpe" && training.kind != "unigram")
     return absl::InvalidArgumentError(fmt::format("kind '{}' is not one of bpe, unigram", training.kind));
   for (const std::string &input : training.inputs) {

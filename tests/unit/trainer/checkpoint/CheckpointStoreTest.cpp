@@ -74,7 +74,8 @@ TEST_F(CheckpointStoreTest, ACommitRefusesShardsThatDoNotFit) {
   CheckpointStore store(folder / "c");
   std::vector<float> part(100);
   ASSERT_TRUE(store.prepare(infoAt(10), {0, part, part, part}, 0, 1, "t1").ok());
-  EXPECT_THAT(std::string(store.commit(infoAt(10), 1, "t1").status().message()), HasSubstr("the shards hold 100 of 5164 elements"));
+  EXPECT_THAT(std::string(store.commit(infoAt(10), 1, "t1").status().message()),
+              HasSubstr("the shards hold 100 of 5164 elements"));
   std::vector<float> shorter(50);
   EXPECT_FALSE(store.prepare(infoAt(10), {0, part, shorter, part}, 0, 1, "t1").ok());
   EXPECT_FALSE(store.prepare(infoAt(10), {0, part, part, part}, 0, 1, "../evil").ok());
@@ -132,7 +133,8 @@ TEST_F(CheckpointStoreTest, RefusesAnotherModel) {
   expected[2].shape = {50, 51};
   absl::Status status = store.loadNewest({}, &expected).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("parameter 2 is 'wq' [50, 50] at 2304 here and 'wq' [50, 51] at 2304"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("parameter 2 is 'wq' [50, 50] at 2304 here and 'wq' [50, 51] at 2304"));
   expected = infoAt(0).parameters;
   expected.pop_back();
   EXPECT_THAT(std::string(store.loadNewest({}, &expected).status().message()), HasSubstr("and nothing in the model"));

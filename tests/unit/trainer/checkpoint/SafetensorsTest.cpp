@@ -67,8 +67,10 @@ TEST(Safetensors, RoundTripsEveryType) {
 
 TEST(Safetensors, AcceptsWhatOthersWrite) {
   EXPECT_EQ(errorOfHeader(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}   )"), "(no error)");
-  EXPECT_EQ(errorOfHeader(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})"),
-            "(no error)")
+  EXPECT_EQ(
+      errorOfHeader(
+          R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})"),
+      "(no error)")
       << "header order is not file order";
   EXPECT_EQ(errorOfHeader("{}", 0), "(no error)");
 }
@@ -91,34 +93,48 @@ TEST(Safetensors, RefusesBrokenTensors) {
   auto tensor = [](const std::string &body) { return errorOfHeader("{\"w\":" + body + "}"); };
   EXPECT_THAT(tensor("3"), HasSubstr("tensor 'w': needs dtype, shape and data_offsets"));
   EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[2]})"), HasSubstr("needs dtype"));
-  EXPECT_THAT(tensor(R"({"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]})"), HasSubstr("dtype \"F8_E4M3\" is not one of"));
+  EXPECT_THAT(tensor(R"({"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]})"),
+              HasSubstr("dtype \"F8_E4M3\" is not one of"));
   EXPECT_THAT(tensor(R"({"dtype":7,"shape":[8],"data_offsets":[0,8]})"), HasSubstr("dtype 7"));
   EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"), HasSubstr("something other than sizes"));
   EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})"), HasSubstr("something other than sizes"));
   EXPECT_THAT(tensor(R"({"dtype":"F32","shape":2,"data_offsets":[0,8]})"), HasSubstr("shape is not an array"));
   EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[0]})"), HasSubstr("not a pair"));
   EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[8,0]})"), HasSubstr("lie outside"));
-  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[4],"data_offsets":[0,16]})"), HasSubstr("lie outside the 8 data bytes"));
-  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[3],"data_offsets":[0,8]})"), HasSubstr("need 12 bytes, data_offsets hold 8"));
-  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]})"), HasSubstr("overflows"));
-  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]})"), HasSubstr("other than sizes"));
+  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[4],"data_offsets":[0,16]})"),
+              HasSubstr("lie outside the 8 data bytes"));
+  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[3],"data_offsets":[0,8]})"),
+              HasSubstr("need 12 bytes, data_offsets hold 8"));
+  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]})"),
+              HasSubstr("overflows"));
+  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]})"),
+              HasSubstr("other than sizes"));
   EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1})"), HasSubstr("a key other than"));
-  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})"), HasSubstr("4 bytes follow the last tensor"));
+  EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})"),
+              HasSubstr("4 bytes follow the last tensor"));
   EXPECT_THAT(tensor(R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]})"), HasSubstr("leaving a hole"));
 }
 
 TEST(Safetensors, RefusesOverlapsAndDuplicates) {
-  EXPECT_THAT(errorOfHeader(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})"),
-              HasSubstr("tensor 'b' begins at byte 4, overlapping"));
-  EXPECT_THAT(errorOfHeader(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})"),
-              HasSubstr("'a' appears twice"));
-  EXPECT_THAT(errorOfHeader(R"({"a":{"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]}})"), HasSubstr("'shape' appears twice"));
+  EXPECT_THAT(
+      errorOfHeader(
+          R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})"),
+      HasSubstr("tensor 'b' begins at byte 4, overlapping"));
+  EXPECT_THAT(
+      errorOfHeader(
+          R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})"),
+      HasSubstr("'a' appears twice"));
+  EXPECT_THAT(errorOfHeader(R"({"a":{"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]}})"),
+              HasSubstr("'shape' appears twice"));
 }
 
 TEST(Safetensors, NoTruncationAndNoFlipCrashes) {
   TemporaryFolder folder;
   std::vector<float> values{1, 2, 3};
-  ASSERT_TRUE(writeSafetensors(folder / "x", std::vector<TensorToWrite>{{"w", TensorType::F32, {3}, std::as_bytes(std::span(values))}}).ok());
+  ASSERT_TRUE(
+      writeSafetensors(folder / "x",
+                       std::vector<TensorToWrite>{{"w", TensorType::F32, {3}, std::as_bytes(std::span(values))}})
+          .ok());
   std::string good = readText(folder / "x");
   for (size_t length = 0; length < good.size(); ++length)
     EXPECT_NE(errorOf(good.substr(0, length)), "(no error)") << length;
@@ -137,9 +153,13 @@ TEST(Safetensors, WriterRefusesWrongSizesAndNames) {
   TemporaryFolder folder;
   std::vector<float> values{1, 2, 3};
   auto bytes = std::as_bytes(std::span(values));
-  EXPECT_THAT(std::string(writeSafetensors(folder / "x", std::vector<TensorToWrite>{{"w", TensorType::F32, {4}, bytes}}).message()),
-              HasSubstr("tensor 'w': 12 data bytes"));
-  EXPECT_FALSE(writeSafetensors(folder / "x", std::vector<TensorToWrite>{{"w", TensorType::F32, {3}, bytes}, {"w", TensorType::F32, {3}, bytes}}).ok());
+  EXPECT_THAT(
+      std::string(
+          writeSafetensors(folder / "x", std::vector<TensorToWrite>{{"w", TensorType::F32, {4}, bytes}}).message()),
+      HasSubstr("tensor 'w': 12 data bytes"));
+  EXPECT_FALSE(writeSafetensors(folder / "x", std::vector<TensorToWrite>{{"w", TensorType::F32, {3}, bytes},
+                                                                         {"w", TensorType::F32, {3}, bytes}})
+                   .ok());
   EXPECT_FALSE(std::filesystem::exists(folder / "x"));
   EXPECT_EQ(writeSafetensors(folder / "no/x", {}).code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(SafetensorsFile::open(folder / "none").status().code(), absl::StatusCode::kNotFound);

@@ -86,8 +86,8 @@ TEST(JobConfig, ChecksRangesAndRelations) {
 }
 
 TEST(JobConfig, AppliesOverrides) {
-  std::vector<std::string> overrides{"training.steps=5", "optimizer.lr=3e-4", "name=my run", "schedule.kind=\"wsd\"",
-                                     "optimizer.no_decay=['x']", "training.resume=false"};
+  std::vector<std::string> overrides{"training.steps=5",      "optimizer.lr=3e-4",        "name=my run",
+                                     "schedule.kind=\"wsd\"", "optimizer.no_decay=['x']", "training.resume=false"};
   absl::StatusOr<Job> job = parseJob(minimal, "job.toml", overrides);
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->training().steps(), 5);
@@ -108,9 +108,9 @@ TEST(JobConfig, NamesBadOverrides) {
 }
 
 TEST(JobConfig, PrintsWhatItReads) {
-  absl::StatusOr<Job> job =
-      parseJob(minimal, "/jobs/job.toml",
-               std::vector<std::string>{"name=\"q\\\"uo\\\\te\\n\\u0001\"", "optimizer.lr=1e-7", "optimizer.no_decay=['a','b']"});
+  absl::StatusOr<Job> job = parseJob(minimal, "/jobs/job.toml",
+                                     std::vector<std::string>{"name=\"q\\\"uo\\\\te\\n\\u0001\"", "optimizer.lr=1e-7",
+                                                              "optimizer.no_decay=['a','b']"});
   ASSERT_TRUE(job.ok()) << job.status();
   absl::StatusOr<Job> again = parseJob(printJob(*job), "/elsewhere/other.toml");
   ASSERT_TRUE(again.ok()) << again.status() << printJob(*job);

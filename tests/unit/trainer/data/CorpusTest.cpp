@@ -89,7 +89,8 @@ TEST(Corpus, ReadsParagraphs) {
   writeText(folder / "a.txt", "\n\nfirst\nstill first\n\n\n\nsecond\n\nlast");
   auto documents = documentsOf({{folder / "a.txt"}, DocumentKind::Paragraph});
   ASSERT_TRUE(documents.ok());
-  EXPECT_THAT(*documents, ElementsAre(Document{"first\nstill first\n", false}, Document{"second\n", false}, Document{"last", false}));
+  EXPECT_THAT(*documents, ElementsAre(Document{"first\nstill first\n", false}, Document{"second\n", false},
+                                      Document{"last", false}));
 }
 
 TEST(Corpus, ReadsJsonLines) {
@@ -138,7 +139,8 @@ TEST(TokenizeCorpus, LeavesNothingAfterAnError) {
   writeText(folder / "a.jsonl", "{\"text\": \"one\"}\nbroken\n");
   EXPECT_FALSE(tokenizeCorpus({{folder / "a.jsonl"}, DocumentKind::Jsonl}, **tokenizer, folder / "out/x").ok());
   writeText(folder / "small.txt", "tiny");
-  auto result = tokenizeCorpus({{folder / "small.txt"}, DocumentKind::File, "text", 20, 1000}, **tokenizer, folder / "out/x");
+  auto result =
+      tokenizeCorpus({{folder / "small.txt"}, DocumentKind::File, "text", 20, 1000}, **tokenizer, folder / "out/x");
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("x-val would be empty"));
   EXPECT_TRUE(std::filesystem::is_empty(folder / "out"));
 }

@@ -50,8 +50,8 @@ TEST(TokenFile, WritesTheMegatronLayoutExactly) {
   writeFile(folder / "x", 300, {{1, 2, 3}, {299}});
   const std::string expected = std::string("MMIDIDX\0\0", 9) + std::string("\x01\0\0\0\0\0\0\0", 8) + "\x08" +
                                std::string("\x02\0\0\0\0\0\0\0", 8) + std::string("\x03\0\0\0\0\0\0\0", 8) +
-                               std::string("\x03\0\0\0\x01\0\0\0", 8) +                      // lengths
-                               std::string("\0\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0", 16) +       // byte offsets
+                               std::string("\x03\0\0\0\x01\0\0\0", 8) +                // lengths
+                               std::string("\0\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0", 16) + // byte offsets
                                std::string("\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0", 24);
   EXPECT_EQ(readText(folder / "x.idx"), expected);
   EXPECT_EQ(readText(folder / "x.bin"), std::string("\x01\0\x02\0\x03\0\x2b\x01", 8));
@@ -140,7 +140,8 @@ TEST(TokenFileWriter, LeavesNothingWithoutFinish) {
     absl::StatusOr<TokenFileWriter> writer = TokenFileWriter::create(folder / "x", 10);
     ASSERT_TRUE(writer.ok());
     EXPECT_TRUE(writer->addDocument(std::vector<int32_t>{1}).ok());
-    EXPECT_THAT(std::string(writer->addDocument(std::vector<int32_t>{10}).message()), HasSubstr("token 10 of document 1"));
+    EXPECT_THAT(std::string(writer->addDocument(std::vector<int32_t>{10}).message()),
+                HasSubstr("token 10 of document 1"));
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }

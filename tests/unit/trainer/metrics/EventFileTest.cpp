@@ -57,9 +57,13 @@ TEST(EventFile, WritesEventsByteForByte) {
   EXPECT_THAT(path, testing::HasSubstr("events.out.tfevents."));
   std::vector<std::string> records = recordsOf(readText(path));
   ASSERT_EQ(records.size(), 2u);
-  EXPECT_THAT(records[0], testing::EndsWith("\x1a\x0d" "brain.Event:2"));
-  std::string expected = std::string("\x09\0\0\0\0\0\0\xf8\x3f", 9) + "\x10\xac\x02" +               // wall time, step 300
-                         "\x2a\x17" + "\x0a\x08" + "\x0a\x01" "a" + std::string("\x15\0\0\0\x40", 5) + // summary, "a" = 2
+  EXPECT_THAT(records[0], testing::EndsWith("\x1a\x0d"
+                                            "brain.Event:2"));
+  std::string expected = std::string("\x09\0\0\0\0\0\0\xf8\x3f", 9) + "\x10\xac\x02" + // wall time, step 300
+                         "\x2a\x17" + "\x0a\x08" +
+                         "\x0a\x01"
+                         "a" +
+                         std::string("\x15\0\0\0\x40", 5) + // summary, "a" = 2
                          "\x0a\x0b" + "\x0a\x04loss" + std::string("\x15\0\0\0\xbf", 5);
   EXPECT_EQ(records[1], expected);
 }

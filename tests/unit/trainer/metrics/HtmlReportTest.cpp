@@ -39,9 +39,7 @@ TEST(HtmlReport, ShowsEverythingEscaped) {
   EXPECT_THAT(page, Not(HasSubstr("http")));
 }
 
-TEST(HtmlReport, StaysSmallForLongRuns) {
-  EXPECT_LT(renderReport(makeReport(200000)).size(), 60000u);
-}
+TEST(HtmlReport, StaysSmallForLongRuns) { EXPECT_LT(renderReport(makeReport(200000)).size(), 60000u); }
 
 TEST(HtmlReport, SurvivesOddNumbers) {
   RunReport report;

@@ -21,7 +21,8 @@ TEST(Progress, FormatsDurations) {
 }
 
 TEST(Progress, FormatsSteps) {
-  EXPECT_EQ(formatStep({120, 2.31449, 1e-3, 0.5, 11412, 0.412}, 1000, 192), "step 120/1000  loss 2.3145  11.4k tok/s  MFU 41.2 %  ETA 3:12");
+  EXPECT_EQ(formatStep({120, 2.31449, 1e-3, 0.5, 11412, 0.412}, 1000, 192),
+            "step 120/1000  loss 2.3145  11.4k tok/s  MFU 41.2 %  ETA 3:12");
   EXPECT_EQ(formatStep({1, 5.5, 0, 0, 950, std::nullopt}, 2, NAN), "step 1/2  loss 5.5000  950 tok/s  ETA ?");
 }
 

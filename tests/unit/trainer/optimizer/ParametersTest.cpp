@@ -1,6 +1,6 @@
 // First values and decay flags: the same for every way to cut the flat vector, and of the right distribution.
-#include "trainer/optimizer/CounterRng.h"
 #include "trainer/optimizer/Parameters.h"
+#include "trainer/optimizer/CounterRng.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -24,17 +24,18 @@ plan::Plan makePlan() {
     parameter->set_init_std(0.02);
     parameter->set_decay(decay);
   };
-  add("embed", {37, 53}, 0, "normal", true);       // 1961 elements: 8 blocks, the last one partly gap
+  add("embed", {37, 53}, 0, "normal", true); // 1961 elements: 8 blocks, the last one partly gap
   add("layers.0.norm", {64}, 2048, "ones", false);
   add("layers.0.wq", {50, 50}, 2304, "normal", true); // up to 4804
-  add("layers.0.h0", {300}, 4864, "zeros", true);  // two blocks
+  add("layers.0.h0", {300}, 4864, "zeros", true);     // two blocks
   return plan;
 }
 
 TEST(CounterRng, MatchesThePublishedVectors) {
   // Known answers of the Random123 distribution (kat_vectors, philox4x32 with 10 rounds).
   EXPECT_THAT(philox({0, 0, 0, 0}, {0, 0}), testing::ElementsAre(0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8));
-  EXPECT_THAT(philox({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}), testing::ElementsAre(0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd));
+  EXPECT_THAT(philox({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}),
+              testing::ElementsAre(0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd));
 }
 
 TEST(CounterRng, GoesOnFromAPosition) {
@@ -54,7 +55,8 @@ TEST(Parameters, EverySlicingGivesTheSameVector) {
     std::vector<float> parts(8192, -1.0f);
     for (int64_t first = 0; first < 8192; first += slice) {
       size_t count = static_cast<size_t>(std::min<int64_t>(slice, 8192 - first));
-      ASSERT_TRUE(initializeParameters(plan, 3, first, std::span(parts).subspan(static_cast<size_t>(first), count)).ok());
+      ASSERT_TRUE(
+          initializeParameters(plan, 3, first, std::span(parts).subspan(static_cast<size_t>(first), count)).ok());
     }
     EXPECT_EQ(parts, whole) << slice;
   }
@@ -112,7 +114,8 @@ TEST(Parameters, DecayMaskFollowsBlocksAndExclusions) {
 
 TEST(Parameters, RefuseAPatternThatMatchesNothing) {
   absl::StatusOr<std::vector<float>> mask = decayMask(makePlan(), std::vector<std::string>{"embd"}, 0, 8192);
-  EXPECT_THAT(std::string(mask.status().message()), testing::HasSubstr("'embd' matches no parameter; did you mean 'embed'?"));
+  EXPECT_THAT(std::string(mask.status().message()),
+              testing::HasSubstr("'embd' matches no parameter; did you mean 'embed'?"));
   EXPECT_FALSE(decayMask(makePlan(), {}, 100, 256).ok());
 }
 

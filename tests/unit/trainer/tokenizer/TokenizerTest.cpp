@@ -40,13 +40,15 @@ TEST(Tokenizer, RefusesWhatItCannotOpen) {
 
 /// Words of two or three syllables with a skewed frequency, so that there is something to learn.
 std::string sampleText() {
-  const char *syllables[] = {"win", "dow", "stre", "et", "hou", "se", "o", "ri", "el", "la", "mor", "ten", "shi", "ne", "ka"};
+  const char *syllables[] = {"win", "dow", "stre", "et",  "hou", "se", "o", "ri",
+                             "el",  "la",  "mor",  "ten", "shi", "ne", "ka"};
   std::string text;
   uint32_t state = 1;
   for (int i = 0; i < 6000; ++i) {
     state = state * 1664525 + 1013904223;
     uint32_t word = (state >> 16) % 60 * ((state >> 8) % 7) / 6;
-    text += std::string(syllables[word % 15]) + syllables[(word / 4) % 15] + (word % 3 ? "" : syllables[(word * 7) % 15]);
+    text +=
+        std::string(syllables[word % 15]) + syllables[(word / 4) % 15] + (word % 3 ? "" : syllables[(word * 7) % 15]);
     text += i % 9 == 8 ? ".\n" : i % 50 == 49 ? "  " : " ";
   }
   return text;
@@ -63,8 +65,8 @@ TEST_P(SentencePiece, TrainsAndKeepsEveryText) {
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_EQ((*tokenizer)->vocabSize(), 320);
   EXPECT_GT((*tokenizer)->endOfDocument(), 0);
-  for (const std::string &text : {std::string("the small window"), std::string("  two  spaces\n\n\nlines \n"), sampleText(),
-                                  std::string("caf\u00e9 \u4e2d\u6587 1234\tend"), std::string()})
+  for (const std::string &text : {std::string("the small window"), std::string("  two  spaces\n\n\nlines \n"),
+                                  sampleText(), std::string("caf\u00e9 \u4e2d\u6587 1234\tend"), std::string()})
     EXPECT_EQ((*tokenizer)->decode((*tokenizer)->encode(text)), text);
   EXPECT_LT((*tokenizer)->encode(sampleText()).size(), sampleText().size() / 2) << "words were learnt";
 }
@@ -74,11 +76,15 @@ INSTANTIATE_TEST_SUITE_P(Kinds, SentencePiece, testing::Values("bpe", "unigram")
 TEST(TrainTokenizer, RefusesBadRequests) {
   TemporaryFolder folder;
   writeText(folder / "text.txt", "too little text\n");
-  EXPECT_THAT(std::string(trainTokenizer({{}, folder / "t.model", 400}).message()), HasSubstr("at least one text file"));
-  EXPECT_THAT(std::string(trainTokenizer({{folder / "text.txt"}, folder / "t.bin", 400}).message()), HasSubstr("must end in .model"));
-  EXPECT_THAT(std::string(trainTokenizer({{folder / "text.txt"}, folder / "t.model", 100}).message()), HasSubstr("outside 300"));
+  EXPECT_THAT(std::string(trainTokenizer({{}, folder / "t.model", 400}).message()),
+              HasSubstr("at least one text file"));
+  EXPECT_THAT(std::string(trainTokenizer({{folder / "text.txt"}, folder / "t.bin", 400}).message()),
+              HasSubstr("must end in .model"));
+  EXPECT_THAT(std::string(trainTokenizer({{folder / "text.txt"}, folder / "t.model", 100}).message()),
+              HasSubstr("outside 300"));
   EXPECT_EQ(trainTokenizer({{folder / "none.txt"}, folder / "t.model", 400}).code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(trainTokenizer({{folder / "text.txt"}, folder / "t.model", 9000}).message()), HasSubstr("training "));
+  EXPECT_THAT(std::string(trainTokenizer({{folder / "text.txt"}, folder / "t.model", 9000}).message()),
+              HasSubstr("training "));
   EXPECT_FALSE(std::filesystem::exists(folder / "t.model")) << "nothing is left behind";
 }
 
