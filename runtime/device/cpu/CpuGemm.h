@@ -5,7 +5,7 @@
 // oneDNN runs on one thread, and threads take tiles as they come. Bits cannot depend on who computes a tile.
 //
 // A product is prepared once per shape; running it sets addresses and allocates no memory of ours (oneDNN makes a few
-// small map nodes per execution). The scratch pads are ours, one per thread, as large as the largest product wants.
+// small map nodes per execution, and packs transposed operands into a small block of its own). The scratch pads are ours, one per thread, as large as the largest product wants.
 #ifndef ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 #define ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 
