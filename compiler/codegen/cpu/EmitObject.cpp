@@ -1,0 +1,108 @@
+// LLVM's part: IR for the chosen target, the optimiser, machine code.
+#include "compiler/codegen/cpu/Stages.h"
+
+#include <mutex>
+
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Target/TargetOptions.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+
+namespace oriel::codegen {
+
+static constexpr const char *tripleText = "x86_64-unknown-linux-gnu";
+
+static std::string featureList(const CpuTarget &target) {
+  std::string list;
+  for (const std::string &feature : target.features)
+    list += (list.empty() ? "+" : ",+") + feature;
+  return list;
+}
+
+static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &target) {
+  static std::once_flag initialized;
+  std::call_once(initialized, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+  });
+  std::string error;
+  const llvm::Target *x86 = llvm::TargetRegistry::lookupTarget(llvm::Triple(tripleText), error);
+  if (!x86)
+    return nullptr;
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
+  return std::unique_ptr<llvm::TargetMachine>(
+      x86->createTargetMachine(llvm::Triple(tripleText), "x86-64", featureList(target), options, llvm::Reloc::PIC_,
+                               std::nullopt, llvm::CodeGenOptLevel::Default));
+}
+
+std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTarget &target,
+                                              llvm::LLVMContext &context) {
+  mlir::registerBuiltinDialectTranslation(*module.getContext());
+  mlir::registerLLVMDialectTranslation(*module.getContext());
+  std::unique_ptr<llvm::Module> result = mlir::translateModuleToLLVMIR(module, context, "oriel_kernels");
+  if (!result)
+    return nullptr;
+  for (llvm::Function &function : *result) {
+    if (function.isDeclaration())
+      continue;
+    // Extensions by name, so that the code needs no more than the plan says; the CPU's name only tunes.
+    function.addFnAttr("target-cpu", "x86-64");
+    function.addFnAttr("tune-cpu", target.cpu);
+    function.addFnAttr("target-features", featureList(target));
+    function.addFnAttr("prefer-vector-width", std::to_string(target.lanes() * 32));
+    function.addFnAttr(llvm::Attribute::NoUnwind);
+  }
+  return result;
+}
+
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  tuning.LoopInterleaving = false;
+  tuning.LoopUnrolling = false; // the lowerings unroll where it pays; the rest should stay small
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager graphs;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine, tuning);
+  // No memset or memcpy may appear: the library links with nothing.
+  llvm::TargetLibraryInfoImpl library(module.getTargetTriple());
+  library.disableAllFunctions();
+  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(graphs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, graphs, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+}
+
+std::string emitMachineCode(llvm::Module &module, const CpuTarget &target, bool assembly) {
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine(target);
+  if (!machine)
+    return {};
+  module.setTargetTriple(llvm::Triple(tripleText));
+  module.setDataLayout(machine->createDataLayout());
+  optimize(module, *machine);
+  llvm::SmallVector<char, 0> code;
+  llvm::raw_svector_ostream stream(code);
+  llvm::legacy::PassManager passes;
+  auto kind = assembly ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile;
+  if (machine->addPassesToEmitFile(passes, stream, nullptr, kind))
+    return {};
+  passes.run(module);
+  return std::string(code.begin(), code.end());
+}
+
+} // namespace oriel::codegen

@@ -1,0 +1,93 @@
+// Shared by the files that lower one kind of tile op each: where tiles lie, what scalars became, and the entry points.
+//
+//   LowerKernel.cpp   the function, control flow, carried tiles, scalars
+//   LowerMemory.cpp   load, store          LowerIndexed.cpp   gather, scatter_add
+//   LowerDot.cpp      dot                  LowerMap.cpp       map (VectorMath.cpp: exp, log, tanh)
+//   LowerShape.cpp    fill, copy, cast, transpose, reduce
+#ifndef ORIEL_COMPILER_CODEGEN_CPU_LOWERING_H
+#define ORIEL_COMPILER_CODEGEN_CPU_LOWERING_H
+
+#include "compiler/codegen/cpu/ScratchPlan.h"
+#include "compiler/codegen/cpu/VectorBuilder.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace oriel::codegen {
+
+/// A tile in scratch memory, row major and dense.
+struct Tile {
+  Pointer at;
+  int64_t rows, cols;
+
+  int64_t size() const { return rows * cols; }
+  /// The same memory read as rows x cols.
+  Tile as(int64_t newRows, int64_t newCols) const { return {at, newRows, newCols}; }
+};
+
+/// The state of one kernel's lowering.
+class Lowering {
+public:
+  Lowering(VectorBuilder builder, const ScratchPlan &plan, mlir::Value scratch)
+      : v(builder), plan_(plan), scratch_(scratch) {}
+
+  VectorBuilder v;
+  mlir::IRMapping scalars; // scalars of the kernel → scalars of the function; buffers → base pointers
+
+  mlir::Value scalar(mlir::Value value) { return scalars.lookup(value); }
+  Pointer buffer(mlir::Value memref) {
+    return {scalars.lookup(memref), mlir::cast<mlir::MemRefType>(memref.getType()).getElementType(), 0};
+  }
+  Tile tile(mlir::Value value) {
+    auto type = mlir::cast<mlir::RankedTensorType>(value.getType());
+    return scratchTile(plan_.offset(value), type.getDimSize(0), type.getDimSize(1), type.getElementType());
+  }
+  Tile temporary(mlir::Operation *op, int64_t rows, int64_t cols, mlir::Type element) {
+    return scratchTile(plan_.temporary(op), rows, cols, element);
+  }
+  Tile scratchTile(int64_t offset, int64_t rows, int64_t cols, mlir::Type element) {
+    Pointer bytes = v.advance(Pointer{scratch_, v.builder().getI8Type(), 0}, offset);
+    return {{bytes.base, element, 64}, rows, cols};
+  }
+  const ScratchPlan &plan() const { return plan_; }
+
+  /// Elements that fit the inner dimension in one vector: 1 for single elements.
+  int64_t width(int64_t inner) { return inner == 1 ? 1 : v.lanes(); }
+
+private:
+  const ScratchPlan &plan_;
+  mlir::Value scratch_;
+};
+
+/// Emits the function of a kernel at the builder's place (an LLVM dialect function over scf, arith and LLVM ops).
+mlir::LogicalResult lowerKernel(tile::KernelOp kernel, const ScratchPlan &plan, const CpuTarget &target,
+                                mlir::OpBuilder &builder);
+
+void lowerLoad(Lowering &low, tile::LoadOp op);
+void lowerStore(Lowering &low, tile::StoreOp op);
+void lowerScalarLoad(Lowering &low, mlir::Operation *memrefLoad);
+void lowerGather(Lowering &low, tile::GatherOp op);
+void lowerScatterAdd(Lowering &low, tile::ScatterAddOp op);
+void lowerDot(Lowering &low, tile::DotOp op);
+mlir::LogicalResult lowerMap(Lowering &low, tile::MapOp op);
+void lowerFill(Lowering &low, tile::FillOp op);
+void lowerCast(Lowering &low, tile::CastOp op);
+void lowerReduce(Lowering &low, tile::ReduceOp op);
+
+/// True if the dot that uses this fill starts from a constant in registers, so that the fill itself is not needed.
+bool isFoldedIntoDot(tile::FillOp fill);
+
+void copyTile(Lowering &low, Tile from, Tile to);
+void transposeTile(Lowering &low, Tile from, Tile to);
+
+/// A place `lo <= p < hi` of the inner or outer dimension that is inside the buffer.
+struct Range {
+  mlir::Value lo, hi; // index
+  int64_t size;       // of the tile
+};
+
+/// The part of [0, size) whose coordinate `start + p * stride` lies in [begin, end) and that is below `limit`.
+Range insideRange(VectorBuilder &v, int64_t size, mlir::Value start, int64_t stride, mlir::Value begin, mlir::Value end,
+                  std::optional<int64_t> limit);
+
+} // namespace oriel::codegen
+
+#endif

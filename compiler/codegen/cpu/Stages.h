@@ -1,0 +1,32 @@
+// The steps behind compileKernels, one file each.
+#ifndef ORIEL_COMPILER_CODEGEN_CPU_STAGES_H
+#define ORIEL_COMPILER_CODEGEN_CPU_STAGES_H
+
+#include <memory>
+
+#include "compiler/codegen/cpu/CpuTarget.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace llvm {
+class LLVMContext;
+class Module;
+} // namespace llvm
+
+namespace oriel::codegen {
+
+/// scf and arith on scalars and one-dimensional vectors ⇒ LLVM dialect only. (LowerToLlvm.cpp)
+llvm::LogicalResult lowerToLlvmDialect(mlir::ModuleOp module);
+
+/// LLVM dialect ⇒ LLVM IR with the target's attributes on every function. (EmitObject.cpp)
+std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTarget &target, llvm::LLVMContext &context);
+
+/// Optimises (no vectoriser: the code is vectors already) and emits machine code, or assembly text. (EmitObject.cpp)
+/// Empty result: no such target.
+std::string emitMachineCode(llvm::Module &module, const CpuTarget &target, bool assembly);
+
+/// Links one object into a shared library with no undefined symbols; the error text on failure. (Link.cpp)
+std::string linkSharedLibrary(llvm::StringRef object, llvm::StringRef outputSo);
+
+} // namespace oriel::codegen
+
+#endif
