@@ -56,4 +56,47 @@ def DifferentiatePass : Pass<"oriel-differentiate", "::mlir::ModuleOp"> {
   let dependentDialects = ["::oriel::lm::LmDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect"];
 }
 
+def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
+  let summary = "Decide what recurrent mixers save and which values are re-made in the backward";
+  let description = [{
+    For every recurrent mixer of `@micro` and `@vjp` (`RecurrentMixerOpInterface`): the chunk and the save interval. For every rms_norm,
+    rope and gated_activation whose result is used on both sides: save, or recompute (a clone of the op stands before its
+    first backward use). The decisions come from the cost model (compiler/schedule) or from `schedule-file`, a text of
+    `tape.schedule` ops; they are written to the module as `tape.schedule` ops. Any legal schedule gives the same gradients.
+
+    ```mlir
+    %o, %s = lm.residual_linear_attention %q, %k, %v …
+    ```
+    ⇒
+    ```mlir
+    tape.schedule @layers.0.mixer.residual_linear_attention chunk 64 save_every 4 why "…"
+    %o, %s = lm.residual_linear_attention %q, %k, %v {tape.chunk = 64, tape.save_every = 4, tape.site = "layers.0.mixer.residual_linear_attention"} …
+    ```
+    Precondition: `oriel-differentiate` ran.
+  }];
+  let options = [
+    Option<"scheduleFile", "schedule-file", "std::string", "\"\"", "Text of tape.schedule ops that overrides the solver">,
+    Option<"memoryBudget", "memory-budget", "int64_t", "0", "Bytes that saved values may take; 0: no limit">,
+  ];
+  let dependentDialects = ["::oriel::lm::LmDialect", "::oriel::tape::TapeDialect", "::mlir::func::FuncDialect"];
+}
+
+def AssignBuffersPass : Pass<"oriel-assign-buffers", "::mlir::ModuleOp"> {
+  let summary = "Give every value of the tape programs a place";
+  let description = [{
+    Places values by liveness in one arena per program, 64-byte aligned; views, concats and updates in place share memory;
+    results lie where the program says. `tape.copy` is inserted where the memory rules of the dialect need one.
+
+    ```mlir
+    %y = tape.matmul %x, %w : …
+    ```
+    ⇒
+    ```mlir
+    %y = tape.matmul %x, %w {at = [#tape.place<arena + 65536>]} : …
+    ```
+    The program gets `arena_bytes`, its high-water mark.
+  }];
+  let dependentDialects = ["::oriel::tape::TapeDialect"];
+}
+
 #endif

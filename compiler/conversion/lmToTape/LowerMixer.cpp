@@ -1,0 +1,225 @@
+// Mixers: softmax attention and residual linear attention. Here the forward leaves states for the backward, as the schedule
+// (attributes tape.chunk, tape.save_every) says.
+#include "compiler/conversion/lmToTape/LowerOps.h"
+#include "dialects/lm/LmOps.h"
+#include "dialects/tile/TileOps.h"
+#include "kernels/attention/Attention.h"
+#include "kernels/rattention/Rla.h"
+
+using namespace mlir;
+
+namespace oriel::conversion {
+namespace {
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Softmax attention
+// ---------------------------------------------------------------------------------------------------------------------
+
+template <typename Op> kernels::AttentionSpec attentionSpec(Op op) {
+  kernels::AttentionSpec spec;
+  spec.batch = dimOf(op.getQ(), 0);
+  spec.tokens = dimOf(op.getQ(), 1);
+  spec.heads = dimOf(op.getQ(), 2);
+  spec.headDim = dimOf(op.getQ(), 3);
+  spec.kvHeads = dimOf(op.getK(), 2);
+  spec.valueDim = dimOf(op.getV(), 3);
+  spec.window = op.getWindow();
+  spec.scale = op.getScale().convertToDouble();
+  spec.softCap = op.getSoftCap().convertToDouble();
+  spec.documents = static_cast<bool>(op.getDocStart());
+  return spec;
+}
+
+void lowerAttention(Lowering &lowering, lm::AttentionOp op) {
+  kernels::AttentionSpec spec = attentionSpec(op);
+  SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV())};
+  if (op.getDocStart())
+    inputs.push_back(lowering.get(op.getDocStart()));
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttention(b, loc, name, spec); };
+  SmallVector<Value> results = lowering.tape.call(kernels::symbol(spec, "fwd"), build, op->getResultTypes(), inputs);
+  lowering.set(op.getResult(), results[0]);
+  lowering.set(op.getLse(), results[1]);
+}
+
+void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
+  kernels::AttentionSpec spec = attentionSpec(op);
+  Value dresult = lowering.get(op.getDresult());
+  auto buildDelta = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDelta(b, loc, name, spec); };
+  Value delta = lowering.tape.call(kernels::symbol(spec, "delta"), buildDelta,
+                                   lowering.tape.f32({spec.batch, spec.heads, spec.tokens}),
+                                   {lowering.get(op.getResult()), dresult})[0];
+  SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()),   lowering.get(op.getV()),
+                               dresult,                 lowering.get(op.getLse()), delta};
+  if (op.getDocStart())
+    inputs.push_back(lowering.get(op.getDocStart()));
+  auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDq(b, loc, name, spec); };
+  lowering.set(op.getDq(), lowering.tape.call(kernels::symbol(spec, "dq"), buildDq, op.getDq().getType(), inputs)[0]);
+  auto buildDkDv = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDkDv(b, loc, name, spec); };
+  SmallVector<Value> dkdv = lowering.tape.call(kernels::symbol(spec, "dkdv"), buildDkDv,
+                                               {op.getDk().getType(), op.getDv().getType()}, inputs);
+  lowering.set(op.getDk(), dkdv[0]);
+  lowering.set(op.getDv(), dkdv[1]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Residual linear attention
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// The chunk that runs when no schedule was made, and the save interval of a mixer whose gradient is wanted.
+constexpr int64_t defaultChunk = 64, defaultSaveEvery = 4;
+
+int64_t integerAttr(Operation *op, StringRef name, int64_t otherwise) {
+  auto attr = op->getAttrOfType<IntegerAttr>(name);
+  return attr ? attr.getInt() : otherwise;
+}
+
+kernels::FeatureMap featureMap(lm::FeatureMap map) {
+  return map == lm::FeatureMap::Softmax ? kernels::FeatureMap::Softmax : kernels::FeatureMap::Relu;
+}
+
+template <typename Op> kernels::RlaSpec rlaSpec(Op op) {
+  kernels::RlaSpec spec;
+  spec.batch = dimOf(op.getQ(), 0);
+  spec.tokens = dimOf(op.getQ(), 1);
+  spec.heads = dimOf(op.getQ(), 2);
+  spec.headDim = dimOf(op.getQ(), 3);
+  spec.kvHeads = dimOf(op.getK(), 2);
+  spec.valueDim = dimOf(op.getV(), 3);
+  spec.window = op.getWindow();
+  spec.featureMap = featureMap(op.getFeatureMap());
+  if (Value initial = op.getInitialState())
+    spec.initialState = cast<ShapedType>(initial.getType()).getRank() == 4 ? kernels::InitialState::PerBatchHead
+                                                                           : kernels::InitialState::PerHead;
+  spec.documents = static_cast<bool>(op.getDocStart());
+  spec.chunk = integerAttr(op, "tape.chunk", defaultChunk);
+  return spec;
+}
+
+/// Whether `forward` and `grad` are the two halves of one mixer: by the site that the schedule gave them, or by operands.
+bool isSameMixer(Operation *forward, lm::ResidualLinearAttentionGradOp grad) {
+  Attribute site = forward->getAttr("tape.site");
+  if (site && grad->getAttr("tape.site"))
+    return site == grad->getAttr("tape.site");
+  auto op = cast<lm::ResidualLinearAttentionOp>(forward);
+  return op.getQ() == grad.getQ() && op.getK() == grad.getK() && op.getV() == grad.getV() &&
+         op.getInitialState() == grad.getInitialState() && op.getWindow() == grad.getWindow();
+}
+
+bool hasGradient(lm::ResidualLinearAttentionOp op) {
+  return llvm::any_of(op->getBlock()->getOps<lm::ResidualLinearAttentionGradOp>(),
+                      [&](auto grad) { return isSameMixer(op, grad); });
+}
+
+RankedTensorType statesType(Lowering &lowering, const kernels::RlaSpec &spec, int64_t count) {
+  return lowering.tape.f32({spec.batch, spec.kvHeads, count, 2 * spec.headDim, spec.valueDim});
+}
+
+void lowerRla(Lowering &lowering, lm::ResidualLinearAttentionOp op) {
+  kernels::RlaSpec spec = rlaSpec(op);
+  spec.lengths = static_cast<bool>(op.getLengths());
+  spec.finalState = !op.getFinalState().use_empty();
+  spec.saveEvery = hasGradient(op) ? integerAttr(op, "tape.save_every", defaultSaveEvery) : 0;
+  SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV())};
+  for (Value optional : {op.getInitialState(), op.getDocStart(), op.getLengths()})
+    if (optional)
+      inputs.push_back(lowering.get(optional));
+  SmallVector<Type> results = {op.getResult().getType()};
+  if (spec.saveEvery)
+    results.push_back(statesType(lowering, spec, spec.savedStates()));
+  if (spec.finalState)
+    results.push_back(op.getFinalState().getType());
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRla(b, loc, name, spec); };
+  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, false), build, results, inputs);
+  lowering.set(op.getResult(), values[0]);
+  if (spec.saveEvery)
+    lowering.savedStates.push_back({op, values[1], spec.chunk, spec.saveEvery});
+  if (spec.finalState)
+    lowering.set(op.getFinalState(), values.back());
+}
+
+/// h0 per head: the kernel leaves one gradient per row of the batch.
+void setInitialStateGradient(Lowering &lowering, lm::ResidualLinearAttentionGradOp op, const kernels::RlaSpec &spec, Value perRow) {
+  if (!op.getDinitialState())
+    return;
+  Type type = op.getDinitialState().getType();
+  bool perHead = spec.initialState == kernels::InitialState::PerHead;
+  lowering.set(op.getDinitialState(), perHead ? sumPartials(lowering, perRow, spec.batch, type) : lowering.tape.view(perRow, type));
+}
+
+void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
+  kernels::RlaSpec spec = rlaSpec(op);
+  spec.finalState = static_cast<bool>(op.getDfinalState());
+  SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV()),
+                               lowering.get(op.getDresult())};
+  for (Value optional : {op.getInitialState(), op.getDocStart()})
+    if (optional)
+      inputs.push_back(lowering.get(optional));
+  for (const Lowering::SavedStates &saved : lowering.savedStates) {
+    if (!isSameMixer(saved.forward, op))
+      continue;
+    spec.chunk = saved.chunk;
+    spec.saveEvery = saved.saveEvery;
+    inputs.push_back(saved.states);
+    break;
+  }
+  if (op.getDfinalState())
+    inputs.push_back(lowering.get(op.getDfinalState()));
+  SmallVector<Type> results = {op.getDq().getType(), op.getDk().getType(), op.getDv().getType()};
+  if (spec.initialState != kernels::InitialState::None)
+    results.push_back(lowering.tape.f32({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim}));
+  results.push_back(statesType(lowering, spec, spec.segmentChunks()));
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRlaGrad(b, loc, name, spec); };
+  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, true), build, results, inputs);
+  lowering.set(op.getDq(), values[0]);
+  lowering.set(op.getDk(), values[1]);
+  lowering.set(op.getDv(), values[2]);
+  setInitialStateGradient(lowering, op, spec, values[3]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Learned initial states
+// ---------------------------------------------------------------------------------------------------------------------
+
+template <typename Op> kernels::LearnedStateSpec learnedSpec(Op op) {
+  return {dimOf(op.getKTokens(), 0), dimOf(op.getKTokens(), 1), dimOf(op.getKTokens(), 2), dimOf(op.getVTokens(), 2),
+          featureMap(op.getFeatureMap())};
+}
+
+void lowerLearned(Lowering &lowering, lm::LearnedStateOp op) {
+  kernels::LearnedStateSpec spec = learnedSpec(op);
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildLearnedState(b, loc, name, spec); };
+  lowering.set(op.getResult(), lowering.tape.call(kernels::symbol(spec, false), build, op.getResult().getType(),
+                                                  {lowering.get(op.getKTokens()), lowering.get(op.getVTokens())})[0]);
+}
+
+void lowerLearnedGrad(Lowering &lowering, lm::LearnedStateGradOp op) {
+  kernels::LearnedStateSpec spec = learnedSpec(op);
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildLearnedStateGrad(b, loc, name, spec); };
+  SmallVector<Value> results = lowering.tape.call(
+      kernels::symbol(spec, true), build, {op.getDkTokens().getType(), op.getDvTokens().getType()},
+      {lowering.get(op.getKTokens()), lowering.get(op.getVTokens()), lowering.get(op.getDstate())});
+  lowering.set(op.getDkTokens(), results[0]);
+  lowering.set(op.getDvTokens(), results[1]);
+}
+
+} // namespace
+
+Lowered lowerMixer(Lowering &lowering, Operation *op) {
+  if (auto attention = dyn_cast<lm::AttentionOp>(op))
+    lowerAttention(lowering, attention);
+  else if (auto attentionGrad = dyn_cast<lm::AttentionGradOp>(op))
+    lowerAttentionGrad(lowering, attentionGrad);
+  else if (auto rla = dyn_cast<lm::ResidualLinearAttentionOp>(op))
+    lowerRla(lowering, rla);
+  else if (auto rlaGrad = dyn_cast<lm::ResidualLinearAttentionGradOp>(op))
+    lowerRlaGrad(lowering, rlaGrad);
+  else if (auto learned = dyn_cast<lm::LearnedStateOp>(op))
+    lowerLearned(lowering, learned);
+  else if (auto learnedGrad = dyn_cast<lm::LearnedStateGradOp>(op))
+    lowerLearnedGrad(lowering, learnedGrad);
+  else
+    return Lowered::NotMine;
+  return Lowered::Done;
+}
+
+} // namespace oriel::conversion

@@ -1,0 +1,47 @@
+// How each primitive and gradient lm op becomes steps of a tape program. One function per family, in the file of its name.
+//
+// An op that a family does not know is left for the next one: `NotMine`. The argument orders of kernels are in kernels/*/*.h.
+#ifndef ORIEL_COMPILER_CONVERSION_LMTOTAPE_LOWEROPS_H
+#define ORIEL_COMPILER_CONVERSION_LMTOTAPE_LOWEROPS_H
+
+#include "compiler/conversion/lmToTape/TapeBuilder.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace oriel::conversion {
+
+/// What a lowering knows while it walks one function.
+struct Lowering {
+  explicit Lowering(tape::ProgramOp program, KernelSet &kernels) : tape(program, kernels) {}
+
+  TapeBuilder tape;
+  mlir::IRMapping values; // lm value → tape value
+  /// Saved states of the recurrent mixers that ran, by the operands q, k, v (values of lm) or by `tape.site`.
+  struct SavedStates {
+    mlir::Operation *forward;
+    mlir::Value states;
+    int64_t chunk, saveEvery;
+  };
+  llvm::SmallVector<SavedStates> savedStates;
+
+  mlir::Value get(mlir::Value lmValue) { return values.lookup(lmValue); }
+  void set(mlir::Value lmValue, mlir::Value tapeValue) { values.map(lmValue, tapeValue); }
+};
+
+enum class Lowered { Done, NotMine, Failed };
+
+Lowered lowerProjection(Lowering &lowering, mlir::Operation *op); // linear, matmul, sum_rows, reshape, add, constants
+Lowered lowerPointwise(Lowering &lowering, mlir::Operation *op);  // embed, rms_norm, rope, scale_channels, gated_activation
+Lowered lowerMixer(Lowering &lowering, mlir::Operation *op);      // attention, residual_linear_attention, learned_state
+Lowered lowerLoss(Lowering &lowering, mlir::Operation *op);       // cross_entropy, logits
+
+/// Product of all sizes but the last `trailing` ones.
+int64_t leadingRows(mlir::Value value, unsigned trailing = 1);
+int64_t dimOf(mlir::Value value, unsigned i);
+int64_t elementsOf(mlir::Value value);
+
+/// `sum over parts` of partials [parts, width…] with buildSumPartials, as a value of `type`.
+mlir::Value sumPartials(Lowering &lowering, mlir::Value partials, int64_t parts, mlir::Type type);
+
+} // namespace oriel::conversion
+
+#endif

@@ -1,0 +1,200 @@
+// --oriel-schedule-states: poses the state-save problem of each differentiated function, solves it or reads a person's
+// schedule, and applies the decisions. Predictions and solvers are in compiler/schedule; this pass only translates.
+#include "compiler/schedule/Cost.h"
+#include "compiler/schedule/Solvers.h"
+#include "compiler/transforms/Passes.h"
+#include "compiler/transforms/StepSites.h"
+#include "dialects/lm/LmDialect.h"
+#include "dialects/tape/TapeOps.h"
+#include "dialects/tile/TileOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+
+namespace oriel::transforms {
+#define GEN_PASS_DEF_SCHEDULESTATESPASS
+#include "compiler/transforms/Passes.h.inc"
+
+namespace {
+
+schedule::Mixer poseMixer(const MixerSite &site, const schedule::DeviceDescriptor &device) {
+  auto op = cast<lm::RecurrentMixerOpInterface>(site.forward);
+  schedule::RecurrentFacts facts;
+  facts.rowTokens = op.getRowTokens();
+  facts.stateElements = op.getStateElements();
+  for (Value value : llvm::concat<Value>(llvm::to_vector(site.forward->getOperands()), llvm::to_vector(site.forward->getResults())))
+    facts.activationBytes += value.use_empty() ? 0 : tape::sizeInBytes(value.getType());
+  facts.forwardFlops = [op](int64_t chunk) mutable { return op.getForwardFlops(chunk); };
+  facts.stateUpdateFlops = [op](int64_t chunk) mutable { return op.getStateUpdateFlops(chunk); };
+  return {site.path, schedule::mixerCandidates(device, facts)};
+}
+
+schedule::SavedValue poseValue(const ValueSite &site, const schedule::DeviceDescriptor &device) {
+  int64_t bytes = tape::sizeInBytes(site.op->getResult(0).getType()), read = 0;
+  for (Value operand : site.op->getOperands())
+    read += tape::sizeInBytes(operand.getType());
+  return {site.path, bytes, schedule::rooflineSeconds(device, 0, static_cast<double>(bytes + read))};
+}
+
+schedule::Problem poseProblem(const StepSites &sites, int64_t budget) {
+  schedule::DeviceDescriptor device = schedule::genericCpu();
+  schedule::Problem problem;
+  for (const MixerSite &site : sites.mixers)
+    problem.mixers.push_back(poseMixer(site, device));
+  for (const ValueSite &site : sites.values)
+    problem.values.push_back(poseValue(site, device));
+  problem.budgetBytes = budget;
+  return problem;
+}
+
+/// "2.0 MiB saved, 1.3 ms; next: chunk 32 save_every 4, 1.4 ms".
+std::string explainMixer(const schedule::Mixer &mixer, size_t chosen) {
+  const schedule::MixerCandidate &candidate = mixer.candidates[chosen];
+  std::string text = llvm::formatv("{0:f2} MiB saved, predicted {1:f3} ms", candidate.savedBytes / 1048576.0, candidate.seconds * 1e3);
+  const schedule::MixerCandidate *next = nullptr;
+  for (const schedule::MixerCandidate &other : mixer.candidates)
+    if (&other != &candidate && (!next || other.seconds < next->seconds))
+      next = &other;
+  if (next)
+    text += llvm::formatv("; next: chunk {0} save_every {1}, {2:f3} ms", next->chunk, next->saveEvery, next->seconds * 1e3);
+  return text;
+}
+
+std::string explainValue(const schedule::SavedValue &value) {
+  return llvm::formatv("{0:f2} MiB, {1:f3} ms to re-make", value.bytes / 1048576.0, value.recomputeSeconds * 1e3);
+}
+
+class StateScheduler {
+public:
+  StateScheduler(ModuleOp module, int64_t memoryBudget) : module_(module), memoryBudget_(memoryBudget) {}
+
+  LogicalResult run(StringRef scheduleFile) {
+    if (!scheduleFile.empty() && failed(readScheduleFile(scheduleFile)))
+      return failure();
+    for (StringRef name : {"micro", "vjp"})
+      if (auto function = module_.lookupSymbol<func::FuncOp>(name); function && failed(scheduleFunction(function)))
+        return failure();
+    for (auto &[path, decision] : given_)
+      if (!used_.contains(path))
+        return module_.emitError() << "the schedule file speaks of '" << path << "', which is no mixer or value of the step"
+                                   << (suggestion(path).empty() ? "" : "; there is '" + suggestion(path) + "'");
+    applyToOtherFunctions();
+    return success();
+  }
+
+private:
+  LogicalResult readScheduleFile(StringRef scheduleFile) {
+    file_ = parseSourceFile<ModuleOp>(scheduleFile, module_.getContext());
+    if (!file_)
+      return module_.emitError() << "cannot read the schedule file '" << scheduleFile << "'";
+    for (Operation &op : *file_->getBody()) {
+      auto decision = dyn_cast<tape::ScheduleOp>(op);
+      if (!decision)
+        return op.emitError("a schedule file holds tape.schedule ops only");
+      if (!given_.try_emplace(decision.getPath(), decision).second)
+        return decision.emitOpError("decides this path twice");
+    }
+    return success();
+  }
+
+  /// The path of the step with the same beginning, for the error message.
+  std::string suggestion(StringRef path) {
+    for (auto op : module_.getOps<tape::ScheduleOp>())
+      if (op.getPath().starts_with(path.rsplit('.').first))
+        return op.getPath().str();
+    return {};
+  }
+
+  tape::ScheduleOp givenFor(StringRef path) {
+    auto found = given_.find(path);
+    if (found == given_.end())
+      return {};
+    used_.insert(path);
+    return found->second;
+  }
+
+  LogicalResult scheduleFunction(func::FuncOp function) {
+    StepSites sites = findStepSites(function);
+    schedule::Problem problem = poseProblem(sites, memoryBudget_);
+    if (std::string wrong = problem.check(); !wrong.empty())
+      return function.emitError() << "the state-save problem is malformed: " << wrong;
+    std::optional<schedule::Schedule> schedule = schedule::solveGreedy(problem);
+    if (!schedule)
+      return function.emitError() << "no schedule keeps the saved values within " << memoryBudget_ << " bytes";
+    OpBuilder builder(function);
+    for (auto [i, site] : llvm::enumerate(sites.mixers))
+      if (failed(decideMixer(builder, site, problem.mixers[i], schedule->candidates[i])))
+        return failure();
+    // Last first: a clone that is made for the backward is a backward use of its operands.
+    for (size_t i = sites.values.size(); i-- > 0;)
+      if (failed(decideValue(builder, sites, i, problem.values[i], schedule->recompute[i])))
+        return failure();
+    return success();
+  }
+
+  LogicalResult decideMixer(OpBuilder &builder, const MixerSite &site, const schedule::Mixer &mixer, size_t chosen) {
+    int64_t chunk = mixer.candidates[chosen].chunk, saveEvery = mixer.candidates[chosen].saveEvery;
+    StringAttr why = builder.getStringAttr(explainMixer(mixer, chosen));
+    if (tape::ScheduleOp given = givenFor(site.path)) {
+      if (!given.getChunk())
+        return given.emitOpError("is about a recurrent mixer: give 'chunk C save_every m'");
+      chunk = *given.getChunk();
+      saveEvery = *given.getSaveEvery();
+      why = builder.getStringAttr("given");
+    }
+    tape::ScheduleOp::create(builder, site.forward->getLoc(), builder.getStringAttr(site.path), builder.getI64IntegerAttr(chunk),
+                             builder.getI64IntegerAttr(saveEvery), tape::ActionAttr(), why);
+    chunks_[site.path] = chunk;
+    markMixer(site, chunk, saveEvery);
+    return success();
+  }
+
+  LogicalResult decideValue(OpBuilder &builder, StepSites &sites, size_t i, const schedule::SavedValue &value, bool recompute) {
+    const ValueSite &site = sites.values[i];
+    StringAttr why = builder.getStringAttr(explainValue(value));
+    if (tape::ScheduleOp given = givenFor(site.path)) {
+      if (!given.getAction())
+        return given.emitOpError("is about a value: give 'save' or 'recompute'");
+      recompute = *given.getAction() == tape::Action::Recompute;
+      why = builder.getStringAttr("given");
+    }
+    auto action = recompute ? tape::Action::Recompute : tape::Action::Save;
+    tape::ScheduleOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path), IntegerAttr(), IntegerAttr(),
+                             tape::ActionAttr::get(module_.getContext(), action), why);
+    if (recompute)
+      recomputeInBackward(site, sites.firstBackward);
+    return success();
+  }
+
+  /// Forward-only functions run the same chunks, so that the loss of `eval` is the loss of `micro`.
+  void applyToOtherFunctions() {
+    for (auto function : module_.getOps<func::FuncOp>()) {
+      if (function.getName() == "micro" || function.getName() == "vjp")
+        continue;
+      for (const MixerSite &site : findStepSites(function).mixers)
+        if (auto chunk = chunks_.find(site.path); chunk != chunks_.end())
+          markMixer(site, chunk->second, /*saveEvery=*/0);
+    }
+  }
+
+  ModuleOp module_;
+  int64_t memoryBudget_;
+  OwningOpRef<ModuleOp> file_;
+  llvm::MapVector<StringRef, tape::ScheduleOp> given_;
+  llvm::DenseSet<StringRef> used_;
+  llvm::StringMap<int64_t> chunks_;
+};
+
+struct ScheduleStatesPass : impl::ScheduleStatesPassBase<ScheduleStatesPass> {
+  using ScheduleStatesPassBase::ScheduleStatesPassBase;
+  void runOnOperation() override {
+    if (failed(StateScheduler(getOperation(), memoryBudget).run(scheduleFile)))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace oriel::transforms
