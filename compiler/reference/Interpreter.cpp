@@ -20,9 +20,7 @@ using Outputs = SmallVector<Tensor>;
 
 std::vector<int64_t> shapeOf(Value value) { return cast<RankedTensorType>(value.getType()).getShape().vec(); }
 
-FeatureMap mapOf(lm::FeatureMap map) {
-  return map == lm::FeatureMap::Softmax ? FeatureMap::Softmax : FeatureMap::Relu;
-}
+FeatureMap mapOf(lm::FeatureMap map) { return map == lm::FeatureMap::Softmax ? FeatureMap::Softmax : FeatureMap::Relu; }
 
 Activation activationOf(lm::Activation activation) {
   return activation == lm::Activation::Silu ? Activation::Silu : Activation::Gelu;
@@ -102,17 +100,20 @@ Outputs run(lm::AttentionGradOp op, const Environment &at) {
   return {dq, dk, dv};
 }
 Outputs run(lm::ResidualLinearAttentionOp op, const Environment &at) {
-  LinearAttentionInputs in{at(op.getQ()), at(op.getK()), at(op.getV()), at.optional(op.getInitialState()),
-                           at.optional(op.getDocStart()), at.optional(op.getLengths())};
+  LinearAttentionInputs in{at(op.getQ()),
+                           at(op.getK()),
+                           at(op.getV()),
+                           at.optional(op.getInitialState()),
+                           at.optional(op.getDocStart()),
+                           at.optional(op.getLengths())};
   auto [result, state] = residualLinearAttention(in, {op.getWindow(), mapOf(op.getFeatureMap())});
   return {result, state};
 }
 Outputs run(lm::ResidualLinearAttentionGradOp op, const Environment &at) {
   LinearAttentionInputs in{at(op.getQ()), at(op.getK()), at(op.getV()), at.optional(op.getInitialState()),
                            at.optional(op.getDocStart())};
-  auto [dq, dk, dv, dinitial] =
-      residualLinearAttentionGrad(in, at(op.getDresult()), at.optional(op.getDfinalState()),
-                                  {op.getWindow(), mapOf(op.getFeatureMap())});
+  auto [dq, dk, dv, dinitial] = residualLinearAttentionGrad(in, at(op.getDresult()), at.optional(op.getDfinalState()),
+                                                            {op.getWindow(), mapOf(op.getFeatureMap())});
   Outputs out{dq, dk, dv};
   if (op.getDinitialState())
     out.push_back(dinitial);
@@ -222,8 +223,8 @@ FailureOr<SmallVector<Tensor>> evaluate(func::FuncOp func, ArrayRef<Tensor> argu
   Environment environment;
   for (auto [value, tensor] : llvm::zip_equal(func.getArguments(), arguments)) {
     if (shapeOf(value) != tensor.shape)
-      return func.emitError("argument ") << value.getArgNumber() << " has type " << value.getType()
-                                         << " but was given " << tensor.size() << " elements of another shape";
+      return func.emitError("argument ") << value.getArgNumber() << " has type " << value.getType() << " but was given "
+                                         << tensor.size() << " elements of another shape";
     environment.define(value, tensor);
   }
   for (Operation &op : func.front().without_terminator()) {

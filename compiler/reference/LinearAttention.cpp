@@ -119,7 +119,8 @@ LinearAttentionOutputs residualLinearAttention(const LinearAttentionInputs &in, 
         const double *q = phiQ.row(pairs.query(b, t, n));
         double *o = out.result.row(pairs.query(b, t, n));
         for (int64_t i = pairs.first(b, t); i <= pairs.last(b, t); ++i)
-          addScaled(o, dot(q, phiK.row(pairs.key(b, i, n)), pairs.features), in.v.row(pairs.key(b, i, n)), pairs.valueDim);
+          addScaled(o, dot(q, phiK.row(pairs.key(b, i, n)), pairs.features), in.v.row(pairs.key(b, i, n)),
+                    pairs.valueDim);
         if (in.initialState)
           addTimesState(o, q, *in.initialState, pairs.initialRow(b, n), pairs.features);
       }

@@ -15,10 +15,10 @@ struct LinearAttentionSpec {
 };
 
 struct LinearAttentionInputs {
-  const Tensor &q, &k, &v;                // [B,T,N,D], [B,T,KV,D], [B,T,KV,E]
-  const Tensor *initialState = nullptr;   // [N,2D,E] or [B,N,2D,E]
-  const Tensor *docStart = nullptr;       // [B,T]
-  const Tensor *lengths = nullptr;        // [B]; not in gradients
+  const Tensor &q, &k, &v;              // [B,T,N,D], [B,T,KV,D], [B,T,KV,E]
+  const Tensor *initialState = nullptr; // [N,2D,E] or [B,N,2D,E]
+  const Tensor *docStart = nullptr;     // [B,T]
+  const Tensor *lengths = nullptr;      // [B]; not in gradients
 };
 
 struct LinearAttentionOutputs {

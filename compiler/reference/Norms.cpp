@@ -76,7 +76,8 @@ Tensor gatedActivation(const Tensor &gate, const Tensor &up, Activation activati
   return y;
 }
 
-GatedActivationGrads gatedActivationGrad(const Tensor &gate, const Tensor &up, const Tensor &dy, Activation activation) {
+GatedActivationGrads gatedActivationGrad(const Tensor &gate, const Tensor &up, const Tensor &dy,
+                                         Activation activation) {
   GatedActivationGrads grads{Tensor::zerosLike(gate), Tensor::zerosLike(up)};
   for (int64_t i = 0; i < dy.size(); ++i) {
     Slope slope = activate(gate.data[i], activation);

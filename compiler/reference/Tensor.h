@@ -56,9 +56,7 @@ private:
 };
 
 /// sum_i a[i] b[i].
-inline double dot(const double *a, const double *b, int64_t count) {
-  return std::inner_product(a, a + count, b, 0.0);
-}
+inline double dot(const double *a, const double *b, int64_t count) { return std::inner_product(a, a + count, b, 0.0); }
 
 /// y += scale * x.
 inline void addScaled(double *y, double scale, const double *x, int64_t count) {

@@ -20,8 +20,8 @@ constexpr llvm::StringLiteral kLossName = "loss", kMicroName = "micro", kVjpName
 
 /// What a function's lm.vjp attribute asks for.
 struct VjpRequest {
-  SmallVector<int64_t> wrt;        // argument numbers
-  SmallVector<bool> hasCotangent;  // one per result
+  SmallVector<int64_t> wrt;       // argument numbers
+  SmallVector<bool> hasCotangent; // one per result
 };
 
 FailureOr<VjpRequest> readRequest(func::FuncOp func) {
@@ -47,8 +47,8 @@ FailureOr<VjpRequest> readRequest(func::FuncOp func) {
     request.hasCotangent.push_back(flag.getValue());
   }
   if (request.hasCotangent.size() != func.getNumResults())
-    return func.emitError("'lm.vjp' has ") << request.hasCotangent.size() << " cotangent entries for "
-                                           << func.getNumResults() << " results";
+    return func.emitError("'lm.vjp' has ")
+           << request.hasCotangent.size() << " cotangent entries for " << func.getNumResults() << " results";
   return request;
 }
 
@@ -79,9 +79,8 @@ void takeLossFromGradient(func::FuncOp func) {
     for (auto grad : func.front().getOps<lm::CrossEntropyGradOp>()) {
       if (grad.getX() != loss.getX() || grad.getWeight() != loss.getWeight() || grad.getTargets() != loss.getTargets())
         continue;
-      loss.getLoss().replaceUsesWithIf(grad.getLoss(), [&](OpOperand &use) {
-        return grad->isBeforeInBlock(use.getOwner());
-      });
+      loss.getLoss().replaceUsesWithIf(grad.getLoss(),
+                                       [&](OpOperand &use) { return grad->isBeforeInBlock(use.getOwner()); });
       break;
     }
   }

@@ -78,7 +78,8 @@ namespace {
 class RAttentionParts {
 public:
   RAttentionParts(OpBuilder &builder, RAttentionOp op)
-      : builder_(builder), op_(op), loc_(op.getLoc()), recurrentDocs_(op.getLeakDocuments() ? Value() : op.getDocStart()) {}
+      : builder_(builder), op_(op), loc_(op.getLoc()),
+        recurrentDocs_(op.getLeakDocuments() ? Value() : op.getDocStart()) {}
 
   Value windowPart() {
     Value q = rotate(normalize(op_.getQ(), op_.getQNorm())), k = rotate(normalize(op_.getK(), op_.getKNorm()));

@@ -1,5 +1,6 @@
-// Vector-Jacobian products of the primitives (DifferentiableOpInterface): which gradient ops stand for which forward op.
-// The formulas are in LmGradientOps.td. A gradient op carries the location of its forward op, and with it the layer path.
+// Vector-Jacobian products of the primitives (DifferentiableOpInterface): which gradient ops stand for which forward
+// op. The formulas are in LmGradientOps.td. A gradient op carries the location of its forward op, and with it the layer
+// path.
 #include "dialects/lm/LmOps.h"
 
 using namespace mlir;
@@ -9,7 +10,8 @@ namespace oriel::lm {
 SmallVector<Value> EmbedOp::buildVjp(OpBuilder &builder, ValueRange cotangents, ArrayRef<bool> needed) {
   if (!needed[0])
     return {Value(), Value()};
-  Value dTable = EmbedGradOp::create(builder, getLoc(), getTable().getType(), cotangents[0], getTokens(), getScaleAttr());
+  Value dTable =
+      EmbedGradOp::create(builder, getLoc(), getTable().getType(), cotangents[0], getTokens(), getScaleAttr());
   return {dTable, Value()};
 }
 
@@ -101,14 +103,15 @@ SmallVector<Value> ResidualLinearAttentionOp::buildVjp(OpBuilder &builder, Value
 }
 
 SmallVector<Value> LearnedStateOp::buildVjp(OpBuilder &builder, ValueRange cotangents, ArrayRef<bool> needed) {
-  auto grad = LearnedStateGradOp::create(builder, getLoc(), getKTokens().getType(), getVTokens().getType(), getKTokens(),
-                                         getVTokens(), cotangents[0], getFeatureMap());
+  auto grad = LearnedStateGradOp::create(builder, getLoc(), getKTokens().getType(), getVTokens().getType(),
+                                         getKTokens(), getVTokens(), cotangents[0], getFeatureMap());
   return {grad.getDkTokens(), grad.getDvTokens()};
 }
 
 SmallVector<Value> CrossEntropyOp::buildVjp(OpBuilder &builder, ValueRange cotangents, ArrayRef<bool> needed) {
-  auto grad = CrossEntropyGradOp::create(builder, getLoc(), getLoss().getType(), getX().getType(), getWeight().getType(),
-                                         getX(), getWeight(), getTargets(), cotangents[0], getSoftCapAttr());
+  auto grad =
+      CrossEntropyGradOp::create(builder, getLoc(), getLoss().getType(), getX().getType(), getWeight().getType(),
+                                 getX(), getWeight(), getTargets(), cotangents[0], getSoftCapAttr());
   return {grad.getDx(), grad.getDweight(), Value()};
 }
 

@@ -24,8 +24,7 @@ StringRef statePattern(Value state) {
 
 LogicalResult AttentionOp::verify() {
   ShapeLaw shapes(*this, "C1");
-  if (failed(matchHeads(shapes, getQ(), getK(), getV())) ||
-      failed(shapes.match("doc_start", getDocStart(), "B T")) ||
+  if (failed(matchHeads(shapes, getQ(), getK(), getV())) || failed(shapes.match("doc_start", getDocStart(), "B T")) ||
       failed(shapes.match("result", getResult(), "B T N E")) || failed(shapes.match("lse", getLse(), "B N T")))
     return failure();
   if (failed(verifyGroups(*this, "C2", shapes.size("N"), shapes.size("KV"))))
@@ -35,8 +34,7 @@ LogicalResult AttentionOp::verify() {
 
 LogicalResult AttentionGradOp::verify() {
   ShapeLaw shapes(*this, "C1");
-  if (failed(matchHeads(shapes, getQ(), getK(), getV())) ||
-      failed(shapes.match("doc_start", getDocStart(), "B T")) ||
+  if (failed(matchHeads(shapes, getQ(), getK(), getV())) || failed(shapes.match("doc_start", getDocStart(), "B T")) ||
       failed(shapes.match("result", getResult(), "B T N E")) || failed(shapes.match("lse", getLse(), "B N T")) ||
       failed(shapes.sameType("dresult", getDresult(), "result", getResult())) ||
       failed(shapes.sameType("dq", getDq(), "q", getQ())) || failed(shapes.sameType("dk", getDk(), "k", getK())) ||
@@ -49,9 +47,8 @@ LogicalResult AttentionGradOp::verify() {
 
 LogicalResult ResidualLinearAttentionOp::verify() {
   ShapeLaw shapes(*this, "C1");
-  if (failed(matchHeads(shapes, getQ(), getK(), getV())) ||
-      failed(shapes.match("doc_start", getDocStart(), "B T")) || failed(shapes.match("lengths", getLengths(), "B")) ||
-      failed(shapes.match("result", getResult(), "B T N E")) ||
+  if (failed(matchHeads(shapes, getQ(), getK(), getV())) || failed(shapes.match("doc_start", getDocStart(), "B T")) ||
+      failed(shapes.match("lengths", getLengths(), "B")) || failed(shapes.match("result", getResult(), "B T N E")) ||
       failed(shapes.match("final_state", getFinalState(), "B N 2D E")))
     return failure();
   if (failed(verifyGroups(*this, "C2", shapes.size("N"), shapes.size("KV"))) ||
@@ -63,8 +60,7 @@ LogicalResult ResidualLinearAttentionOp::verify() {
 
 LogicalResult ResidualLinearAttentionGradOp::verify() {
   ShapeLaw shapes(*this, "C1");
-  if (failed(matchHeads(shapes, getQ(), getK(), getV())) ||
-      failed(shapes.match("doc_start", getDocStart(), "B T")) ||
+  if (failed(matchHeads(shapes, getQ(), getK(), getV())) || failed(shapes.match("doc_start", getDocStart(), "B T")) ||
       failed(shapes.match("dresult", getDresult(), "B T N E")) ||
       failed(shapes.match("dfinal_state", getDfinalState(), "B N 2D E")) ||
       failed(shapes.sameType("dq", getDq(), "q", getQ())) || failed(shapes.sameType("dk", getDk(), "k", getK())) ||
@@ -132,9 +128,7 @@ double ResidualLinearAttentionOp::getForwardFlops(int64_t chunk) {
   return double(s.rows) * s.heads * s.chunks(chunk) * (intra + inter) + s.chunks(chunk) * getStateUpdateFlops(chunk);
 }
 
-double ResidualLinearAttentionOp::getStateUpdateFlops(int64_t chunk) {
-  return 2.0 * chunk * getStateElements();
-}
+double ResidualLinearAttentionOp::getStateUpdateFlops(int64_t chunk) { return 2.0 * chunk * getStateElements(); }
 
 bool ResidualLinearAttentionOp::isAssociative() { return true; }
 

@@ -8,7 +8,8 @@ namespace oriel::lm {
 namespace {
 
 /// (C1) and (C2) of rms_norm and of its gradient.
-LogicalResult verifyNorm(Operation *op, TypedValue<RankedTensorType> x, TypedValue<RankedTensorType> weight, double eps) {
+LogicalResult verifyNorm(Operation *op, TypedValue<RankedTensorType> x, TypedValue<RankedTensorType> weight,
+                         double eps) {
   bool perHead = weight.getType().getRank() == 2;
   ShapeLaw shapes(op, "C1");
   if (failed(shapes.match("x", x, perHead ? "... N D" : "... D")) ||

@@ -22,10 +22,9 @@ LogicalResult EmbedGradOp::verify() {
 
 LogicalResult LinearOp::verify() {
   ShapeLaw shapes(*this, "C1");
-  return success(succeeded(shapes.match("x", getX(), "... I")) &&
-                 succeeded(shapes.match("weight", getWeight(), "O I")) &&
-                 succeeded(shapes.match("bias", getBias(), "O")) &&
-                 succeeded(shapes.match("result", getResult(), "... O")));
+  return success(
+      succeeded(shapes.match("x", getX(), "... I")) && succeeded(shapes.match("weight", getWeight(), "O I")) &&
+      succeeded(shapes.match("bias", getBias(), "O")) && succeeded(shapes.match("result", getResult(), "... O")));
 }
 
 LogicalResult ReshapeOp::verify() {
@@ -45,15 +44,13 @@ LogicalResult AddOp::verify() {
 
 LogicalResult ScaleChannelsOp::verify() {
   ShapeLaw shapes(*this, "C1");
-  return success(succeeded(shapes.match("x", getX(), "... D")) &&
-                 succeeded(shapes.match("scale", getScale(), "D")) &&
+  return success(succeeded(shapes.match("x", getX(), "... D")) && succeeded(shapes.match("scale", getScale(), "D")) &&
                  succeeded(shapes.sameType("result", getResult(), "x", getX())));
 }
 
 LogicalResult ScaleChannelsGradOp::verify() {
   ShapeLaw shapes(*this, "C1");
-  return success(succeeded(shapes.match("x", getX(), "... D")) &&
-                 succeeded(shapes.match("scale", getScale(), "D")) &&
+  return success(succeeded(shapes.match("x", getX(), "... D")) && succeeded(shapes.match("scale", getScale(), "D")) &&
                  succeeded(shapes.match("dscale", getDscale(), "D")) &&
                  succeeded(shapes.sameType("dy", getDy(), "x", getX())) &&
                  succeeded(shapes.sameType("dx", getDx(), "x", getX())));
@@ -78,8 +75,7 @@ LogicalResult MatmulOp::verify() {
 
 LogicalResult SumRowsOp::verify() {
   ShapeLaw shapes(*this, "C1");
-  return success(succeeded(shapes.match("x", getX(), "... O")) &&
-                 succeeded(shapes.match("result", getResult(), "O")));
+  return success(succeeded(shapes.match("x", getX(), "... O")) && succeeded(shapes.match("result", getResult(), "O")));
 }
 
 } // namespace oriel::lm

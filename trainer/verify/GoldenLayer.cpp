@@ -45,8 +45,8 @@ private:
   LmValue projectIn(const LmValue &x, const char *which) {
     std::string name = absl::StrCat("i_proj.", which, "_proj.");
     GoldenTensor weight = reader_.tensor("p." + name + "weight", 3);
-    std::vector<LmValue> operands{
-        x, builder_.argument(outIn(weight), outIn(reader_.tensor("d.p." + name + "weight", 3)))};
+    std::vector<LmValue> operands{x,
+                                  builder_.argument(outIn(weight), outIn(reader_.tensor("d.p." + name + "weight", 3)))};
     if (reader_.has("p." + name + "bias"))
       operands.push_back(builder_.argument(flat(reader_.tensor("p." + name + "bias", 2)),
                                            flat(reader_.tensor("d.p." + name + "bias", 2))));
@@ -59,7 +59,8 @@ private:
     GoldenTensor weight = reader_.tensor("p.o_proj.weight", 3), gradient = reader_.tensor("d.p.o_proj.weight", 3);
     int64_t model = weight.shape[0], inner = weight.shape[1] * weight.shape[2];
     LmValue x = builder_.function.op("lm.reshape", {context}).result({context.shape[0], context.shape[1], inner});
-    std::vector<LmValue> operands{x, builder_.argument(reshaped(weight, {model, inner}), reshaped(gradient, {model, inner}))};
+    std::vector<LmValue> operands{
+        x, builder_.argument(reshaped(weight, {model, inner}), reshaped(gradient, {model, inner}))};
     if (reader_.has("p.o_proj.bias"))
       operands.push_back(parameter("o_proj.bias", 1));
     return builder_.function.op("lm.linear", operands).result({x.shape[0], x.shape[1], model});

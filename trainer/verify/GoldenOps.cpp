@@ -67,12 +67,12 @@ GoldenCase goldenAttention(GoldenReader &reader) {
   std::vector<LmValue> operands{q, k, v};
   if (reader.flag("segments"))
     operands.push_back(builder.argument(documentStarts(reader)));
-  std::vector<LmValue> results = builder.function.op("lm.attention", operands)
-                                     .integer("window", reader.integer("window"))
-                                     .real("scale", reader.real("scale"))
-                                     .real("soft_cap", reader.real("logit_soft_cap"))
-                                     .results({{q.shape[0], q.shape[1], q.shape[2], v.shape[3]},
-                                               {q.shape[0], q.shape[2], q.shape[1]}});
+  std::vector<LmValue> results =
+      builder.function.op("lm.attention", operands)
+          .integer("window", reader.integer("window"))
+          .real("scale", reader.real("scale"))
+          .real("soft_cap", reader.real("logit_soft_cap"))
+          .results({{q.shape[0], q.shape[1], q.shape[2], v.shape[3]}, {q.shape[0], q.shape[2], q.shape[1]}});
   builder.result(results[0], headsTensor(reader, "o"), headsTensor(reader, "do"));
   builder.result(results[1], reader.tensor("lse", 3));
   return std::move(builder).finish();

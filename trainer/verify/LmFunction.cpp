@@ -16,7 +16,8 @@ std::string joinNames(const std::vector<LmValue> &values) {
 }
 
 std::string joinTypes(const std::vector<LmValue> &values) {
-  return absl::StrJoin(values, ", ", [](std::string *out, const LmValue &value) { absl::StrAppend(out, value.type()); });
+  return absl::StrJoin(values, ", ",
+                       [](std::string *out, const LmValue &value) { absl::StrAppend(out, value.type()); });
 }
 
 } // namespace
@@ -60,8 +61,8 @@ std::vector<LmValue> LmFunction::OpText::results(const std::vector<Shape> &shape
   for (const Shape &shape : shapes)
     values.push_back({absl::StrCat("%", function_.nextValue_++), shape, /*isInteger=*/false});
   absl::StrAppend(&function_.body_, "  ", joinNames(values), " = ", head_,
-                  attributes_.empty() ? "" : absl::StrCat(" {", attributes_, "}"), " : (", joinTypes(operands_), ") -> (",
-                  joinTypes(values), ")\n");
+                  attributes_.empty() ? "" : absl::StrCat(" {", attributes_, "}"), " : (", joinTypes(operands_),
+                  ") -> (", joinTypes(values), ")\n");
   return values;
 }
 

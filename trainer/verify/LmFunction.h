@@ -1,5 +1,5 @@
-// Writes one function in the text form of the lm dialect (dialects/lm/LmOps.td), without MLIR: what `oriel verify` hands
-// to orielc. It only spells; whether ops and shapes fit together is judged by the compiler's verifiers.
+// Writes one function in the text form of the lm dialect (dialects/lm/LmOps.td), without MLIR: what `oriel verify`
+// hands to orielc. It only spells; whether ops and shapes fit together is judged by the compiler's verifiers.
 #ifndef ORIEL_TRAINER_VERIFY_LMFUNCTION_H
 #define ORIEL_TRAINER_VERIFY_LMFUNCTION_H
 
@@ -43,7 +43,9 @@ public:
     std::vector<LmValue> operands_;
   };
 
-  OpText op(const std::string &mnemonic, std::vector<LmValue> operands) { return {*this, mnemonic, std::move(operands)}; }
+  OpText op(const std::string &mnemonic, std::vector<LmValue> operands) {
+    return {*this, mnemonic, std::move(operands)};
+  }
 
   /// The module text: `func.func @f` with lm.vjp, so that the compiled entry `vjp` takes the arguments and then one
   /// cotangent per true flag, and returns `results` and the gradients of the arguments `wrt`.

@@ -46,8 +46,9 @@ private:
 /// Standard normal values.
 reference::Tensor randomTensor(std::vector<int64_t> shape, uint64_t seed);
 
-/// Arguments for a function: floats are normal; integers follow the argument's lm.role: "tokens" lie in 0 … 4, "targets" in
-/// -1 … 4, "doc_start" splits each row into documents, "position" and "lengths" lie inside a row of `rowTokens`.
+/// Arguments for a function: floats are normal; integers follow the argument's lm.role: "tokens" lie in 0 … 4,
+/// "targets" in -1 … 4, "doc_start" splits each row into documents, "position" and "lengths" lie inside a row of
+/// `rowTokens`.
 std::vector<reference::Tensor> randomArguments(mlir::func::FuncOp func, uint64_t seed, int64_t rowTokens = 1);
 
 /// doc_start [batch,tokens] of rows that are split at random places.

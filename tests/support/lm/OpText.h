@@ -7,8 +7,8 @@
 
 namespace oriel::testing {
 
-/// `%y = lm.add %a, %b : (T, U) -> V` becomes a function whose arguments are %a : T and %b : U, with the op as its body.
-/// Empty if the text has not the form `results = op … : (types) -> types` with as many operands as types.
+/// `%y = lm.add %a, %b : (T, U) -> V` becomes a function whose arguments are %a : T and %b : U, with the op as its
+/// body. Empty if the text has not the form `results = op … : (types) -> types` with as many operands as types.
 std::string functionAround(llvm::StringRef opText);
 
 } // namespace oriel::testing

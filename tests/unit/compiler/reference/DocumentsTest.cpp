@@ -1,5 +1,5 @@
-// Packed documents never see each other: a row that packs documents gives the outputs and gradients of the documents run
-// alone, in fp64.
+// Packed documents never see each other: a row that packs documents gives the outputs and gradients of the documents
+// run alone, in fp64.
 #include "tests/support/lm/LmProgram.h"
 #include "gtest/gtest.h"
 
@@ -18,11 +18,12 @@ std::string mixerText(int64_t tokens, int64_t window) {
   std::string o = "tensor<1x" + t + "x4x5xf32>", d = "tensor<1x" + t + "xi32>";
   std::string parameters = "tensor<4x5xf32>, tensor<4x5xf32>, tensor<4x3x6xf32>, tensor<4x3x5xf32>";
   return "func.func @f(%q: " + q + ", %k: " + k + ", %v: " + v +
-         ", %g: tensor<4x5xf32>, %s: tensor<4x5xf32>, %kt: tensor<4x3x6xf32>, %vt: tensor<4x3x5xf32>, %d: " + d + ") -> " +
-         o + R"( attributes {lm.vjp = {wrt = [0, 1, 2, 3, 4, 5, 6], cotangents = [true]}} {
+         ", %g: tensor<4x5xf32>, %s: tensor<4x5xf32>, %kt: tensor<4x3x6xf32>, %vt: tensor<4x3x5xf32>, %d: " + d +
+         ") -> " + o + R"( attributes {lm.vjp = {wrt = [0, 1, 2, 3, 4, 5, 6], cotangents = [true]}} {
   %y = lm.rattention %q, %k, %v, %g swa_scale(%s) tokens(%kt, %vt) doc_start(%d)
     {window = )" +
-         std::to_string(window) + R"( : i64, feature_map = #lm.feature_map<softmax>, eps = 1.0e-8 : f64, theta = 1.0e4 : f64,
+         std::to_string(window) +
+         R"( : i64, feature_map = #lm.feature_map<softmax>, eps = 1.0e-8 : f64, theta = 1.0e4 : f64,
      rope_layout = #lm.rope_layout<half>, rotary_dim = 6 : i64}
     : ()" +
          q + ", " + k + ", " + v + ", " + parameters + ", " + d + ") -> " + o + "\n  return %y : " + o + "\n}\n";
@@ -48,7 +49,8 @@ Tensor slice(const Tensor &row, int64_t start, int64_t count) {
 void expectNear(const Tensor &actual, const Tensor &expected, const std::string &what) {
   ASSERT_EQ(actual.shape, expected.shape) << what;
   for (int64_t i = 0; i < actual.size(); ++i)
-    ASSERT_NEAR(actual.data[i], expected.data[i], 1e-11 * (1 + std::abs(expected.data[i]))) << what << ", element " << i;
+    ASSERT_NEAR(actual.data[i], expected.data[i], 1e-11 * (1 + std::abs(expected.data[i])))
+        << what << ", element " << i;
 }
 
 class DocumentsTest : public ::testing::TestWithParam<int64_t> {};
@@ -64,10 +66,14 @@ TEST_P(DocumentsTest, APackedRowEqualsItsDocumentsAlone) {
   ASSERT_EQ(tokens, starts.dim(1));
 
   using oriel::testing::randomTensor;
-  std::vector<Tensor> arguments = {randomTensor({1, tokens, 4, 6}, 1), randomTensor({1, tokens, 2, 6}, 2),
-                                   randomTensor({1, tokens, 2, 5}, 3), randomTensor({4, 5}, 4),
-                                   randomTensor({4, 5}, 5),            randomTensor({4, 3, 6}, 6),
-                                   randomTensor({4, 3, 5}, 7),         starts,
+  std::vector<Tensor> arguments = {randomTensor({1, tokens, 4, 6}, 1),
+                                   randomTensor({1, tokens, 2, 6}, 2),
+                                   randomTensor({1, tokens, 2, 5}, 3),
+                                   randomTensor({4, 5}, 4),
+                                   randomTensor({4, 5}, 5),
+                                   randomTensor({4, 3, 6}, 6),
+                                   randomTensor({4, 3, 5}, 7),
+                                   starts,
                                    randomTensor({1, tokens, 4, 5}, 8)};
   std::vector<Tensor> packed = runMixer(tokens, window, arguments);
   std::vector<Tensor> parameterSums;

@@ -1,5 +1,6 @@
 // The interpreter against golden data of public reference implementations, values and gradients, through
-// --oriel-decompose and --oriel-differentiate. The folder comes from $ORIEL_GOLDEN or the CMake variable ORIEL_GOLDEN_DIR.
+// --oriel-decompose and --oriel-differentiate. The folder comes from $ORIEL_GOLDEN or the CMake variable
+// ORIEL_GOLDEN_DIR.
 #include "tests/support/lm/LmProgram.h"
 #include "trainer/verify/GoldenCase.h"
 #include "gtest/gtest.h"

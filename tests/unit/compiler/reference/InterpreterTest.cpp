@@ -53,8 +53,8 @@ func.func @f(%x: tensor<2x2x1xf32>, %w: tensor<3x1xf32>, %p: tensor<2xi32>) -> t
   return %y : tensor<2x3xf32>
 })");
   ASSERT_TRUE(program.valid()) << program.errors();
-  std::vector<Tensor> results = program.run("f", {Tensor({2, 2, 1}, {1, 2, 3, 4}), Tensor({3, 1}, {1, 0, -1}),
-                                                  Tensor({2}, {1, 0})});
+  std::vector<Tensor> results =
+      program.run("f", {Tensor({2, 2, 1}, {1, 2, 3, 4}), Tensor({3, 1}, {1, 0, -1}), Tensor({2}, {1, 0})});
   ASSERT_EQ(results.size(), 1u) << program.errors();
   for (auto [b, x] : {std::pair(0, 2.0), std::pair(1, 3.0)})
     for (int v = 0; v < 3; ++v)

@@ -84,9 +84,8 @@ func.func @f(%x: tensor<2x3x4xf32>, %g: tensor<5x4xf32>, %u: tensor<5x4xf32>, %d
 })");
   ASSERT_TRUE(program.valid()) << program.errors();
   ASSERT_TRUE(program.decompose());
-  program.module().walk([](oriel::lm::LinearOp op) {
-    EXPECT_EQ(llvm::cast<mlir::NameLoc>(op.getLoc()).getName(), "layers.0.mlp");
-  });
+  program.module().walk(
+      [](oriel::lm::LinearOp op) { EXPECT_EQ(llvm::cast<mlir::NameLoc>(op.getLoc()).getName(), "layers.0.mlp"); });
 }
 
 } // namespace

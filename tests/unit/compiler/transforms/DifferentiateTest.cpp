@@ -271,8 +271,8 @@ TEST(DifferentiateErrorTest, RequestsAreChecked) {
   return %x : tensor<2xf32>
 })";
   auto expectRequestError = [&](std::string request, const char *message) {
-    expectError(("func.func @f(%x: tensor<2xf32>, %i: tensor<2xi32>) -> tensor<2xf32> attributes {lm.vjp = " + request + "}" +
-                 body)
+    expectError(("func.func @f(%x: tensor<2xf32>, %i: tensor<2xi32>) -> tensor<2xf32> attributes {lm.vjp = " + request +
+                 "}" + body)
                     .c_str(),
                 message);
   };

@@ -56,7 +56,8 @@ TEST_P(ExamplesTest, EveryParameterHasAGradient) {
     }
   EXPECT_EQ(micro.getNumResults(), 1 + parameters);
   for (Value result : micro.front().getTerminator()->getOperands())
-    EXPECT_TRUE(isa<lm::LmDialect>(result.getDefiningOp()->getDialect())) << "a parameter without influence on the loss";
+    EXPECT_TRUE(isa<lm::LmDialect>(result.getDefiningOp()->getDialect()))
+        << "a parameter without influence on the loss";
 }
 
 TEST_P(ExamplesTest, NothingCompositeOrDeadIsLeft) {

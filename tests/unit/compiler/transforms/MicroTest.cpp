@@ -1,7 +1,7 @@
 // @loss ⇒ @micro on a small model that has every kind of layer: names, roles, order of gradients, values.
 #include "dialects/lm/LmOps.h"
-#include "tests/support/lm/LmProgram.h"
 #include "mlir/IR/Verifier.h"
+#include "tests/support/lm/LmProgram.h"
 #include "gtest/gtest.h"
 
 #include <cmath>
@@ -98,9 +98,8 @@ TEST_F(MicroTest, GradientsAreThoseOfTheUndecomposedLoss) {
         return original.run("loss", moved)[0].data[0];
       };
       // Fourth order: norms with a tiny eps bend the loss strongly where nothing has been seen yet.
-      double difference = kScale *
-                          (8 * (lossAt(kStep) - lossAt(-kStep)) - (lossAt(2 * kStep) - lossAt(-2 * kStep))) /
-                          (12 * kStep);
+      double difference =
+          kScale * (8 * (lossAt(kStep) - lossAt(-kStep)) - (lossAt(2 * kStep) - lossAt(-2 * kStep))) / (12 * kStep);
       ASSERT_NEAR(results[1 + argument - kFirstParam].data[i], difference, 1e-8 * (1 + std::abs(difference)))
           << "argument " << argument << ", element " << i;
     }

@@ -1,5 +1,5 @@
-// The .td files are documentation that runs: every op has a summary that starts with a verb, a description and an `mlir`
-// example, and every example parses, verifies and survives printing and parsing.
+// The .td files are documentation that runs: every op has a summary that starts with a verb, a description and an
+// `mlir` example, and every example parses, verifies and survives printing and parsing.
 #include "dialects/lm/LmDialect.h"
 #include "tests/support/lm/LmProgram.h"
 #include "tests/support/lm/OpText.h"

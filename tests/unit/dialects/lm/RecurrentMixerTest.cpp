@@ -18,7 +18,8 @@ TEST(RecurrentMixerTest, CountsOneStatePerKeyValueHead) {
     EXPECT_EQ(mixer.getStateElements(), 2 * 2 * 32 * 8);
     EXPECT_EQ(mixer.getRowTokens(), 100);
     EXPECT_EQ(mixer.getStateUpdateFlops(64), 2.0 * 64 * (2 * 2 * 32 * 8));
-    // Two chunks of 64: per query head 64x64 scores over 32 features, 64x64 times 8 values, 64x32 features times the state.
+    // Two chunks of 64: per query head 64x64 scores over 32 features, 64x64 times 8 values, 64x32 features times the
+    // state.
     double perHead = 2.0 * 64 * 64 * 32 + 2.0 * 64 * 64 * 8 + 2.0 * 64 * 32 * 8;
     EXPECT_EQ(mixer.getForwardFlops(64), 2 * (2 * 4 * perHead + mixer.getStateUpdateFlops(64)));
     EXPECT_TRUE(mixer.isAssociative());

@@ -20,7 +20,8 @@ using Metadata = std::map<std::string, std::string>;
 
 /// Writes a file of counted values (0, 1, 2 …) and reads it back as a golden case.
 absl::StatusOr<GoldenCase> roundTrip(const std::vector<Entry> &entries, const Metadata &metadata) {
-  std::string path = (std::filesystem::temp_directory_path() / ("golden-" + std::to_string(::getpid()) + ".safetensors"));
+  std::string path =
+      (std::filesystem::temp_directory_path() / ("golden-" + std::to_string(::getpid()) + ".safetensors"));
   std::vector<std::vector<int32_t>> storage;
   std::vector<TensorToWrite> tensors;
   for (const Entry &entry : entries) {
@@ -50,7 +51,7 @@ const std::vector<Entry> kAttention = {
     {"q", TensorType::F32, kHeads},  {"k", TensorType::F32, kHeads},  {"v", TensorType::F32, kHeads},
     {"do", TensorType::F32, kHeads}, {"dq", TensorType::F32, kHeads}, {"dk", TensorType::F32, kHeads},
     {"dv", TensorType::F32, kHeads}, {"o", TensorType::F32, kHeads},  {"lse", TensorType::F32, {1, 2, 3}}};
-const Metadata kAttentionMetadata = {{"family", "attention"}, {"case", "c"},     {"window", "1"},
+const Metadata kAttentionMetadata = {{"family", "attention"}, {"case", "c"},         {"window", "1"},
                                      {"scale", "0.5"},        {"segments", "false"}, {"logit_soft_cap", "0.0"}};
 
 TEST(GoldenCaseTest, HeadsMoveBehindTokens) {
