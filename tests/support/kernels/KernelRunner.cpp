@@ -1,0 +1,133 @@
+// One shared library per kernel, in a temporary folder, kept open for the life of the process.
+#include "tests/support/kernels/KernelRunner.h"
+
+#include "compiler/codegen/cpu/CpuCodegen.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
+#include "gtest/gtest.h"
+#include <cmath>
+#include <cstdlib>
+#include <dlfcn.h>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <random>
+
+using namespace mlir;
+
+namespace oriel::testing {
+
+template <> float GuardedArray<float>::poison() { return std::numeric_limits<float>::quiet_NaN(); }
+template <> int32_t GuardedArray<int32_t>::poison() { return std::numeric_limits<int32_t>::min() / 2; }
+
+template <typename T> bool GuardedArray<T>::guardsIntact() const {
+  auto poisoned = [](T value) { return std::isnan(poison()) ? std::isnan(value) : value == poison(); };
+  return std::all_of(storage_.begin(), storage_.begin() + guard, poisoned) &&
+         std::all_of(storage_.end() - guard, storage_.end(), poisoned);
+}
+template bool GuardedArray<float>::guardsIntact() const;
+template bool GuardedArray<int32_t>::guardsIntact() const;
+
+namespace {
+
+using KernelFn = void (*)(void *const *, int64_t, int64_t, int64_t, void *);
+
+struct CompiledKernel {
+  KernelFn function = nullptr;
+  codegen::KernelInfo info;
+  std::vector<int64_t> bufferElements;
+};
+
+/// Owns the context and the folder of the compiled libraries.
+class Compiler {
+public:
+  Compiler() : folder_(std::filesystem::temp_directory_path() / ("oriel-kernels-" + std::to_string(getpid()))) {
+    context_.loadDialect<tile::TileDialect, arith::ArithDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
+    std::filesystem::create_directories(folder_);
+  }
+  ~Compiler() { std::filesystem::remove_all(folder_); }
+
+  const CompiledKernel *get(const BuildFn &build, const std::string &symbol);
+
+private:
+  MLIRContext context_;
+  std::filesystem::path folder_;
+  std::map<std::string, CompiledKernel> kernels_;
+};
+
+} // namespace
+
+const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &symbol) {
+  if (auto found = kernels_.find(symbol); found != kernels_.end())
+    return &found->second;
+  OpBuilder builder(&context_);
+  OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
+  builder.setInsertionPointToEnd(module->getBody());
+  tile::KernelOp op = build(builder, builder.getUnknownLoc(), symbol);
+  if (failed(verify(*module)))
+    return nullptr;
+  CompiledKernel kernel;
+  for (Type type : op.getArgumentTypes())
+    kernel.bufferElements.push_back(cast<MemRefType>(type).getNumElements());
+  auto info = codegen::describeKernel(op);
+  std::string path = (folder_ / (std::to_string(kernels_.size()) + ".so")).string();
+  if (failed(info) || failed(codegen::compileKernels(*module, codegen::CpuTarget::host(), path)))
+    return nullptr;
+  kernel.info = *info;
+  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    return nullptr;
+  kernel.function = reinterpret_cast<KernelFn>(dlsym(library, symbol.c_str()));
+  return &kernels_.emplace(symbol, std::move(kernel)).first->second;
+}
+
+void runKernel(const BuildFn &build, const std::string &symbol, std::vector<Argument> arguments) {
+  SCOPED_TRACE(symbol);
+  static Compiler compiler;
+  const CompiledKernel *kernel = compiler.get(build, symbol);
+  ASSERT_TRUE(kernel && kernel->function) << "no code";
+  ASSERT_EQ(kernel->bufferElements.size(), arguments.size());
+  std::vector<void *> pointers;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    ASSERT_EQ(kernel->bufferElements[i], arguments[i].elements) << "argument " << i;
+    pointers.push_back(arguments[i].data);
+  }
+  // Scratch starts as NaN: a kernel may not count on what is there.
+  size_t bytes = static_cast<size_t>((kernel->info.scratchBytes + 127) / 64 * 64);
+  std::unique_ptr<void, decltype(&std::free)> scratch(std::aligned_alloc(64, bytes), &std::free);
+  std::memset(scratch.get(), 0xff, bytes);
+  auto [x, y, z] = kernel->info.grid;
+  for (int64_t cell = x * y * z - 1; cell >= 0; --cell)
+    kernel->function(pointers.data(), cell % x, cell / x % y, cell / (x * y), scratch.get());
+  for (size_t i = 0; i < arguments.size(); ++i)
+    EXPECT_TRUE(arguments[i].guardsIntact()) << "wrote outside of argument " << i;
+}
+
+Floats randomFloats(int64_t size, uint32_t seed, float scale) {
+  std::mt19937 generator(seed);
+  Floats values(size);
+  for (float &value : values)
+    value = scale * (static_cast<float>(generator() >> 8) / static_cast<float>(1 << 23) - 1.0f);
+  return values;
+}
+
+void expectClose(std::span<const float> actual, std::span<const double> expected, double tolerance, const char *name) {
+  ASSERT_EQ(actual.size(), expected.size()) << name;
+  double difference = 0, norm = 0, worst = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    double d = std::abs(actual[i] - expected[i]);
+    ASSERT_FALSE(std::isnan(d)) << name << "[" << i << "] is not a number; expected " << expected[i];
+    difference += d * d;
+    norm += expected[i] * expected[i];
+    worst = std::max(worst, d);
+  }
+  if (worst > 1e-6)
+    EXPECT_LE(std::sqrt(difference), tolerance * std::sqrt(norm)) << name << ": greatest difference " << worst;
+}
+
+} // namespace oriel::testing
