@@ -2,7 +2,6 @@
 #include "kernels/common/Signature.h"
 #include "kernels/optim/Optim.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 
@@ -37,9 +36,8 @@ tile::KernelOp buildTotalNorm(OpBuilder &builder, Location loc, StringRef symbol
     Value term = arith::ExtFOp::create(b.builder(), loc, f64, b.loadScalar(b.buffer(sums), {i}).value());
     return {arith::AddFOp::create(b.builder(), loc, carried[0], term)};
   })[0];
-  Value root = math::SqrtOp::create(b.builder(), loc, total);
-  Value rounded = arith::TruncFOp::create(b.builder(), loc, b.builder().getF32Type(), root);
-  b.store(b.fill(b.scalar(rounded), 1, 1), b.buffer(norm), Place{{b.index(0)}, -1, 0});
+  Scalar rounded = b.scalar(arith::TruncFOp::create(b.builder(), loc, b.builder().getF32Type(), total));
+  b.store(b.map({b.fill(rounded, 1, 1)}, [](Scalar sum) { return sqrt(sum); }), b.buffer(norm), Place{{b.index(0)}, -1, 0});
   return b.op();
 }
 

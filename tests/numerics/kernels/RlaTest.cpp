@@ -241,7 +241,7 @@ TEST(RlaTest, AwkwardLengths) {
 }
 
 TEST(RlaTest, Windows) {
-  for (int64_t window : {-1, 0, 1, 15, 17, 99, 200}) {
+  for (int64_t window : {-1, 0, 1, 15, 17, 200}) {
     RlaSpec spec = makeSpec(100, 2, 1, 16, 16, window);
     spec.chunk = 16, spec.saveEvery = 2, spec.finalState = true;
     check(spec);
@@ -270,7 +270,7 @@ TEST(RlaTest, InitialAndFinalStates) {
 
 TEST(RlaTest, Documents) {
   for (int64_t window : {-1, 0, 15, 40})
-    for (int64_t documentTokens : {1, 10, 37, 64}) {
+    for (int64_t documentTokens : {window == 0 ? 1 : 10, window == 0 ? 37 : 64}) {
       RlaSpec spec = makeSpec(200, 2, 1, 16, 16, window);
       spec.chunk = 32, spec.saveEvery = 3, spec.finalState = true, spec.initialState = InitialState::PerHead;
       check(spec, {.documentTokens = documentTokens});
@@ -293,20 +293,20 @@ TEST(RlaTest, ScheduleChangesNothing) {
   spec.initialState = InitialState::PerHead, spec.finalState = true;
   Case base = makeCase(spec, {.documentTokens = 110});
   Reference expected(base);
-  for (int64_t chunk : {16, 48, 64, 128})
-    for (int64_t saveEvery : {0, 1, 2, 5, 100}) {
-      spec.chunk = chunk, spec.saveEvery = saveEvery;
-      Case c = makeCase(spec, {.documentTokens = 110});
-      SCOPED_TRACE(symbol(c.spec, true));
-      runForward(c);
-      runBackward(c);
-      expectClose(c.o, expected.o, 2e-6, "o");
-      expectClose(c.finalState, expected.finalState, 2e-6, "final_state");
-      expectClose(c.dq, expected.dq, 2e-6, "dq");
-      expectClose(c.dk, expected.dk, 2e-6, "dk");
-      expectClose(c.dv, expected.dv, 2e-6, "dv");
-      expectClose(c.dh0, expected.dh0, 2e-6, "dh0");
-    }
+  const std::pair<int64_t, int64_t> schedules[] = {{16, 1}, {16, 5}, {48, 2}, {64, 0}, {64, 100}, {128, 1}};
+  for (auto [chunk, saveEvery] : schedules) {
+    spec.chunk = chunk, spec.saveEvery = saveEvery;
+    Case c = makeCase(spec, {.documentTokens = 110});
+    SCOPED_TRACE(symbol(c.spec, true));
+    runForward(c);
+    runBackward(c);
+    expectClose(c.o, expected.o, 2e-6, "o");
+    expectClose(c.finalState, expected.finalState, 2e-6, "final_state");
+    expectClose(c.dq, expected.dq, 2e-6, "dq");
+    expectClose(c.dk, expected.dk, 2e-6, "dk");
+    expectClose(c.dv, expected.dv, 2e-6, "dv");
+    expectClose(c.dh0, expected.dh0, 2e-6, "dh0");
+  }
 }
 
 /// Documents packed into one row give what they give alone.
