@@ -119,7 +119,7 @@ private:
   LogicalResult emitElementwise(Operation &inner, IRMapping &vectors) {
     if (!inner.hasTrait<OpTrait::Vectorizable>())
       return inner.emitError() << inner.getName() << " cannot stand in a tile.map: it is not elementwise";
-    if (isa<arith::TruncFOp>(inner)) {
+    if (isa<arith::TruncFOp, arith::ExtFOp>(inner)) {
       vectors.map(inner.getResult(0), v_.convert(vectors.lookup(inner.getOperand(0)), inner.getResult(0).getType()));
       return success();
     }

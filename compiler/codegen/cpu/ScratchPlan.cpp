@@ -3,8 +3,10 @@
 // Op number i reads its operands at point 2i and writes its results at 2i+1. A structured op (scf.for, scf.if) has one
 // number at its entry and one at its exit. A tile is live at every point where its bytes must be intact. Operands count
 // as live at the point where the results are written, so that nothing overlaps by accident; sharing a place with a
-// result is an explicit choice that ignores this one point.
+// result is an explicit choice for a pair that hands on its bytes there.
 #include "compiler/codegen/cpu/ScratchPlan.h"
+
+#include <map>
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/BitVector.h"
@@ -102,20 +104,20 @@ private:
   void scanFor(scf::ForOp loop, Live &live);
   void scanIf(scf::IfOp branch, Live &live);
 
-  int leader(int item) {
-    while (leader_[item] != item)
-      item = leader_[item];
-    return item;
-  }
-  bool tryShare(Value a, Value b, int ignored);
-  void shareDot(tile::DotOp dot);
-  void shareMap(tile::MapOp map);
+  int leader(int item) { return leader_[item]; }
+  void allow(Value from, Value to, int point);
+  bool conflict(int a, int b);
+  void tryShare(int a, int b);
+  void collectCandidates();
   void share();
   void place();
 
   tile::KernelOp kernel_;
   std::vector<Item> items_;
-  std::vector<int> leader_;
+  std::vector<int> leader_; // of those that share one place
+  std::vector<llvm::SmallVector<int>> members_;
+  std::vector<std::pair<int, int>> candidates_;
+  std::map<std::pair<int, int>, llvm::SmallVector<int>> allowed_; // points where being live together is a hand-on
   std::vector<int64_t> offsets_;
   llvm::DenseMap<Operation *, int> entry_, exit_;
   llvm::DenseSet<std::pair<Value, Operation *>> dying_; // last uses
@@ -239,74 +241,87 @@ void Planner::scanIf(scf::IfOp branch, Live &live) {
   mark(live, 2 * number(branch) + 1);
 }
 
-/// Gives `a` and `b` one place if they are never live together, except at the point `ignored`.
-bool Planner::tryShare(Value a, Value b, int ignored) {
-  if (!isTile(a) || !isTile(b))
-    return false;
-  int first = leader(itemOf.lookup(a)), second = leader(itemOf.lookup(b));
-  if (first == second)
+/// Notes that `from` hands its bytes on to `to` at `point`: being live together there is no obstacle to sharing.
+void Planner::allow(Value from, Value to, int point) {
+  if (!isTile(from) || !isTile(to))
+    return;
+  candidates_.push_back({itemOf.lookup(from), itemOf.lookup(to)});
+  allowed_[candidates_.back()].push_back(point);
+}
+
+bool Planner::conflict(int a, int b) {
+  if (items_[a].bytes != items_[b].bytes)
     return true;
-  llvm::BitVector common = items_[first].live;
-  common &= items_[second].live;
-  if (ignored >= 0)
-    common.reset(ignored);
-  if (items_[first].bytes != items_[second].bytes || common.any())
-    return false;
-  items_[first].live |= items_[second].live;
-  leader_[second] = first;
-  return true;
+  llvm::BitVector common = items_[a].live;
+  common &= items_[b].live;
+  for (auto pair : {std::pair(a, b), std::pair(b, a)})
+    if (auto points = allowed_.find(pair); points != allowed_.end())
+      for (int point : points->second)
+        common.reset(point);
+  return common.any();
 }
 
-/// A dot adds in place if nothing else reads its accumulator.
-void Planner::shareDot(tile::DotOp dot) {
-  Value acc = dot.getAcc();
-  if (dying_.contains({acc, dot}) && acc != dot.getA() && acc != dot.getB())
-    tryShare(acc, dot.getResult(), 2 * number(dot) + 1);
+/// Gives two items one place, with all that share it already, if no two of them conflict.
+void Planner::tryShare(int a, int b) {
+  int first = leader(a), second = leader(b);
+  if (first == second)
+    return;
+  for (int x : members_[first])
+    for (int y : members_[second])
+      if (conflict(x, y))
+        return;
+  for (int y : members_[second])
+    leader_[y] = first;
+  members_[first].append(members_[second]);
 }
 
-/// A map reads each element before it writes it, so a result may replace an operand of its shape.
-void Planner::shareMap(tile::MapOp map) {
-  llvm::SmallDenseSet<Value> replaced;
-  auto shape = cast<RankedTensorType>(map.getResult(0).getType()).getShape();
-  for (Value result : map.getResults())
-    for (Value input : map.getInputs())
-      if (cast<RankedTensorType>(input.getType()).getShape() == shape && dying_.contains({input, map}) &&
-          !replaced.contains(input) && tryShare(input, result, 2 * number(map) + 1)) {
-        replaced.insert(input);
-        break;
-      }
-}
-
-/// Joins results with operands, the most valuable first: a copy inside a loop costs most.
-void Planner::share() {
-  for (size_t i = 0; i < items_.size(); ++i)
-    leader_.push_back(i);
-  kernel_->walk([&](scf::ForOp loop) { // a loop's result is its carried tile, always
+/// Collects who may hand on to whom, the most valuable first: a copy inside a loop costs most.
+void Planner::collectCandidates() {
+  kernel_->walk([&](scf::ForOp loop) { // a loop's result is its carried tile
     for (auto [argument, result] : llvm::zip(loop.getRegionIterArgs(), loop.getResults()))
-      if (isTile(result))
-        leader_[itemOf.lookup(result)] = itemOf.lookup(argument);
+      allow(argument, result, 2 * exitNumber(loop));
   });
-  kernel_->walk([&](scf::ForOp loop) {
-    for (auto [argument, result] : llvm::zip(loop.getRegionIterArgs(), loop.getResults()))
-      if (isTile(result))
-        items_[itemOf.lookup(argument)].live |= items_[itemOf.lookup(result)].live;
-  });
-  kernel_->walk([&](tile::DotOp dot) { shareDot(dot); });
   kernel_->walk([&](scf::ForOp loop) {
     int back = 2 * number(loop.getBody()->getTerminator()) + 1;
     for (auto [argument, next] : llvm::zip(loop.getRegionIterArgs(), loop.getYieldedValues()))
-      tryShare(argument, next, back);
+      allow(next, argument, back);
+  });
+  kernel_->walk([&](tile::DotOp dot) { // adds in place if nothing else reads the accumulator
+    Value acc = dot.getAcc();
+    if (dying_.contains({acc, dot}) && acc != dot.getA() && acc != dot.getB())
+      allow(acc, dot.getResult(), 2 * number(dot) + 1);
   });
   kernel_->walk([&](scf::IfOp branch) {
     for (auto [index, result] : llvm::enumerate(branch.getResults()))
       for (scf::YieldOp yield : {branch.thenYield(), branch.elseYield()})
-        tryShare(result, yield.getOperand(index), 2 * number(yield) + 1);
+        allow(yield.getOperand(index), result, 2 * number(yield) + 1);
   });
   kernel_->walk([&](scf::ForOp loop) {
     for (auto [argument, init] : llvm::zip(loop.getRegionIterArgs(), loop.getInitArgs()))
-      tryShare(argument, init, 2 * number(loop) + 1);
+      allow(init, argument, 2 * number(loop) + 1);
   });
-  kernel_->walk([&](tile::MapOp map) { shareMap(map); });
+  kernel_->walk([&](tile::MapOp map) { // reads each element before it writes it
+    auto shape = cast<RankedTensorType>(map.getResult(0).getType()).getShape();
+    for (Value result : map.getResults())
+      for (Value input : map.getInputs())
+        if (cast<RankedTensorType>(input.getType()).getShape() == shape && dying_.contains({input, map}))
+          allow(input, result, 2 * number(map) + 1);
+  });
+}
+
+/// All exceptions are collected before the first choice: a chain of hand-ons (carried tile, map, dot, yield) is legal only
+/// as a whole.
+void Planner::share() {
+  for (size_t i = 0; i < items_.size(); ++i) {
+    leader_.push_back(i);
+    members_.push_back({static_cast<int>(i)});
+  }
+  collectCandidates();
+  for (auto [from, to] : candidates_)
+    tryShare(from, to);
+  for (size_t i = 0; i < items_.size(); ++i)
+    if (leader(i) != static_cast<int>(i))
+      items_[leader(i)].live |= items_[i].live;
 }
 
 /// First fit, large places first.

@@ -55,6 +55,21 @@ Value VectorBuilder::number(Type type, double value) {
   return arith::ConstantOp::create(builder_, loc_, attribute);
 }
 
+/// bf16 goes through memory as i16: where the target has no bf16, LLVM would call a library for the type.
+static Type storageOf(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  if (!element.isBF16())
+    return type;
+  Type i16 = IntegerType::get(type.getContext(), 16);
+  auto vectorType = dyn_cast<VectorType>(type);
+  return vectorType ? Type(vectorType.clone(i16)) : i16;
+}
+
+Value VectorBuilder::asType(Value value, Type type) {
+  return value.getType() == type ? value : Value(arith::BitcastOp::create(builder_, loc_, type, value));
+}
+Value VectorBuilder::asStored(Value value) { return asType(value, storageOf(value.getType())); }
+
 static bool isFloat(Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); }
 
 Value VectorBuilder::plus(Value a, Value b) {
@@ -92,8 +107,16 @@ Value VectorBuilder::convert(Value value, Type element) {
   if (from.isInteger())
     return arith::SIToFPOp::create(builder_, loc_, type, value);
   if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
-    return arith::ExtFOp::create(builder_, loc_, type, value);
+    return widenBf16(value, type);
   return target_.has("avx512bf16") ? Value(arith::TruncFOp::create(builder_, loc_, type, value)) : roundToBf16(value, type);
+}
+
+/// The bits are the upper half of an f32's.
+Value VectorBuilder::widenBf16(Value value, Type type) {
+  auto vectorType = dyn_cast<VectorType>(type);
+  Type ints = vectorType ? Type(vectorType.clone(i32())) : i32();
+  Value wide = arith::ExtUIOp::create(builder_, loc_, ints, asStored(value));
+  return arith::BitcastOp::create(builder_, loc_, type, arith::ShLIOp::create(builder_, loc_, wide, number(ints, 16)));
 }
 
 /// Round to nearest even on the bits, for targets where LLVM would call a library.
@@ -132,7 +155,8 @@ Value VectorBuilder::iota(int64_t n) {
 }
 
 Value VectorBuilder::shuffle(Value a, Value b, ArrayRef<int32_t> mask) {
-  return LLVM::ShuffleVectorOp::create(builder_, loc_, a, b, mask);
+  Type type = vector(mask.size(), getElementTypeOrSelf(a.getType()));
+  return asType(LLVM::ShuffleVectorOp::create(builder_, loc_, asStored(a), asStored(b), mask), type);
 }
 
 Value VectorBuilder::extract(Value vector, int64_t lane) {
@@ -182,22 +206,26 @@ int64_t VectorBuilder::alignmentOf(Pointer pointer, int64_t n) {
 }
 
 Value VectorBuilder::load(Pointer pointer) {
-  return LLVM::LoadOp::create(builder_, loc_, pointer.element, pointer.base, alignmentOf(pointer, 1));
+  Type type = pointer.element;
+  return asType(LLVM::LoadOp::create(builder_, loc_, storageOf(type), pointer.base, alignmentOf(pointer, 1)), type);
 }
 Value VectorBuilder::load(Pointer pointer, int64_t n) {
-  return LLVM::LoadOp::create(builder_, loc_, vector(n, pointer.element), pointer.base, alignmentOf(pointer, n));
+  Type type = vector(n, pointer.element);
+  return asType(LLVM::LoadOp::create(builder_, loc_, storageOf(type), pointer.base, alignmentOf(pointer, n)), type);
 }
 Value VectorBuilder::loadMasked(Pointer pointer, int64_t n, Value mask) {
-  VectorType type = vector(n, pointer.element);
-  return LLVM::MaskedLoadOp::create(builder_, loc_, type, pointer.base, mask, number(type, 0),
-                                    static_cast<uint32_t>(alignmentOf(pointer, 1)));
+  Type type = vector(n, pointer.element), stored = storageOf(type);
+  return asType(LLVM::MaskedLoadOp::create(builder_, loc_, stored, pointer.base, mask, number(stored, 0),
+                                           static_cast<uint32_t>(alignmentOf(pointer, 1))),
+                type);
 }
 void VectorBuilder::store(Value value, Pointer pointer) {
   auto type = dyn_cast<VectorType>(value.getType());
-  LLVM::StoreOp::create(builder_, loc_, value, pointer.base, alignmentOf(pointer, type ? type.getNumElements() : 1));
+  LLVM::StoreOp::create(builder_, loc_, asStored(value), pointer.base,
+                        alignmentOf(pointer, type ? type.getNumElements() : 1));
 }
 void VectorBuilder::storeMasked(Value vector, Pointer pointer, Value mask) {
-  LLVM::MaskedStoreOp::create(builder_, loc_, vector, pointer.base, mask,
+  LLVM::MaskedStoreOp::create(builder_, loc_, asStored(vector), pointer.base, mask,
                               static_cast<uint32_t>(alignmentOf(pointer, 1)));
 }
 
@@ -212,13 +240,15 @@ Value VectorBuilder::lanePointers(Pointer pointer, int64_t n, int64_t stride) {
 }
 
 Value VectorBuilder::loadStrided(Pointer pointer, int64_t n, int64_t stride, Value mask) {
-  VectorType type = vector(n, pointer.element);
-  return LLVM::masked_gather::create(builder_, loc_, type, lanePointers(pointer, n, stride), mask,
-                                     ValueRange{number(type, 0)}, static_cast<uint32_t>(alignmentOf(pointer, 1)));
+  Type type = vector(n, pointer.element), stored = storageOf(type);
+  return asType(LLVM::masked_gather::create(builder_, loc_, stored, lanePointers(pointer, n, stride), mask,
+                                            ValueRange{number(stored, 0)},
+                                            static_cast<uint32_t>(alignmentOf(pointer, 1))),
+                type);
 }
 void VectorBuilder::storeStrided(Value vector, Pointer pointer, int64_t stride, Value mask) {
   int64_t n = cast<VectorType>(vector.getType()).getNumElements();
-  LLVM::masked_scatter::create(builder_, loc_, vector, lanePointers(pointer, n, stride), mask,
+  LLVM::masked_scatter::create(builder_, loc_, asStored(vector), lanePointers(pointer, n, stride), mask,
                                static_cast<uint32_t>(alignmentOf(pointer, 1)));
 }
 

@@ -89,6 +89,9 @@ public:
 
 private:
   int64_t alignmentOf(Pointer pointer, int64_t n);
+  Value asType(Value value, mlir::Type type); // the same bits
+  Value asStored(Value value);
+  Value widenBf16(Value value, mlir::Type type);
   Value roundToBf16(Value value, mlir::Type type);
   Value lanePointers(Pointer pointer, int64_t n, int64_t stride);
 
