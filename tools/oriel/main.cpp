@@ -1,0 +1,23 @@
+// oriel: trains, evaluates, samples and looks after models that orielc compiled. Registers commands; no logic of its own.
+#include "trainer/commands/Commands.h"
+#include "trainer/data/DataCommands.h"
+
+#include <CLI/CLI.hpp>
+
+int main(int argc, char **argv) {
+  using namespace oriel::trainer;
+  CLI::App app{"oriel trains RAttention language models. Models are compiled by orielc."};
+  app.set_version_flag("--version", std::string("oriel ") + ORIEL_VERSION);
+  app.require_subcommand(1);
+  Action action;
+  for (auto *add : {addDataCommands, addTrainCommand, addEvalCommand, addGenerateCommand, addStatusCommand, addPlanCommand,
+                    addExportCommand, addCheckpointCommand, addCoordinatorCommand})
+    add(app, &action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    constexpr int usageError = 2;
+    return app.exit(error) == 0 ? 0 : usageError;
+  }
+  return action ? report(action()) : 0;
+}

@@ -1,0 +1,43 @@
+// Packages by content: what determines a package is hashed to a key, and the key names its folder in the cache. A
+// package that is absent, damaged or built for another CPU is compiled by `orielc` and put there by one rename.
+//
+// Knows nothing of ranks: rank 0 calls it, the others load the folder it names (RankGroup.h).
+#pragma once
+
+#include "runtime/base/Clock.h"
+#include "runtime/plan/Package.h"
+
+#include "absl/status/statusor.h"
+
+#include <memory>
+#include <string>
+
+namespace oriel::trainer {
+
+struct PackageRequest {
+  std::string modelText;
+  std::string modelPath; // the file that holds modelText; empty: the text is written to a temporary one
+  int64_t batch = 1;     // rows of one micro-batch
+  int64_t tokens = 1;    // of one row
+  int64_t world = 1;
+  int64_t gradSlots = 1;
+  std::string scheduleFile;        // empty: the compiler chooses
+  int64_t memoryBudgetMib = 0;     // 0: no limit
+  std::string compiler;            // path of orielc; empty: $ORIELC, beside this program, then $PATH
+  std::string cacheDir;            // empty: $ORIEL_CACHE, then ~/.cache/oriel
+};
+
+struct CachedPackage {
+  std::shared_ptr<const runtime::Package> package;
+  std::string rebuiltBecause; // of a package that was in the cache but had to be replaced
+  bool compiled = false;      // false: it came from the cache
+};
+
+/// InvalidArgument with the compiler's diagnostics when the model is refused; NotFound without a compiler or a home.
+absl::StatusOr<CachedPackage> findOrCompile(const PackageRequest &request, runtime::Deadline deadline);
+
+/// The cache folder's name of a request: 32 hex digits over the model text, shapes, schedule, the compiler's bytes and
+/// this machine's CPU.
+absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std::string &compiler);
+
+} // namespace oriel::trainer

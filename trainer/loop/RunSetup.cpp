@@ -1,0 +1,125 @@
+#include "trainer/loop/RunSetup.h"
+
+#include "runtime/base/Files.h"
+#include "runtime/base/Status.h"
+#include "runtime/device/cpu/CpuDevice.h"
+#include "trainer/config/JobConfig.h"
+#include "trainer/loop/Agreement.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace oriel::trainer {
+namespace {
+
+using runtime::Deadline;
+
+// What every rank reads by itself before anything is compiled: quick to fail.
+absl::Status readInputs(const Job &job, RunSetup &setup, int world) {
+  ORIEL_ASSIGN_OR_RETURN(setup.share, shareOfRank(job.training().batch() / job.training().micro_batch(), world));
+  ORIEL_ASSIGN_OR_RETURN(setup.modelText, runtime::readFile(job.model()));
+  ORIEL_ASSIGN_OR_RETURN(setup.tokenizer, makeTokenizer(job.data().tokenizer()));
+  for (const std::string &prefix : {job.data().train(), job.data().validation()})
+    if (!prefix.empty())
+      ORIEL_RETURN_IF_ERROR(TokenFile::open(prefix).status());
+  if (job.distributed().fsdp() != 0 && job.distributed().fsdp() != world)
+    return absl::InvalidArgumentError(
+        fmt::format("distributed.fsdp = {} but {} ranks were started", job.distributed().fsdp(), world));
+  return absl::OkStatus();
+}
+
+absl::Status openData(const Job &job, RunSetup &setup) {
+  const plan::Plan &p = setup.state->plan();
+  if (setup.tokenizer->vocabSize() > p.vocab())
+    return absl::InvalidArgumentError(fmt::format("{}: the model's vocabulary of {} is smaller than that of the tokenizer "
+                                                  "'{}' ({})",
+                                                  job.model(), p.vocab(), setup.tokenizer->name(),
+                                                  setup.tokenizer->vocabSize()));
+  PackingOptions packing{p.tokens(), job.training().seed(), job.data().shuffle(), static_cast<int32_t>(p.vocab())};
+  ORIEL_ASSIGN_OR_RETURN(setup.training, PackedDataset::open(job.data().train(), packing));
+  if (job.data().validation().empty())
+    return absl::OkStatus();
+  packing.shuffle = false;
+  ORIEL_ASSIGN_OR_RETURN(setup.validation, PackedDataset::open(job.data().validation(), packing));
+  return absl::OkStatus();
+}
+
+absl::Status makeState(const Job &job, RunSetup &setup, runtime::Communicator &communicator) {
+  ORIEL_ASSIGN_OR_RETURN(setup.state, ModelState::create(setup.package, *setup.device, communicator));
+  setup.state->executor().setCollectiveTimeout(job.distributed().deadline());
+  return openData(job, setup);
+}
+
+} // namespace
+
+absl::StatusOr<PackageRequest> packageRequestOf(const Job &job, const std::string &modelText, int world) {
+  ORIEL_ASSIGN_OR_RETURN(TreeShare share, shareOfRank(job.training().batch() / job.training().micro_batch(), world));
+  PackageRequest request;
+  request.modelText = modelText;
+  request.modelPath = job.model();
+  request.batch = job.training().micro_batch();
+  request.tokens = job.training().sequence();
+  request.world = world;
+  request.gradSlots = share.slots;
+  request.scheduleFile = job.compile().schedule();
+  request.memoryBudgetMib = job.compile().memory_budget_mib();
+  request.compiler = job.compile().orielc();
+  request.cacheDir = job.compile().cache();
+  return request;
+}
+
+absl::StatusOr<CachedPackage> sharePackage(const PackageRequest &request, runtime::Communicator &communicator,
+                                           double deadlineSeconds) {
+  CachedPackage cached;
+  absl::StatusOr<std::string> folder = std::string();
+  if (communicator.rank() == 0) {
+    absl::StatusOr<CachedPackage> found = findOrCompile(request, Deadline::after(deadlineSeconds));
+    if (found.ok()) {
+      cached = *std::move(found);
+      folder = cached.package->folder();
+    } else {
+      folder = found.status();
+    }
+  }
+  // The others wait for the compiler a little longer than it may take.
+  ORIEL_ASSIGN_OR_RETURN(std::string shared,
+                         fromRankZero(communicator, folder, Deadline::after(deadlineSeconds + 30)));
+  absl::Status loaded;
+  if (communicator.rank() != 0) {
+    absl::StatusOr<std::shared_ptr<const runtime::Package>> package = runtime::Package::load(shared);
+    loaded = package.status();
+    if (package.ok())
+      cached.package = *std::move(package);
+  }
+  ORIEL_RETURN_IF_ERROR(agree(communicator, loaded, Deadline::after(60)));
+  return cached;
+}
+
+absl::StatusOr<std::unique_ptr<runtime::Device>> makeDevice(int64_t threads, runtime::Communicator &communicator) {
+  ORIEL_ASSIGN_OR_RETURN(runtime::CpuOptions options, runtime::shareCores(communicator));
+  if (threads > 0)
+    options = {static_cast<int>(threads), -1};
+  return runtime::createCpuDevice(options);
+}
+
+absl::StatusOr<RunSetup> setUpRun(const Job &job, runtime::Communicator &communicator) {
+  RunSetup setup;
+  double patience = job.distributed().deadline();
+  ORIEL_RETURN_IF_ERROR(
+      agree(communicator, readInputs(job, setup, communicator.size()), Deadline::after(patience)));
+  ORIEL_ASSIGN_OR_RETURN(PackageRequest request, packageRequestOf(job, setup.modelText, communicator.size()));
+  double start = runtime::monotonicSeconds();
+  ORIEL_ASSIGN_OR_RETURN(CachedPackage cached, sharePackage(request, communicator, kCompileDeadlineSeconds));
+  setup.package = cached.package;
+  setup.compiled = cached.compiled;
+  if (!cached.rebuiltBecause.empty())
+    spdlog::warn("a cached package was refused and built again: {}", cached.rebuiltBecause);
+  if (communicator.rank() == 0)
+    spdlog::info("package {} ({} in {:.2f} s)", setup.package->folder(), cached.compiled ? "compiled" : "cached",
+                 runtime::monotonicSeconds() - start);
+  ORIEL_ASSIGN_OR_RETURN(setup.device, makeDevice(job.training().threads(), communicator));
+  ORIEL_RETURN_IF_ERROR(agree(communicator, makeState(job, setup, communicator), Deadline::after(patience)));
+  return setup;
+}
+
+} // namespace oriel::trainer

@@ -1,0 +1,323 @@
+// The order of things in a run. Each part lives in a file of its own; this one only says when.
+#include "trainer/loop/TrainLoop.h"
+
+#include "runtime/base/Status.h"
+#include "trainer/config/JobConfig.h"
+#include "trainer/generate/Generate.h"
+#include "trainer/loop/Agreement.h"
+#include "trainer/loop/Checkpointer.h"
+#include "trainer/loop/Failpoint.h"
+#include "trainer/loop/Journal.h"
+#include "trainer/loop/PeakFlops.h"
+#include "trainer/loop/RunLock.h"
+#include "trainer/loop/RunSetup.h"
+#include "trainer/loop/StopSignal.h"
+#include "trainer/loop/TrainStep.h"
+#include "trainer/loop/Validate.h"
+#include "trainer/loop/Watchdog.h"
+#include "trainer/optimizer/Parameters.h"
+#include "trainer/optimizer/Schedule.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+#include <cstring>
+
+namespace oriel::trainer {
+namespace {
+
+using runtime::Deadline;
+using runtime::monotonicSeconds;
+
+// One run: what lives as long as it, and its phases in order.
+class Run {
+public:
+  Run(const Job &job, runtime::Communicator &communicator, std::function<void(const absl::Status &)> abandon)
+      : job_(job), communicator_(communicator), abandon_(std::move(abandon)),
+        store_(checkpointDir(job), static_cast<int>(job.checkpoint().keep())) {}
+
+  absl::StatusOr<TrainSummary> execute();
+
+private:
+  bool leads() const { return communicator_.rank() == 0; }
+  double patience() const { return job_.distributed().deadline(); }
+  void beat(const char *phase) { watchdog_->beat(phase, step_); }
+
+  absl::Status open();
+  absl::Status restore();
+  absl::Status measurePeak();
+  absl::Status loop();
+  absl::Status oneStep(TrainStep &trainStep);
+  absl::Status runValidation();
+  absl::Status saveCheckpoint();
+  absl::Status finish();
+  absl::Status makeSample();
+  RunReport report() const;
+  CheckpointInfo checkpointInfo() const;
+
+  const Job &job_;
+  runtime::Communicator &communicator_;
+  const std::function<void(const absl::Status &)> abandon_;
+  RunLock lock_;
+  RunSetup setup_;
+  CheckpointStore store_;
+  std::string runId_;
+  std::unique_ptr<ControlPlane> control_;
+  std::unique_ptr<Watchdog> watchdog_;
+  std::unique_ptr<Journal> journal_;
+  std::optional<Checkpointer> checkpointer_;
+
+  int64_t step_ = 0;      // steps done
+  int64_t position_ = 0;  // samples consumed
+  int64_t savedStep_ = -1;
+  double peakFlops_ = 0;  // of all ranks
+  double stepSeconds_ = 0; // smoothed
+  double trainingSeconds_ = 0;
+  std::optional<ValidationResult> validation_;
+  int64_t validatedStep_ = -1;
+  TrainSummary summary_;
+};
+
+absl::Status Run::open() {
+  absl::Status locked;
+  if (leads()) {
+    absl::StatusOr<RunLock> lock = RunLock::take(job_.run_dir());
+    locked = lock.status();
+    if (lock.ok())
+      lock_ = *std::move(lock);
+  }
+  ORIEL_RETURN_IF_ERROR(agree(communicator_, locked, Deadline::after(patience())));
+  ORIEL_ASSIGN_OR_RETURN(setup_, setUpRun(job_, communicator_));
+  for (const char *entry : {"micro", "update"})
+    if (!setup_.state->executor().hasEntry(entry))
+      return asAgreed(absl::InvalidArgumentError(fmt::format("the package has no entry point '{}'", entry)));
+  ORIEL_ASSIGN_OR_RETURN(runId_, fromRankZero(communicator_, randomName(), Deadline::after(patience())));
+  ORIEL_ASSIGN_OR_RETURN(control_,
+                         ControlPlane::start(job_, runId_, setup_.state->plan().fingerprint(), communicator_));
+  WatchdogOptions options;
+  options.silenceSeconds = 5 * patience();
+  watchdog_ = std::make_unique<Watchdog>(
+      options, [this] { return control_->client().health(); }, abandon_);
+  checkpointer_.emplace(store_, *setup_.state, *control_, communicator_);
+  if (leads())
+    spdlog::info("{} parameters, {}, {} rank(s); coordinator at {}", parameterCount(setup_.state->plan()),
+                 setup_.device->description(), communicator_.size(), control_->address());
+  return absl::OkStatus();
+}
+
+absl::Status Run::restore() {
+  beat("restore");
+  ORIEL_RETURN_IF_ERROR(
+      agree(communicator_, setup_.state->setDecay({job_.optimizer().no_decay().begin(), job_.optimizer().no_decay().end()}),
+            Deadline::after(patience())));
+  if (leads())
+    if (absl::Status swept = store_.sweep(); !swept.ok())
+      spdlog::warn("{}", std::string(swept.message()));
+  ORIEL_RETURN_IF_ERROR(communicator_.barrier(Deadline::after(patience())));
+  std::optional<LoadedCheckpoint> loaded;
+  if (job_.training().resume())
+    ORIEL_ASSIGN_OR_RETURN(loaded, resume(store_, *setup_.state, communicator_, patience()));
+  if (!loaded)
+    return setup_.state->initialize(job_.training().seed(), Deadline::after(patience()));
+  step_ = savedStep_ = loaded->info.step;
+  position_ = loaded->info.position;
+  summary_.checkpoint = loaded->path;
+  if (!leads())
+    return absl::OkStatus();
+  for (const std::string &reason : loaded->skipped)
+    spdlog::warn("checkpoint passed over: {}", reason);
+  if (loaded->info.configHash != jobNumericsHash(job_))
+    spdlog::warn("the job differs from the one that wrote {}; it goes on with the new values", loaded->path);
+  spdlog::info("resumed from {} at step {}", loaded->path, step_);
+  return absl::OkStatus();
+}
+
+// Every rank measures at the same time, as the cores will be shared while training.
+absl::Status Run::measurePeak() {
+  double mine = job_.metrics().peak_gflops() > 0 ? job_.metrics().peak_gflops() * 1e9
+                                                 : measurePeakFlops(setup_.device->threads());
+  std::string bytes(reinterpret_cast<const char *>(&mine), sizeof mine);
+  ORIEL_ASSIGN_OR_RETURN(std::vector<std::string> all,
+                         communicator_.allGatherBytes(bytes, Deadline::after(patience())));
+  for (const std::string &message : all) {
+    double rate = 0;
+    std::memcpy(&rate, message.data(), std::min(message.size(), sizeof rate));
+    peakFlops_ += rate;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run::oneStep(TrainStep &trainStep) {
+  ORIEL_RETURN_IF_ERROR(control_->client().health());
+  ORIEL_RETURN_IF_ERROR(failpoint("step", communicator_.rank(), step_));
+  double start = monotonicSeconds();
+  ORIEL_ASSIGN_OR_RETURN(StepOutcome outcome, trainStep.run(step_, position_, stopRequested()));
+  double seconds = monotonicSeconds() - start;
+  trainingSeconds_ += seconds;
+  stepSeconds_ = stepSeconds_ == 0 ? seconds : 0.9 * stepSeconds_ + 0.1 * seconds;
+  position_ += job_.training().batch();
+
+  StepReport report;
+  report.learningRate = learningRate(job_, step_);
+  report.step = ++step_;
+  report.loss = outcome.loss;
+  report.gradNorm = outcome.gradNorm;
+  report.tokensPerSecond = static_cast<double>(job_.training().batch() * job_.training().sequence()) / stepSeconds_;
+  if (double flops = setup_.state->plan().flops_per_token(); flops > 0 && peakFlops_ > 0)
+    report.mfu = flops * report.tokensPerSecond / peakFlops_;
+  summary_.trainLoss = outcome.loss;
+  summary_.stopped = outcome.stop && step_ < job_.training().steps();
+  control_->client().report({step_, outcome.loss, report.tokensPerSecond});
+  return journal_->step(report, seconds);
+}
+
+absl::Status Run::loop() {
+  TrainStep trainStep(job_, setup_.share, *setup_.state, *setup_.training, communicator_,
+                      [this](const char *phase) { beat(phase); });
+  int64_t steps = job_.training().steps(), every = job_.checkpoint().every(), look = job_.validation().every();
+  while (step_ < steps && !summary_.stopped) {
+    ORIEL_RETURN_IF_ERROR(oneStep(trainStep));
+    if (look > 0 && step_ % look == 0 && step_ < steps && !summary_.stopped)
+      ORIEL_RETURN_IF_ERROR(runValidation());
+    if (every > 0 && step_ % every == 0)
+      ORIEL_RETURN_IF_ERROR(saveCheckpoint());
+  }
+  if (savedStep_ != step_)
+    ORIEL_RETURN_IF_ERROR(saveCheckpoint());
+  if (!summary_.stopped && setup_.validation)
+    ORIEL_RETURN_IF_ERROR(runValidation());
+  return absl::OkStatus();
+}
+
+absl::Status Run::runValidation() {
+  if (!setup_.validation || validatedStep_ == step_)
+    return absl::OkStatus();
+  ORIEL_RETURN_IF_ERROR(failpoint("eval", communicator_.rank(), step_));
+  ORIEL_ASSIGN_OR_RETURN(validation_,
+                         validate(*setup_.state, *setup_.validation, job_.validation().batches(), setup_.tokenizer.get(),
+                                  communicator_, patience(), [this](const char *phase) { beat(phase); }));
+  validatedStep_ = step_;
+  return journal_->validation(step_, validation_->perToken());
+}
+
+CheckpointInfo Run::checkpointInfo() const {
+  CheckpointInfo info;
+  info.step = step_;
+  info.position = position_;
+  info.seed = job_.training().seed();
+  info.runId = runId_;
+  info.planFingerprint = setup_.state->plan().fingerprint();
+  info.configHash = jobNumericsHash(job_);
+  info.usedElements = usedElements(setup_.state->plan());
+  info.parameters = setup_.state->places();
+  info.extra = {{"model", setup_.state->plan().model()},
+                {"model_text", setup_.modelText},
+                {"tokenizer", job_.data().tokenizer()},
+                {"sequence", std::to_string(job_.training().sequence())},
+                {"name", job_.name()}};
+  return info;
+}
+
+absl::Status Run::saveCheckpoint() {
+  beat("checkpoint");
+  ORIEL_ASSIGN_OR_RETURN(SaveOutcome outcome, checkpointer_->save(checkpointInfo(), 2 * patience()));
+  if (!outcome.committed) {
+    journal_->note(fmt::format("step {}: the checkpoint was not committed, older ones stay: {}", step_, outcome.reason));
+    return absl::OkStatus();
+  }
+  savedStep_ = step_;
+  summary_.checkpoint = outcome.folder;
+  if (leads()) {
+    journal_->note(fmt::format("step {}: checkpoint {}", step_, outcome.folder));
+    if (absl::Status swept = store_.sweep(); !swept.ok())
+      journal_->note(std::string(swept.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run::makeSample() {
+  if (!leads() || summary_.stopped || job_.sample().tokens() == 0 || !setup_.state->executor().hasEntry("logits"))
+    return absl::OkStatus();
+  SamplingOptions options{job_.sample().temperature(), job_.sample().top_k(), 1.0, job_.training().seed()};
+  std::vector<int32_t> prompt = setup_.tokenizer->encode(job_.sample().prompt());
+  if (prompt.empty())
+    prompt.push_back(setup_.tokenizer->endOfDocument());
+  ORIEL_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                         generate(*setup_.state, prompt, job_.sample().tokens(), options,
+                                  setup_.tokenizer->vocabSize(), setup_.tokenizer->endOfDocument(),
+                                  [this](int32_t) { beat("sample"); }));
+  summary_.samplePrompt = job_.sample().prompt();
+  summary_.sample = setup_.tokenizer->decode(ids);
+  return absl::OkStatus();
+}
+
+RunReport Run::report() const {
+  RunReport page;
+  page.title = job_.name();
+  page.facts = {{"model", fmt::format("{} ({} parameters)", setup_.state->plan().model(),
+                                      parameterCount(setup_.state->plan()))},
+                {"steps", fmt::format("{} of {}", step_, job_.training().steps())},
+                {"tokens per step", std::to_string(job_.training().batch() * job_.training().sequence())},
+                {"ranks", std::to_string(communicator_.size())},
+                {"device", setup_.device->description()},
+                {"tokens/s", fmt::format("{:.0f}", summary_.tokensPerSecond)},
+                {"memory per rank", fmt::format("{:.1f} MiB", static_cast<double>(setup_.state->executor().memoryBytes()) / 1048576)},
+                {"training loss", fmt::format("{:.4f} nats/token", summary_.trainLoss)}};
+  if (summary_.validationPerToken)
+    page.facts.emplace_back("validation loss", fmt::format("{:.4f} nats/token, {:.4f} nats/byte", *summary_.validationPerToken,
+                                                           summary_.validationPerByte.value_or(0)));
+  page.facts.emplace_back("checkpoint", summary_.checkpoint);
+  page.samplePrompt = summary_.samplePrompt;
+  page.sample = summary_.sample;
+  page.jobToml = printJob(job_);
+  page.modelText = setup_.modelText;
+  return page;
+}
+
+absl::Status Run::finish() {
+  journal_->finishBar();
+  summary_.lastStep = step_;
+  summary_.metrics = metricsDir(job_);
+  double tokens = static_cast<double>((step_ - summary_.firstStep) * job_.training().batch() * job_.training().sequence());
+  summary_.tokensPerSecond = trainingSeconds_ > 0 ? tokens / trainingSeconds_ : 0;
+  if (validation_ && validatedStep_ == step_) {
+    summary_.validationPerToken = validation_->perToken();
+    if (validation_->bytes > 0)
+      summary_.validationPerByte = validation_->perByte();
+  }
+  ORIEL_RETURN_IF_ERROR(makeSample());
+  ORIEL_ASSIGN_OR_RETURN(summary_.report, journal_->writeReport(report()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TrainSummary> Run::execute() {
+  ORIEL_RETURN_IF_ERROR(open());
+  auto body = [this]() -> absl::Status {
+    ORIEL_RETURN_IF_ERROR(restore());
+    ORIEL_RETURN_IF_ERROR(measurePeak());
+    summary_.firstStep = step_;
+    absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::open(job_, step_, leads());
+    ORIEL_RETURN_IF_ERROR(agree(communicator_, journal.status(), Deadline::after(patience())));
+    journal_ = *std::move(journal);
+    return loop();
+  };
+  absl::Status outcome = body();
+  if (journal_)
+    journal_->finishBar();
+  control_->leave(outcome, communicator_, patience());
+  ORIEL_RETURN_IF_ERROR(outcome);
+  ORIEL_RETURN_IF_ERROR(finish());
+  return summary_;
+}
+
+} // namespace
+
+absl::StatusOr<TrainSummary> train(const Job &job, runtime::Communicator &communicator,
+                                   const std::function<void(const absl::Status &)> &abandon) {
+  catchStopSignals();
+  Run run(job, communicator, abandon);
+  return run.execute();
+}
+
+} // namespace oriel::trainer

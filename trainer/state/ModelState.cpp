@@ -1,0 +1,105 @@
+#include "trainer/state/ModelState.h"
+
+#include "runtime/base/Status.h"
+#include "trainer/optimizer/Parameters.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace oriel::trainer {
+namespace {
+
+// Binds a buffer of the plan to a span, or leaves it empty when the plan has none. `elements`: what it must hold.
+template <typename T>
+absl::Status bind(runtime::Executor &executor, const char *name, int64_t elements, std::span<T> &out) {
+  if (!executor.hasBuffer(name))
+    return absl::OkStatus();
+  ORIEL_ASSIGN_OR_RETURN(absl::Span<T> buffer, executor.buffer<T>(name));
+  if (static_cast<int64_t>(buffer.size()) < elements)
+    return absl::InvalidArgumentError(
+        fmt::format("plan: buffer '{}' has {} elements, at least {} are needed", name, buffer.size(), elements));
+  out = std::span<T>(buffer.data(), elements);
+  return absl::OkStatus();
+}
+
+} // namespace
+
+absl::StatusOr<std::unique_ptr<ModelState>> ModelState::create(std::shared_ptr<const runtime::Package> package,
+                                                               runtime::Device &device,
+                                                               runtime::Communicator &communicator) {
+  ORIEL_ASSIGN_OR_RETURN(auto executor, runtime::Executor::create(std::move(package), device, communicator));
+  std::unique_ptr<ModelState> state(new ModelState(std::move(executor), communicator));
+  ORIEL_RETURN_IF_ERROR(state->bindBuffers());
+  return state;
+}
+
+absl::Status ModelState::bindBuffers() {
+  const plan::Plan &p = plan();
+  int64_t total = static_cast<int64_t>(p.parameter_elements());
+  if (total % communicator_.size() != 0)
+    return absl::InvalidArgumentError(
+        fmt::format("plan: {} parameter elements do not divide among {} ranks", total, communicator_.size()));
+  sliceCount_ = total / communicator_.size();
+  sliceFirst_ = sliceCount_ * communicator_.rank();
+  int64_t cells = p.batch() * p.tokens();
+  runtime::Executor &e = *executor_;
+  ORIEL_RETURN_IF_ERROR(bind(e, "params", total, params_));
+  ORIEL_RETURN_IF_ERROR(bind(e, "adam_m", sliceCount_, adamM_));
+  ORIEL_RETURN_IF_ERROR(bind(e, "adam_v", sliceCount_, adamV_));
+  ORIEL_RETURN_IF_ERROR(bind(e, "tokens", cells, tokens));
+  ORIEL_RETURN_IF_ERROR(bind(e, "targets", cells, targetTokens));
+  ORIEL_RETURN_IF_ERROR(bind(e, "doc_start", cells, docStart));
+  ORIEL_RETURN_IF_ERROR(bind(e, "position", p.batch(), position));
+  ORIEL_RETURN_IF_ERROR(bind(e, "loss", 1, loss));
+  ORIEL_RETURN_IF_ERROR(bind(e, "loss_scale", 1, lossScale));
+  ORIEL_RETURN_IF_ERROR(bind(e, "hyper", 8, hyper));
+  ORIEL_RETURN_IF_ERROR(bind(e, "grad_norm", 1, gradNorm));
+  ORIEL_RETURN_IF_ERROR(bind(e, "logits", p.batch() * p.vocab(), logits));
+  if (p.parameter_block() > 0)
+    ORIEL_RETURN_IF_ERROR(bind(e, "decay", sliceCount_ / static_cast<int64_t>(p.parameter_block()), decay));
+  if (params_.empty())
+    return absl::InvalidArgumentError("plan: there is no buffer 'params'; this package is not of a model");
+  return absl::OkStatus();
+}
+
+absl::Status ModelState::initialize(uint64_t seed, runtime::Deadline deadline) {
+  std::fill(adamM_.begin(), adamM_.end(), 0.0f);
+  std::fill(adamV_.begin(), adamV_.end(), 0.0f);
+  ORIEL_RETURN_IF_ERROR(initializeParameters(plan(), seed, sliceFirst_, params_.subspan(sliceFirst_, sliceCount_)));
+  return gatherParameters(deadline);
+}
+
+absl::Status ModelState::gatherParameters(runtime::Deadline deadline) {
+  if (communicator_.size() == 1)
+    return absl::OkStatus();
+  return communicator_.allGather(params_.data(), sliceCount_, runtime::DType::F32, deadline);
+}
+
+absl::Status ModelState::setDecay(std::span<const std::string> noDecay) {
+  ORIEL_ASSIGN_OR_RETURN(std::vector<float> mask, decayMask(plan(), noDecay, sliceFirst_, sliceCount_));
+  if (mask.size() != decay.size())
+    return absl::InternalError(
+        fmt::format("the decay mask has {} flags, the plan's buffer {}", mask.size(), decay.size()));
+  std::copy(mask.begin(), mask.end(), decay.begin());
+  return absl::OkStatus();
+}
+
+ShardSlices ModelState::slices() const {
+  return {sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_};
+}
+
+ShardTargets ModelState::targets() {
+  return {sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_};
+}
+
+std::vector<ParameterPlace> ModelState::places() const {
+  std::vector<ParameterPlace> result;
+  for (const plan::Parameter &parameter : plan().parameters())
+    result.push_back({parameter.name(),
+                      {parameter.shape().begin(), parameter.shape().end()},
+                      static_cast<int64_t>(parameter.offset())});
+  return result;
+}
+
+} // namespace oriel::trainer

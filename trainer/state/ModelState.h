@@ -1,0 +1,62 @@
+// A package ready to train or evaluate on one rank: the executor, and its buffers under the names of the plan contract
+// (plan.proto). Owns the memory of parameters and moments; knows nothing of jobs, data or checkpoint files.
+//
+// The flat vector of parameters has P elements; rank r of W owns elements [r*P/W, (r+1)*P/W). `params` holds all of it
+// on every rank (the owned slice is the master copy), adam_m and adam_v hold the slice only.
+#pragma once
+
+#include "runtime/communicator/Communicator.h"
+#include "runtime/device/Device.h"
+#include "runtime/executor/Executor.h"
+#include "trainer/checkpoint/CheckpointStore.h"
+
+#include "absl/status/statusor.h"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace oriel::trainer {
+
+class ModelState {
+public:
+  /// InvalidArgument when the plan lacks a buffer that its entry points need. Device and communicator outlive it.
+  static absl::StatusOr<std::unique_ptr<ModelState>> create(std::shared_ptr<const runtime::Package> package,
+                                                            runtime::Device &device,
+                                                            runtime::Communicator &communicator);
+
+  runtime::Executor &executor() { return *executor_; }
+  const plan::Plan &plan() const { return executor_->plan(); }
+  bool canTrain() const { return !adamM_.empty(); }
+
+  int64_t sliceFirst() const { return sliceFirst_; }
+  int64_t sliceCount() const { return sliceCount_; }
+
+  /// First values in this rank's slice, zero moments; then gathers.
+  absl::Status initialize(uint64_t seed, runtime::Deadline deadline);
+  /// Makes every rank's `params` whole again after slices were written.
+  absl::Status gatherParameters(runtime::Deadline deadline);
+  /// Fills the decay flags of the slice.
+  absl::Status setDecay(std::span<const std::string> noDecay);
+
+  ShardSlices slices() const;
+  /// Where a checkpoint is loaded to; without moments when the plan cannot train.
+  ShardTargets targets();
+  std::vector<ParameterPlace> places() const;
+
+  // IO buffers. Empty when no entry point of the plan has them.
+  std::span<int32_t> tokens, targetTokens, docStart, position;
+  std::span<float> loss, lossScale, hyper, decay, gradNorm, logits;
+
+private:
+  ModelState(std::unique_ptr<runtime::Executor> executor, runtime::Communicator &communicator)
+      : executor_(std::move(executor)), communicator_(communicator) {}
+  absl::Status bindBuffers();
+
+  std::unique_ptr<runtime::Executor> executor_;
+  runtime::Communicator &communicator_;
+  std::span<float> params_, adamM_, adamV_;
+  int64_t sliceFirst_ = 0, sliceCount_ = 0;
+};
+
+} // namespace oriel::trainer
