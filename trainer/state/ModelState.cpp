@@ -12,7 +12,7 @@ namespace {
 
 // Binds a buffer of the plan to a span, or leaves it empty when the plan has none. `elements`: what it must hold.
 template <typename T>
-absl::Status bind(runtime::Executor &executor, const char *name, int64_t elements, std::span<T> &out) {
+absl::Status bindBuffer(runtime::Executor &executor, const char *name, int64_t elements, std::span<T> &out) {
   if (!executor.hasBuffer(name))
     return absl::OkStatus();
   ORIEL_ASSIGN_OR_RETURN(absl::Span<T> buffer, executor.buffer<T>(name));
@@ -44,20 +44,20 @@ absl::Status ModelState::bindBuffers() {
   sliceFirst_ = sliceCount_ * communicator_.rank();
   int64_t cells = p.batch() * p.tokens();
   runtime::Executor &e = *executor_;
-  ORIEL_RETURN_IF_ERROR(bind(e, "params", total, params_));
-  ORIEL_RETURN_IF_ERROR(bind(e, "adam_m", sliceCount_, adamM_));
-  ORIEL_RETURN_IF_ERROR(bind(e, "adam_v", sliceCount_, adamV_));
-  ORIEL_RETURN_IF_ERROR(bind(e, "tokens", cells, tokens));
-  ORIEL_RETURN_IF_ERROR(bind(e, "targets", cells, targetTokens));
-  ORIEL_RETURN_IF_ERROR(bind(e, "doc_start", cells, docStart));
-  ORIEL_RETURN_IF_ERROR(bind(e, "position", p.batch(), position));
-  ORIEL_RETURN_IF_ERROR(bind(e, "loss", 1, loss));
-  ORIEL_RETURN_IF_ERROR(bind(e, "loss_scale", 1, lossScale));
-  ORIEL_RETURN_IF_ERROR(bind(e, "hyper", 8, hyper));
-  ORIEL_RETURN_IF_ERROR(bind(e, "grad_norm", 1, gradNorm));
-  ORIEL_RETURN_IF_ERROR(bind(e, "logits", p.batch() * p.vocab(), logits));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "params", total, params_));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "adam_m", sliceCount_, adamM_));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "adam_v", sliceCount_, adamV_));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "tokens", cells, tokens));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "targets", cells, targetTokens));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "doc_start", cells, docStart));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "position", p.batch(), position));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "loss", 1, loss));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "loss_scale", 1, lossScale));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "hyper", 8, hyper));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "grad_norm", 1, gradNorm));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "logits", p.batch() * p.vocab(), logits));
   if (p.parameter_block() > 0)
-    ORIEL_RETURN_IF_ERROR(bind(e, "decay", sliceCount_ / static_cast<int64_t>(p.parameter_block()), decay));
+    ORIEL_RETURN_IF_ERROR(bindBuffer(e, "decay", sliceCount_ / static_cast<int64_t>(p.parameter_block()), decay));
   if (params_.empty())
     return absl::InvalidArgumentError("plan: there is no buffer 'params'; this package is not of a model");
   return absl::OkStatus();
