@@ -96,10 +96,11 @@ absl::StatusOr<CachedPackage> sharePackage(const PackageRequest &request, runtim
 }
 
 absl::StatusOr<std::unique_ptr<runtime::Device>> makeDevice(int64_t threads, runtime::Communicator &communicator) {
-  ORIEL_ASSIGN_OR_RETURN(runtime::CpuOptions options, runtime::shareCores(communicator));
   if (threads > 0)
-    options = {static_cast<int>(threads), -1};
-  return runtime::createCpuDevice(options);
+    return runtime::createCpuDevice({static_cast<int>(threads), -1});
+  ORIEL_ASSIGN_OR_RETURN(std::vector<std::string> cores,
+                         communicator.allGatherBytes(runtime::describeCores(), Deadline::after(60)));
+  return runtime::createCpuDevice(runtime::shareCores(cores, communicator.rank()));
 }
 
 absl::StatusOr<RunSetup> setUpRun(const Job &job, runtime::Communicator &communicator) {

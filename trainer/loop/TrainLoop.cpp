@@ -108,16 +108,16 @@ absl::Status Run::open() {
 
 absl::Status Run::restore() {
   beat("restore");
-  ORIEL_RETURN_IF_ERROR(
-      agree(communicator_, setup_.state->setDecay({job_.optimizer().no_decay().begin(), job_.optimizer().no_decay().end()}),
-            Deadline::after(patience())));
+  std::vector<std::string> noDecay(job_.optimizer().no_decay().begin(), job_.optimizer().no_decay().end());
+  ORIEL_RETURN_IF_ERROR(agree(communicator_, setup_.state->setDecay(noDecay), Deadline::after(patience())));
   if (leads())
     if (absl::Status swept = store_.sweep(); !swept.ok())
       spdlog::warn("{}", std::string(swept.message()));
   ORIEL_RETURN_IF_ERROR(communicator_.barrier(Deadline::after(patience())));
   std::optional<LoadedCheckpoint> loaded;
-  if (job_.training().resume())
+  if (job_.training().resume()) {
     ORIEL_ASSIGN_OR_RETURN(loaded, resume(store_, *setup_.state, communicator_, patience()));
+  }
   if (!loaded)
     return setup_.state->initialize(job_.training().seed(), Deadline::after(patience()));
   step_ = savedStep_ = loaded->info.step;
