@@ -15,6 +15,35 @@ namespace {
 // Handing out arguments
 // ---------------------------------------------------------------------------------------------------------------------
 
+/// "a whole number from 1 to 16384", "a number above 0 or 'none'", "'silu' or 'gelu'"
+std::string expectation(const OptionSpec &option) {
+  std::string text;
+  if (option.type == OptionType::Switch)
+    return "true or false";
+  if (option.type == OptionType::Integer)
+    text = "a whole number from " + toText(Value(int64_t(option.least))) + " to " + toText(Value(int64_t(option.most)));
+  else if (option.type == OptionType::Number)
+    text = "a number above 0";
+  if (option.words.empty())
+    return text;
+  return text + (text.empty() ? "" : " or ") + listOf(option.words);
+}
+
+/// A bare word that nothing in scope defines, where the option takes words: "did you mean 'silu'?".
+bool misspeltWord(const OptionSpec &option, const ast::Argument &argument, const Scope &scope,
+                  Diagnostics &diagnostics) {
+  const ast::Expr &value = *argument.value;
+  if (value.kind != ast::ExprKind::Name || option.words.empty() || scope.has(value.name) || isWord(value.name) ||
+      findLayer(value.name))
+    return false;
+  std::string suggestion = didYouMean(value.name, option.words);
+  if (suggestion.empty() && !nearest(value.name, visibleNames(scope)).empty())
+    return false;
+  diagnostics.error(value.range, quoted(option.name) + " cannot be " + quoted(value.name) + suggestion,
+                    suggestion.empty() ? "it takes " + expectation(option) : "");
+  return true;
+}
+
 class Binder {
 public:
   Binder(const ast::Stage &use, const std::vector<Formal> &formals, const std::shared_ptr<Scope> &scope,
@@ -61,7 +90,11 @@ private:
       evaluate(*argument.value, scope_, blocks_, diagnostics_); // For its own errors.
       return;
     }
-    set(i, argument, evaluate(*argument.value, scope_, blocks_, diagnostics_));
+    const OptionSpec *option = formals_[i].option;
+    if (option && misspeltWord(*option, argument, *scope_, diagnostics_))
+      set(i, argument, Value());
+    else
+      set(i, argument, evaluate(*argument.value, scope_, blocks_, diagnostics_));
   }
 
   bool bindBareName(const ast::Argument &argument) {
@@ -71,7 +104,8 @@ private:
     if (i == formals_.size())
       return false;
     bool isInScope = scope_->has(argument.value->name);
-    if (!isInScope && !formals_[i].isSwitch)
+    bool isSwitch = formals_[i].option && formals_[i].option->type == OptionType::Switch;
+    if (!isInScope && !isSwitch)
       return false;
     set(i, argument, isInScope ? evaluate(*argument.value, scope_, blocks_, diagnostics_) : Value(true));
     return true;
@@ -112,7 +146,8 @@ private:
   void tooMany(const ast::Argument &argument) {
     bound_.hasStray = true;
     diagnostics_.error(argument.range, quoted(use_.name.text) + " takes no further value by position",
-                       "name it: " + (formals_.empty() ? "it has no options" : std::string(formals_.back().name) + " = …"));
+                       "name it: " +
+                           (formals_.empty() ? "it has no options" : std::string(formals_.back().name) + " = …"));
   }
 
   void unknownOption(const ast::Name &name) {
@@ -138,20 +173,6 @@ private:
 // ---------------------------------------------------------------------------------------------------------------------
 
 using OptionValue = std::variant<int64_t, double, bool, std::string_view>;
-
-/// "a whole number from 1 to 16384", "a number above 0 or 'none'", "'silu' or 'gelu'"
-std::string expectation(const OptionSpec &option) {
-  std::string text;
-  if (option.type == OptionType::Switch)
-    return "true or false";
-  if (option.type == OptionType::Integer)
-    text = "a whole number from " + toText(Value(int64_t(option.least))) + " to " + toText(Value(int64_t(option.most)));
-  else if (option.type == OptionType::Number)
-    text = "a number above 0";
-  if (option.words.empty())
-    return text;
-  return text + (text.empty() ? "" : " or ") + listOf(option.words);
-}
 
 /// The value as the option's type; nothing when it does not fit.
 std::optional<OptionValue> coerce(const OptionSpec &option, const Value &value) {
@@ -181,23 +202,10 @@ std::optional<OptionValue> coerce(const OptionSpec &option, const Value &value) 
 
 /// Reports a value that does not fit. A misspelt word gets a suggestion.
 void misfit(const LayerSpec &spec, const OptionSpec &option, const Actual &actual, Diagnostics &diagnostics) {
-  std::string message = quoted(option.name) + " of " + quoted(spec.name) + " takes " + expectation(option) + ", not " +
-                        (std::holds_alternative<StagesValue>(actual.value) ? toText(actual.value) : quoted(toText(actual.value)));
+  std::string message =
+      quoted(option.name) + " of " + quoted(spec.name) + " takes " + expectation(option) + ", not " +
+      (std::holds_alternative<StagesValue>(actual.value) ? toText(actual.value) : quoted(toText(actual.value)));
   diagnostics.error(actual.range, message);
-}
-
-/// A bare word that nothing in scope defines, where the option takes words: "did you mean 'silu'?".
-bool misspeltWord(const OptionSpec &option, const ast::Argument &argument, const Scope &scope, Diagnostics &diagnostics) {
-  const ast::Expr &value = *argument.value;
-  if (value.kind != ast::ExprKind::Name || option.words.empty() || scope.has(value.name) || isWord(value.name) ||
-      findLayer(value.name))
-    return false;
-  std::string suggestion = didYouMean(value.name, option.words);
-  if (suggestion.empty() && !nearest(value.name, visibleNames(scope)).empty())
-    return false;
-  diagnostics.error(value.range, quoted(option.name) + " cannot be " + quoted(value.name) + suggestion,
-                    suggestion.empty() ? "it takes " + expectation(option) : "");
-  return true;
 }
 
 class OptionResolver {
@@ -240,8 +248,9 @@ private:
       isComplete_ = false;
       if (isQuiet)
         return;
-      std::string hint = option.type == OptionType::Word ? "write one of " + listOf(option.words)
-                                                         : "write " + std::string(option.name) + " = " + expectation(option);
+      std::string hint = "write " + std::string(option.name) + " = …; it takes " + expectation(option);
+      if (option.type == OptionType::Word)
+        hint = "write " + listOf(option.words);
       diagnostics_.error(use_.name.range, quoted(spec_.name) + " needs " + quoted(option.name), hint);
       return;
     }
@@ -271,16 +280,9 @@ Bound bindArguments(const ast::Stage &use, const std::vector<Formal> &formals, c
 
 LayerUse resolveLayer(const LayerSpec &spec, const ast::Stage &use, const std::shared_ptr<Scope> &scope,
                       const BlockTable &blocks, Diagnostics &diagnostics) {
-  bool isMisspelt = false;
-  for (const ast::Argument &argument : use.arguments)
-    if (const OptionSpec *option = argument.name ? spec.option(argument.name->text) : nullptr)
-      isMisspelt |= misspeltWord(*option, argument, *scope, diagnostics);
-  if (isMisspelt)
-    return {nullptr, use.range, "", kUnnumbered, 0, {}};
-
   std::vector<Formal> formals;
   for (const OptionSpec &option : spec.options)
-    formals.push_back({option.name, option.type == OptionType::Switch, formals.size() < spec.positional});
+    formals.push_back({option.name, formals.size() < spec.positional, &option});
   return OptionResolver(spec, use, diagnostics).run(bindArguments(use, formals, scope, blocks, diagnostics));
 }
 

@@ -33,13 +33,13 @@ enum class ExprKind { Invalid, Integer, Number, Name, Negate, Binary, Stages };
 struct Expr {
   ExprKind kind = ExprKind::Invalid; ///< Invalid: an error was reported here; says nothing more.
   SourceRange range;
-  int height = 1;            ///< Of the tree below, itself included.
-  int64_t integer = 0;       ///< Integer
-  double number = 0;         ///< Number
-  std::string_view name;     ///< Name
-  char op = 0;               ///< Binary: one of + - * / %
-  ExprPtr lhs, rhs;          ///< Binary; Negate has only lhs
-  Pipeline stages;           ///< Stages
+  int height = 1;        ///< Of the tree below, itself included.
+  int64_t integer = 0;   ///< Integer
+  double number = 0;     ///< Number
+  std::string_view name; ///< Name
+  char op = 0;           ///< Binary: one of + - * / %
+  ExprPtr lhs, rhs;      ///< Binary; Negate has only lhs
+  Pipeline stages;       ///< Stages
 };
 
 /// `window = 128`, `tied`, `3 * d`

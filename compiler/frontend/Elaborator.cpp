@@ -36,9 +36,11 @@ private:
   void expandResidual(const ast::Stage &stage, const std::shared_ptr<Scope> &scope, std::vector<Element> &out);
   void expandUse(const ast::Stage &use, const std::shared_ptr<Scope> &scope, std::vector<Element> &out);
   void expandValue(const ast::Stage &use, const Binding &binding, std::vector<Element> &out);
-  void expandBlock(size_t number, const ast::Stage &use, const std::shared_ptr<Scope> &scope, std::vector<Element> &out);
+  void expandBlock(size_t number, const ast::Stage &use, const std::shared_ptr<Scope> &scope,
+                   std::vector<Element> &out);
   void bindBlock(const ast::Block &block, const ast::Stage &use, const std::shared_ptr<Scope> &scope, Scope &inner);
-  void addLayer(const LayerSpec &spec, const ast::Stage &use, const std::shared_ptr<Scope> &scope, std::vector<Element> &out);
+  void addLayer(const LayerSpec &spec, const ast::Stage &use, const std::shared_ptr<Scope> &scope,
+                std::vector<Element> &out);
   static void addUnknown(const ast::Stage &use, std::vector<Element> &out);
   void unknownStage(const ast::Stage &use, const Scope &scope, std::vector<Element> &out);
 
@@ -55,10 +57,10 @@ private:
   std::set<std::string_view> usedBlocks_;
   Elaborated result_;
   int64_t steps_ = 0;
-  int depth_ = 0;                    ///< Blocks and stage arguments we are inside of.
-  int nesting_ = 0;                  ///< Blocks and residual streams we are inside of: no numbers are given there.
-  int repeats_ = 0;                  ///< Repeats we are inside of.
-  int64_t openLayer_ = kUnnumbered;  ///< The numbered layer that stages join now.
+  int depth_ = 0;                   ///< Blocks and stage arguments we are inside of.
+  int nesting_ = 0;                 ///< Blocks and residual streams we are inside of: no numbers are given there.
+  int repeats_ = 0;                 ///< Repeats we are inside of.
+  int64_t openLayer_ = kUnnumbered; ///< The numbered layer that stages join now.
   bool isStopped_ = false;
 };
 
@@ -85,7 +87,9 @@ Elaborated Elaborator::run() {
 /// Names of layers and words cannot be taken; nor can a name be taken twice.
 bool Elaborator::checkNewName(const ast::Name &name) {
   if (findLayer(name.text) || isWord(name.text)) {
-    diagnostics_.error(name.range, quoted(name.text) + (findLayer(name.text) ? " is the name of a layer" : " is a word of the language"),
+    diagnostics_.error(name.range,
+                       quoted(name.text) +
+                           (findLayer(name.text) ? " is the name of a layer" : " is a word of the language"),
                        "choose another name");
     return false;
   }
@@ -109,7 +113,8 @@ void Elaborator::define(const ast::Definition &definition) {
       continue;
     value = parseLiteral(text);
     if (isUnknown(value))
-      diagnostics_.error("parameter " + quoted(name) + " cannot be " + quoted(text), "give a number or a word such as silu");
+      diagnostics_.error("parameter " + quoted(name) + " cannot be " + quoted(text),
+                         "give a number or a word such as silu");
   }
   if (checkNewName(definition.name))
     global_->bindings[definition.name.text] = {std::move(value), definition.name.range, false};
@@ -124,7 +129,8 @@ void Elaborator::addBlock(const ast::Block &block) {
       if (findLayer(parameter.name.text) || isWord(parameter.name.text))
         checkNewName(parameter.name);
       else if (!names.insert(parameter.name.text).second)
-        diagnostics_.error(parameter.name.range, quoted(parameter.name.text) + " is defined twice", "keep one of the two");
+        diagnostics_.error(parameter.name.range, quoted(parameter.name.text) + " is defined twice",
+                           "keep one of the two");
     }
   blocks_.add(block);
   global_->visibleBlocks = blocks_.size();
@@ -144,7 +150,8 @@ void Elaborator::applySettings() {
   if (std > 0 && std <= 100)
     result_.initStd = std;
   else
-    diagnostics_.error(it->second.definition, "'init_std' takes a number above 0 and up to 100, not " + quoted(toText(value)),
+    diagnostics_.error(it->second.definition,
+                       "'init_std' takes a number above 0 and up to 100, not " + quoted(toText(value)),
                        "it is the standard deviation of the initial weights: init_std = 0.02");
 }
 
@@ -175,7 +182,8 @@ bool Elaborator::step(SourceRange range) {
   if (isStopped())
     return false;
   if (++steps_ > kMaxStages) {
-    diagnostics_.error(range, "the model unrolls to more than " + std::to_string(kMaxStages) + " stages", "repeat less");
+    diagnostics_.error(range, "the model unrolls to more than " + std::to_string(kMaxStages) + " stages",
+                       "repeat less");
     isStopped_ = true;
   }
   return !isStopped_;
@@ -218,8 +226,8 @@ void Elaborator::expandRepeat(const ast::Stage &stage, const std::shared_ptr<Sco
   if (auto *integer = std::get_if<int64_t>(&value); integer && *integer >= 0 && *integer <= kMaxRepeat)
     count = *integer;
   else if (!isUnknown(value))
-    diagnostics_.error(stage.count->range, "'repeat' takes a whole number from 0 to " + std::to_string(kMaxRepeat) + ", not " +
-                                               quoted(toText(value)));
+    diagnostics_.error(stage.count->range, "'repeat' takes a whole number from 0 to " + std::to_string(kMaxRepeat) +
+                                               ", not " + quoted(toText(value)));
   ++repeats_;
   for (int64_t i = 0; i < count && step(stage.range); ++i) {
     if (nesting_ == 0)
@@ -231,7 +239,8 @@ void Elaborator::expandRepeat(const ast::Stage &stage, const std::shared_ptr<Sco
     openLayer_ = kUnnumbered;
 }
 
-void Elaborator::expandResidual(const ast::Stage &stage, const std::shared_ptr<Scope> &scope, std::vector<Element> &out) {
+void Elaborator::expandResidual(const ast::Stage &stage, const std::shared_ptr<Scope> &scope,
+                                std::vector<Element> &out) {
   joinLayer();
   ++result_.residualCount;
   Element element;
@@ -264,17 +273,19 @@ void Elaborator::expandValue(const ast::Stage &use, const Binding &binding, std:
   if (!stages) {
     addUnknown(use, out);
     diagnostics_.error(use.range, quoted(use.name.text) + " is " + quoted(toText(binding.value)) + " here, not a layer",
-                       "a stage is a layer, a block, or a name that holds one", {{binding.definition, "it was defined here"}});
+                       "a stage is a layer, a block, or a name that holds one",
+                       {{binding.definition, "it was defined here"}});
     return;
   }
   if (use.hasParentheses) {
     addUnknown(use, out);
-    diagnostics_.error(use.range, quoted(use.name.text) + " has its arguments already", "write just " + std::string(use.name.text),
-                       {{binding.definition, "they were given here"}});
+    diagnostics_.error(use.range, quoted(use.name.text) + " has its arguments already",
+                       "write just " + std::string(use.name.text), {{binding.definition, "they were given here"}});
     return;
   }
   if (++depth_ > kMaxExpansionDepth) {
-    diagnostics_.error(use.range, "stages stand inside each other more than " + std::to_string(kMaxExpansionDepth) + " deep");
+    diagnostics_.error(use.range,
+                       "stages stand inside each other more than " + std::to_string(kMaxExpansionDepth) + " deep");
     isStopped_ = true;
   } else if (stages->stages) {
     expand(*stages->stages, stages->scope, out);
@@ -294,7 +305,8 @@ void Elaborator::expandBlock(size_t number, const ast::Stage &use, const std::sh
   if (use.isBroken)
     return addUnknown(use, out);
   if (++depth_ > kMaxExpansionDepth) {
-    diagnostics_.error(use.range, "blocks stand inside each other more than " + std::to_string(kMaxExpansionDepth) + " deep");
+    diagnostics_.error(use.range,
+                       "blocks stand inside each other more than " + std::to_string(kMaxExpansionDepth) + " deep");
     isStopped_ = true;
     --depth_;
     return;
@@ -319,10 +331,11 @@ void Elaborator::expandBlock(size_t number, const ast::Stage &use, const std::sh
   --depth_;
 }
 
-void Elaborator::bindBlock(const ast::Block &block, const ast::Stage &use, const std::shared_ptr<Scope> &scope, Scope &inner) {
+void Elaborator::bindBlock(const ast::Block &block, const ast::Stage &use, const std::shared_ptr<Scope> &scope,
+                           Scope &inner) {
   std::vector<Formal> formals;
   for (const ast::Definition &parameter : block.parameters)
-    formals.push_back({parameter.name.text, false, true});
+    formals.push_back({parameter.name.text, true, nullptr});
   auto [actuals, hasStray] = bindArguments(use, formals, scope, blocks_, diagnostics_);
   auto defaults = std::make_shared<Scope>();
   defaults->parent = global_;
@@ -337,7 +350,9 @@ void Elaborator::bindBlock(const ast::Block &block, const ast::Stage &use, const
       binding.value = evaluate(*parameter.value, defaults, blocks_, diagnostics_);
     else if (!hasStray)
       diagnostics_.error(use.range, "block " + quoted(block.name.text) + " needs " + quoted(parameter.name.text),
-                         "write " + std::string(block.name.text) + "(… " + std::string(parameter.name.text) + " = …)",
+                         "write " + std::string(block.name.text) + "(" +
+                             std::string(block.parameters.size() > 1 ? "…, " : "") + std::string(parameter.name.text) +
+                             " = …)",
                          {{parameter.name.range, "it has no default"}});
   }
 }
@@ -368,8 +383,14 @@ void Elaborator::unknownStage(const ast::Stage &use, const Scope &scope, std::ve
   addUnknown(use, out);
   if (size_t block = blocks_.find(use.name.text); block < blocks_.size()) {
     bool isSelf = use.range.begin >= blocks_[block].range.begin && use.range.end <= blocks_[block].range.end;
-    diagnostics_.error(use.range, "block " + quoted(use.name.text) + (isSelf ? " cannot contain itself" : " is defined further down"),
-                       isSelf ? "use repeat, or pass the inner part as an argument" : "move it above its first use");
+    diagnostics_.error(
+        use.range, "block " + quoted(use.name.text) + (isSelf ? " cannot contain itself" : " is defined further down"),
+        isSelf ? "use repeat, or pass the inner part as an argument" : "move it above its first use");
+    return;
+  }
+  if (isWord(use.name.text)) {
+    diagnostics_.error(use.name.range, quoted(use.name.text) + " is a word, not a layer",
+                       "options stand in parentheses behind a layer, as in unembed(tied)");
     return;
   }
   std::vector<std::string_view> candidates = visibleNames(scope);
@@ -380,12 +401,14 @@ void Elaborator::unknownStage(const ast::Stage &use, const Scope &scope, std::ve
   std::string_view best = nearest(use.name.text, candidates);
   const LayerSpec *layer = findLayer(best);
   std::string kind = layer ? std::string(layer->role) : best.empty() ? "layer or block" : "block";
-  if (layer && (layer->kind == LayerKind::Embed || layer->kind == LayerKind::Unembed || layer->kind == LayerKind::CrossEntropy))
+  if (layer &&
+      (layer->kind == LayerKind::Embed || layer->kind == LayerKind::Unembed || layer->kind == LayerKind::CrossEntropy))
     kind = "layer";
   std::vector<std::string_view> layers;
   for (const LayerSpec &known : layerSpecs())
     layers.push_back(known.name);
-  diagnostics_.error(use.name.range, "unknown " + kind + " " + quoted(use.name.text) + didYouMean(use.name.text, candidates),
+  diagnostics_.error(use.name.range,
+                     "unknown " + kind + " " + quoted(use.name.text) + didYouMean(use.name.text, candidates),
                      best.empty() ? "the layers are " + listOf(layers, "and") : "");
 }
 

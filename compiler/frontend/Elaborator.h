@@ -1,7 +1,8 @@
 // Unrolls repeats, expands blocks and numbers the layers. The first step of sema; see Sema.h.
 //
-// Numbers: each use of a block that stands directly in the model (or in its repeats) is one layer, and so is each unbroken
-// run of other stages in one pass of a repeat. Stages outside every block and repeat belong to no numbered layer.
+// Numbers: each use of a block that stands directly in the model (or in its repeats) is one layer, and so is each
+// unbroken run of other stages in one pass of a repeat. Stages outside every block and repeat belong to no numbered
+// layer.
 #ifndef ORIEL_COMPILER_FRONTEND_ELABORATOR_H
 #define ORIEL_COMPILER_FRONTEND_ELABORATOR_H
 

@@ -66,7 +66,8 @@ Value parseLiteral(std::string_view text) {
   if (auto result = std::from_chars(begin, end, integer); result.ec == std::errc() && result.ptr == end)
     return integer;
   double number = 0;
-  if (auto result = std::from_chars(begin, end, number); result.ec == std::errc() && result.ptr == end && std::isfinite(number))
+  if (auto result = std::from_chars(begin, end, number);
+      result.ec == std::errc() && result.ptr == end && std::isfinite(number))
     return number;
   return {};
 }
@@ -135,8 +136,9 @@ private:
     Value value = evaluate(expr);
     if (isUnknown(value) || std::holds_alternative<int64_t>(value) || std::holds_alternative<double>(value))
       return value;
-    diagnostics_.error(expr.range, "arithmetic needs numbers, but this is " +
-                                       (std::holds_alternative<StagesValue>(value) ? toText(value) : quoted(toText(value))));
+    diagnostics_.error(expr.range,
+                       "arithmetic needs numbers, but this is " +
+                           (std::holds_alternative<StagesValue>(value) ? toText(value) : quoted(toText(value))));
     return {};
   }
 
@@ -215,7 +217,8 @@ private:
 
 } // namespace
 
-Value evaluate(const ast::Expr &expr, const std::shared_ptr<Scope> &scope, const BlockTable &blocks, Diagnostics &diagnostics) {
+Value evaluate(const ast::Expr &expr, const std::shared_ptr<Scope> &scope, const BlockTable &blocks,
+               Diagnostics &diagnostics) {
   return Evaluator(scope, blocks, diagnostics).evaluate(expr);
 }
 

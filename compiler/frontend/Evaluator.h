@@ -27,7 +27,8 @@ private:
 };
 
 /// An error gives the unknown value. Integers stay integers; `/` of two integers is an integer when it comes out even.
-Value evaluate(const ast::Expr &expr, const std::shared_ptr<Scope> &scope, const BlockTable &blocks, Diagnostics &diagnostics);
+Value evaluate(const ast::Expr &expr, const std::shared_ptr<Scope> &scope, const BlockTable &blocks,
+               Diagnostics &diagnostics);
 
 /// Reads "128", "-1", "0.02", "silu", "true"; unknown when it is none of these.
 Value parseLiteral(std::string_view text);

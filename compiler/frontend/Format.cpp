@@ -1,7 +1,7 @@
 // The formatter: works on tokens and comments, so nothing an author wrote can get lost. See Format.h.
 //
-// Line breaks stay where they are (an opening brace moves up to the line it belongs to, several blank lines become one).
-// Indentation is 2 per brace and 4 per parenthesis; definitions on one line stand 3 apart; trailing comments of
+// Line breaks stay where they are (an opening brace moves up to the line it belongs to, several blank lines become
+// one). Indentation is 2 per brace and 4 per parenthesis; definitions on one line stand 3 apart; trailing comments of
 // neighbouring lines are aligned.
 #include "compiler/frontend/Format.h"
 

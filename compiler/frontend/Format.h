@@ -1,5 +1,5 @@
-// `orielc fmt`: one spelling for every model file. Like gofmt it keeps the author's line breaks and comments, and decides
-// indentation and spacing itself. Formatting a formatted file changes nothing.
+// `orielc fmt`: one spelling for every model file. Like gofmt it keeps the author's line breaks and comments, and
+// decides indentation and spacing itself. Formatting a formatted file changes nothing.
 #ifndef ORIEL_COMPILER_FRONTEND_FORMAT_H
 #define ORIEL_COMPILER_FRONTEND_FORMAT_H
 

@@ -76,7 +76,8 @@ private:
       types.push_back(input.type);
     for (const Parameter &parameter : parameters_)
       types.push_back(f32(parameter.shape));
-    Location loc = NameLoc::get(builder_.getStringAttr(name), FileLineColLoc::get(builder_.getContext(), file_.path(), 1, 1));
+    Location loc =
+        NameLoc::get(builder_.getStringAttr(name), FileLineColLoc::get(builder_.getContext(), file_.path(), 1, 1));
     auto function = func::FuncOp::create(builder_, loc, name, builder_.getFunctionType(types, {result}));
     Block *block = function.addEntryBlock();
     builder_.setInsertionPointToEnd(block);
@@ -109,12 +110,12 @@ private:
 
   void buildLoss() {
     RankedTensorType type = i32(shapeBT_);
-    func::FuncOp function =
-        beginFunction("loss", {{"tokens", type}, {"targets", type}, {"doc_start", type}}, f32({1}));
+    func::FuncOp function = beginFunction("loss", {{"tokens", type}, {"targets", type}, {"doc_start", type}}, f32({1}));
     LayerBuilder layers(builder_, file_, arguments_, function.getArgument(2));
     Value x = buildTrunk(layers, function.getArgument(0));
     Location loc = layers.location("loss", model_.unembed.range);
-    Value loss = lm::CrossEntropyOp::create(builder_, loc, f32({1}), x, unembedding(layers), function.getArgument(1), softCap());
+    Value loss =
+        lm::CrossEntropyOp::create(builder_, loc, f32({1}), x, unembedding(layers), function.getArgument(1), softCap());
     func::ReturnOp::create(builder_, loc, loss);
   }
 
@@ -125,7 +126,8 @@ private:
     LayerBuilder layers(builder_, file_, arguments_, function.getArgument(1));
     Value x = buildTrunk(layers, function.getArgument(0));
     Location loc = layers.location("unembed", model_.unembed.range);
-    Value logits = lm::LogitsOp::create(builder_, loc, resultType, x, unembedding(layers), function.getArgument(2), softCap());
+    Value logits =
+        lm::LogitsOp::create(builder_, loc, resultType, x, unembedding(layers), function.getArgument(2), softCap());
     func::ReturnOp::create(builder_, loc, logits);
   }
 
@@ -140,8 +142,8 @@ private:
 void checkOptions(const ImportOptions &options, Diagnostics &diagnostics) {
   if (options.batch < 1 || options.tokens < 1 || options.batch > kMaxBatchTokens || options.tokens > kMaxBatchTokens ||
       options.batch * options.tokens > kMaxBatchTokens)
-    diagnostics.error("a micro-batch of " + std::to_string(options.batch) + " rows of " + std::to_string(options.tokens) +
-                          " tokens cannot be imported",
+    diagnostics.error("a micro-batch of " + std::to_string(options.batch) + " rows of " +
+                          std::to_string(options.tokens) + " tokens cannot be imported",
                       "both are at least 1, and their product is at most 2^26");
 }
 

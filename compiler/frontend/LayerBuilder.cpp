@@ -51,7 +51,8 @@ Value LayerBuilder::rope(const LayerUse &layer, Value x, Location loc) {
   double theta = layer.numberOr("rope", 0);
   if (theta == 0)
     return x;
-  return lm::RopeOp::create(builder_, loc, x.getType(), x, docStart_, f64(theta), ropeLayout(layer), layer.integer("rotary_dim"));
+  return lm::RopeOp::create(builder_, loc, x.getType(), x, docStart_, f64(theta), ropeLayout(layer),
+                            layer.integer("rotary_dim"));
 }
 
 LayerBuilder::Heads LayerBuilder::projectHeads(const LayerUse &layer, Value x, Location loc) {
@@ -106,8 +107,8 @@ Value LayerBuilder::attention(const LayerUse &layer, Value x, Location loc) {
   double scale = 1.0 / std::sqrt(static_cast<double>(layer.integer("head_dim")));
   if (layer.has("scale"))
     scale = layer.numberOr("scale", scale);
-  Value context = lm::AttentionOp::create(builder_, loc, type, lseType, q, k, v, docStart_, layer.integerOr("window", -1),
-                                          f64(scale), f64(layer.numberOr("soft_cap", 0)))
+  Value context = lm::AttentionOp::create(builder_, loc, type, lseType, q, k, v, docStart_,
+                                          layer.integerOr("window", -1), f64(scale), f64(layer.numberOr("soft_cap", 0)))
                       .getResult();
   return projectOut(layer, context, loc);
 }
@@ -118,10 +119,10 @@ Value LayerBuilder::rattention(const LayerUse &layer, Value x, Location loc) {
   auto featureMap = layer.word("feature_map") == "relu" ? lm::FeatureMap::Relu : lm::FeatureMap::Softmax;
   Value context = lm::RAttentionOp::create(
       builder_, loc, withLast(x, {layer.integer("heads"), layer.integer("value_dim")}), q, k, v, weight("rla_norm"),
-      weight("swa_norm"), weight("q_scale"), weight("k_scale"), weight("k_tokens"), weight("v_tokens"), weight("q_norm"),
-      weight("k_norm"), docStart_, layer.integer("window"), featureMap, f64(layer.numberOr("norm_eps", 0)),
-      f64(layer.numberOr("rope", 0)), ropeLayout(layer), layer.integer("rotary_dim"), f64(layer.numberOr("soft_cap", 0)),
-      layer.isOn("leak_documents"));
+      weight("swa_norm"), weight("q_scale"), weight("k_scale"), weight("k_tokens"), weight("v_tokens"),
+      weight("q_norm"), weight("k_norm"), docStart_, layer.integer("window"), featureMap,
+      f64(layer.numberOr("norm_eps", 0)), f64(layer.numberOr("rope", 0)), ropeLayout(layer),
+      layer.integer("rotary_dim"), f64(layer.numberOr("soft_cap", 0)), layer.isOn("leak_documents"));
   return projectOut(layer, context, loc);
 }
 

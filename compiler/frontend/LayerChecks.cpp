@@ -42,8 +42,10 @@ bool checkRotation(const LayerUse &layer, const OptionRanges &ranges, Diagnostic
     return true;
   std::string option = ranges.contains("rotary_dim") ? "rotary_dim" : "head_dim";
   diagnostics.error(rangeOf(layer, ranges, option),
-                    rotary > headDim ? "rotary_dim = " + std::to_string(rotary) + " is more than head_dim = " + std::to_string(headDim)
-                                     : "rope turns channels in pairs, but " + option + " = " + std::to_string(rotary) + " is odd",
+                    rotary > headDim
+                        ? "rotary_dim = " + std::to_string(rotary) +
+                              " is more than head_dim = " + std::to_string(headDim)
+                        : "rope turns channels in pairs, but " + option + " = " + std::to_string(rotary) + " is odd",
                     rotary > headDim ? "write rotary_dim = " + std::to_string(headDim - headDim % 2)
                                      : "use an even size, or rope = none");
   return false;

@@ -21,7 +21,8 @@ OptionSpec integer(std::string_view name, std::string_view fallback, double leas
                    std::vector<std::string_view> words = {}) {
   return {name, OptionType::Integer, fallback, least, most, std::move(words)};
 }
-OptionSpec number(std::string_view name, std::string_view fallback, double least, std::vector<std::string_view> words = {}) {
+OptionSpec number(std::string_view name, std::string_view fallback, double least,
+                  std::vector<std::string_view> words = {}) {
   return {name, OptionType::Number, fallback, least, kMaxNumber, std::move(words)};
 }
 OptionSpec flag(std::string_view name) { return {name, OptionType::Switch, "false", 0, 0, {}}; }
@@ -50,21 +51,32 @@ std::vector<OptionSpec> headOptions(std::vector<OptionSpec> own) {
 
 std::vector<LayerSpec> makeTable() {
   std::vector<LayerSpec> table;
-  table.push_back({LayerKind::Embed, "embed", "embed", 2,
-                   {integer("vocab", "", 1, kMaxVocab), integer("dim", "", 1, kMaxWidth), number("scale", "1", kTiny)}});
+  table.push_back(
+      {LayerKind::Embed,
+       "embed",
+       "embed",
+       2,
+       {integer("vocab", "", 1, kMaxVocab), integer("dim", "", 1, kMaxWidth), number("scale", "1", kTiny)}});
   table.push_back({LayerKind::RmsNorm, "rms_norm", "norm", 1, {number("eps", "1e-6", kTiny), flag("plus_one")}});
   table.push_back({LayerKind::RAttention, "rattention", "mixer", 3,
                    headOptions({integer("window", "", -1, kMaxWindow), number("rope", "", kTiny, {"none"}),
-                                word("feature_map", "softmax", {"softmax", "relu"}), flag("qk_scale"), flag("learned_init"),
-                                integer("init_tokens", "128", 1, kMaxTokens), number("norm_eps", "1e-8", kTiny),
-                                flag("leak_documents")})});
-  table.push_back({LayerKind::Attention, "attention", "mixer", 3,
-                   headOptions({integer("window", "full", 0, kMaxWindow, {"full"}), number("rope", "none", kTiny, {"none"}),
-                                number("scale", "auto", kTiny), number("norm_eps", "1e-6", kTiny)})});
-  table.push_back({LayerKind::GatedMlp, "gated_mlp", "mlp", 1,
+                                word("feature_map", "softmax", {"softmax", "relu"}), flag("qk_scale"),
+                                flag("learned_init"), integer("init_tokens", "128", 1, kMaxTokens),
+                                number("norm_eps", "1e-8", kTiny), flag("leak_documents")})});
+  table.push_back(
+      {LayerKind::Attention, "attention", "mixer", 3,
+       headOptions({integer("window", "full", 0, kMaxWindow, {"full"}), number("rope", "none", kTiny, {"none"}),
+                    number("scale", "auto", kTiny), number("norm_eps", "1e-6", kTiny)})});
+  table.push_back({LayerKind::GatedMlp,
+                   "gated_mlp",
+                   "mlp",
+                   1,
                    {integer("hidden", "", 1, kMaxHidden), word("activation", "silu", {"silu", "gelu"})}});
   table.push_back({LayerKind::Linear, "linear", "linear", 1, {integer("out", "", 1, kMaxWidth), flag("bias")}});
-  table.push_back({LayerKind::Unembed, "unembed", "unembed", 1,
+  table.push_back({LayerKind::Unembed,
+                   "unembed",
+                   "unembed",
+                   1,
                    {word("weights", "", {"tied", "untied"}), number("soft_cap", "none", kTiny, {"none"})}});
   table.push_back({LayerKind::CrossEntropy, "cross_entropy", "loss", 0, {}});
   return table;

@@ -23,8 +23,8 @@ enum class OptionType {
 struct OptionSpec {
   std::string_view name;
   OptionType type = OptionType::Integer;
-  /// The value when it is not given, in the language's own spelling; empty: it must be given; "=other": the value of the
-  /// option `other`; "auto": left to the importer.
+  /// The value when it is not given, in the language's own spelling; empty: it must be given; "=other": the value of
+  /// the option `other`; "auto": left to the importer.
   std::string_view fallback;
   double least = 0;
   double most = 0;

@@ -105,7 +105,8 @@ private:
     while (position_ < text_.size() && peek() != '\n')
       ++position_;
     size_t lineEnd = position_;
-    while (position_ > begin && (text_[position_ - 1] == ' ' || text_[position_ - 1] == '\t' || text_[position_ - 1] == '\r'))
+    while (position_ > begin &&
+           (text_[position_ - 1] == ' ' || text_[position_ - 1] == '\t' || text_[position_ - 1] == '\r'))
       --position_;
     push(TokenKind::Comment, begin);
     position_ = lineEnd;
@@ -143,17 +144,34 @@ private:
   /// One error for a whole run of stray bytes, not one per byte.
   void skipUnknown() {
     size_t begin = position_;
-    auto isStray = [this](char c) {
-      return !isNamePart(c) && punctuation(c) == TokenKind::End && c != '#' && c != ' ' && c != '\t' && c != '\n' && c != '\r';
-    };
+    char c = peek();
+    if (c == '"' || c == '\'')
+      return skipString(c);
+    if (c == ':') {
+      ++position_;
+      diagnostics_.error({begin, position_}, "':' has no meaning in a model file",
+                         "write = between a name and its value");
+      return push(TokenKind::Equals, begin); // What was meant, so that the parser goes on.
+    }
     while (position_ < text_.size() && isStray(peek()))
       ++position_;
-    bool isQuote = text_[begin] == '"' || text_[begin] == '\'';
-    bool isColon = text_[begin] == ':' || text_[begin] == ';';
-    std::string hint = isQuote   ? "the language has no strings: write words bare, as in activation = silu"
-                       : isColon ? "no separator is needed: write 'name = value', one after another"
-                                 : "";
-    diagnostics_.error({begin, position_}, "this has no meaning in a model file", hint);
+    diagnostics_.error({begin, position_}, "this has no meaning in a model file",
+                       c == ';' ? "no separator is needed between definitions or stages" : "");
+  }
+
+  static bool isStray(char c) {
+    return !isNamePart(c) && punctuation(c) == TokenKind::End &&
+           std::string_view("#:\"' \t\r\n").find(c) == std::string_view::npos;
+  }
+
+  /// To the closing quote or the end of the line. Stands for a value, an invalid one.
+  void skipString(char quote) {
+    size_t begin = position_++;
+    while (position_ < text_.size() && peek() != quote && peek() != '\n')
+      ++position_;
+    position_ += peek() == quote && position_ < text_.size() ? 1 : 0;
+    diagnostics_.error({begin, position_}, "the language has no strings", "write words bare, as in activation = silu");
+    push(TokenKind::Integer, begin);
   }
 
   std::string_view text_;

@@ -22,9 +22,9 @@ inline constexpr int64_t kUnnumbered = -1;
 struct LayerUse {
   const LayerSpec *spec = nullptr;
   SourceRange range;
-  std::string path;              ///< "layers.0.mixer", "final_norm"
-  int64_t number = kUnnumbered;  ///< The numbered layer it belongs to.
-  int64_t width = 0;             ///< M of its input.
+  std::string path;             ///< "layers.0.mixer", "final_norm"
+  int64_t number = kUnnumbered; ///< The numbered layer it belongs to.
+  int64_t width = 0;            ///< M of its input.
   /// The resolved options. Words are views into the table of layers. An `auto` option that was not given is absent.
   std::map<std::string_view, std::variant<int64_t, double, bool, std::string_view>> options;
 
@@ -54,9 +54,9 @@ struct Model {
   std::vector<Element> trunk; ///< Between embed and unembed, in order.
   LayerUse unembed;
   int64_t vocab = 0;
-  int64_t width = 0;           ///< M behind embed.
-  int64_t layerCount = 0;      ///< Numbered layers.
-  int64_t residualCount = 0;   ///< Residual streams; two per layer in the usual transformer.
+  int64_t width = 0;         ///< M behind embed.
+  int64_t layerCount = 0;    ///< Numbered layers.
+  int64_t residualCount = 0; ///< Residual streams; two per layer in the usual transformer.
   double initStd = 0.02;
   bool isTied() const { return unembed.word("weights") == "tied"; }
 };

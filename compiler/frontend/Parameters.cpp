@@ -86,7 +86,9 @@ private:
     double streams = static_cast<double>(std::max<int64_t>(1, model_.residualCount));
     add(name, std::move(shape), Init::Normal, model_.initStd / std::sqrt(streams), true);
   }
-  void vector(std::string_view name, std::vector<int64_t> shape, Init init) { add(name, std::move(shape), init, 0, false); }
+  void vector(std::string_view name, std::vector<int64_t> shape, Init init) {
+    add(name, std::move(shape), init, 0, false);
+  }
 
   void mixer() {
     int64_t heads = layer_.integer("heads"), kvHeads = layer_.integer("kv_heads");
@@ -160,7 +162,9 @@ void nameLayers(Model &model) {
     last.path = "final_norm";
 }
 
-std::vector<Parameter> parametersOf(const LayerUse &layer, const Model &model) { return LayerParameters(layer, model).run(); }
+std::vector<Parameter> parametersOf(const LayerUse &layer, const Model &model) {
+  return LayerParameters(layer, model).run();
+}
 
 std::vector<Parameter> parametersOf(const Model &model) {
   std::vector<Parameter> parameters = parametersOf(model.embed, model);

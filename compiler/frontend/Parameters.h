@@ -30,8 +30,8 @@ struct Parameter {
 void nameLayers(Model &model);
 
 /// The parameters of one named layer, in a fixed order. Matrices start at normal(0, init_std); those that write into a
-/// residual stream (wo, down) are smaller by sqrt(residual streams), so that the sum keeps its size (GPT-2). Norms start
-/// at the identity. Weight decay is for matrices; not for norms, biases, scales and learned tokens.
+/// residual stream (wo, down) are smaller by sqrt(residual streams), so that the sum keeps its size (GPT-2). Norms
+/// start at the identity. Weight decay is for matrices; not for norms, biases, scales and learned tokens.
 std::vector<Parameter> parametersOf(const LayerUse &layer, const Model &model);
 
 /// All parameters of a model in the order of use: embed first, unembed.weight (when untied) last.

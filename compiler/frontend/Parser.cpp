@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <string>
+#include <utility>
 
 namespace oriel::frontend {
 namespace {
@@ -29,6 +30,8 @@ private:
   bool accept(TokenKind kind);
   bool expect(TokenKind kind, std::string_view where);
   void unexpected(const std::string &wanted, std::string hint = "");
+  /// Where the text stops: right behind the last token, not behind blank lines.
+  SourceRange endRange() const { return {previous().range.end, previous().range.end}; }
   SourceRange rangeFrom(size_t begin) const { return {begin, std::max(begin, previous().range.end)}; }
 
   // Errors.
@@ -39,11 +42,17 @@ private:
   // Grammar.
   void parseModelBody(Model &model);
   Definition parseDefinition();
+  Name parseNameAndEquals();
   Block parseBlock();
   std::vector<Definition> parseBlockParameters();
   Pipeline parseBody();
   void parseStages(Pipeline &stages);
   bool atDefinition() const { return at(TokenKind::Identifier) && next().kind == TokenKind::Equals; }
+  /// `d 256`: can only be a definition or argument without its '='.
+  bool atMissingEquals() const {
+    return at(TokenKind::Identifier) && !next().startsLine &&
+           (next().kind == TokenKind::Integer || next().kind == TokenKind::Number);
+  }
   bool atStage() const { return at(TokenKind::Identifier) || at(TokenKind::KwRepeat) || at(TokenKind::KwResidual); }
   Stage parseStage();
   Stage parseUse();
@@ -77,9 +86,10 @@ bool Parser::accept(TokenKind kind) {
 
 void Parser::unexpected(const std::string &wanted, std::string hint) {
   if (!failed_) {
-    std::string found = at(TokenKind::End) ? std::string(describe(TokenKind::End))
-                                           : quoted(current().text.substr(0, 40));
-    diagnostics_.error(current().range, "expected " + wanted + ", found " + found, std::move(hint));
+    std::string found =
+        at(TokenKind::End) ? std::string(describe(TokenKind::End)) : quoted(current().text.substr(0, 40));
+    diagnostics_.error(at(TokenKind::End) ? endRange() : current().range, "expected " + wanted + ", found " + found,
+                       std::move(hint));
   }
   failed_ = true;
 }
@@ -121,7 +131,8 @@ bool Parser::enter(SourceRange range) {
   if (++depth_ <= kMaxNesting)
     return true;
   if (!failed_)
-    diagnostics_.error(range, "nested more than " + std::to_string(kMaxNesting) + " deep", "give parts names: blocks and parameters");
+    diagnostics_.error(range, "nested more than " + std::to_string(kMaxNesting) + " deep",
+                       "give parts names: blocks and parameters");
   failed_ = true;
   return false;
 }
@@ -139,7 +150,11 @@ std::optional<Model> Parser::parseFile() {
   }
   model.name = {current().text, current().range};
   if (!accept(TokenKind::Identifier))
-    unexpected("a name after 'model'");
+    unexpected("a name after 'model'", "names have letters, digits and '_': model ra_nano { … }");
+  else if (!at(TokenKind::LeftBrace))
+    unexpected("'{' after the model's name", "names have letters, digits and '_'");
+  while (!at(TokenKind::LeftBrace) && !at(TokenKind::End) && !current().startsLine)
+    advance();
   failed_ = false;
   if (!expect(TokenKind::LeftBrace, "after the model's name"))
     return std::nullopt;
@@ -156,11 +171,12 @@ std::optional<Model> Parser::parseFile() {
 }
 
 void Parser::parseModelBody(Model &model) {
+  bool saidOrder = false;
   while (!at(TokenKind::RightBrace) && !at(TokenKind::End)) {
     if (at(TokenKind::KwBlock)) {
       model.items.push_back({std::nullopt, parseBlock()});
-    } else if (atDefinition()) {
-      if (!model.body.empty())
+    } else if (atDefinition() || atMissingEquals()) {
+      if (!model.body.empty() && !std::exchange(saidOrder, true))
         diagnostics_.error(current().range, "definitions come before the first stage",
                            "move the definition up, above " + quoted(model.body.front().name.text));
       model.items.push_back({parseDefinition(), std::nullopt});
@@ -173,11 +189,19 @@ void Parser::parseModelBody(Model &model) {
 }
 
 Definition Parser::parseDefinition() {
-  Definition definition{{current().text, current().range}, nullptr};
-  advance();
-  advance();
+  Definition definition{parseNameAndEquals(), nullptr};
   definition.value = parseArgumentValue();
   return definition;
+}
+
+/// At a definition, or at one that lacks its '=': then says so and goes on as if it were there.
+Name Parser::parseNameAndEquals() {
+  Name name{current().text, current().range};
+  advance();
+  if (!accept(TokenKind::Equals))
+    diagnostics_.error(current().range, "expected '=' after " + quoted(name.text),
+                       "write " + std::string(name.text) + " = " + std::string(current().text));
+  return name;
 }
 
 Block Parser::parseBlock() {
@@ -194,7 +218,7 @@ Block Parser::parseBlock() {
   failed_ = false;
   if (!expect(TokenKind::LeftBrace, "to open the block"))
     return block;
-  while (!failed_ && atDefinition())
+  while (!failed_ && (atDefinition() || atMissingEquals()))
     block.locals.push_back(parseDefinition());
   if (failed_)
     recover();
@@ -279,7 +303,8 @@ Stage Parser::parseStage() {
   if (enter(stage.name.range)) {
     if (stage.kind == StageKind::Repeat)
       stage.count = parseExpr();
-    if (!failed_ && expect(TokenKind::LeftBrace, stage.kind == StageKind::Repeat ? "after the count" : "after 'residual'"))
+    if (!failed_ &&
+        expect(TokenKind::LeftBrace, stage.kind == StageKind::Repeat ? "after the count" : "after 'residual'"))
       stage.body = parseBody();
   } else {
     skipBalanced();
@@ -319,11 +344,8 @@ void Parser::parseArguments(Stage &stage) {
 Argument Parser::parseArgument() {
   Argument argument;
   size_t begin = current().range.begin;
-  if (atDefinition()) {
-    argument.name = Name{current().text, current().range};
-    advance();
-    advance();
-  }
+  if (atDefinition() || atMissingEquals())
+    argument.name = parseNameAndEquals();
   argument.value = parseArgumentValue();
   argument.range = rangeFrom(begin);
   return argument;

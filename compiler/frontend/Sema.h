@@ -1,5 +1,5 @@
-// From the tree to the elaborated model: evaluates parameters, expands blocks and repeats, resolves and checks the options
-// of every layer, checks widths and the order of the parts, names the layers.
+// From the tree to the elaborated model: evaluates parameters, expands blocks and repeats, resolves and checks the
+// options of every layer, checks widths and the order of the parts, names the layers.
 //
 //   elaborate (Elaborator.h) ──▶ check the structure (Structure.h) ──▶ name the layers (Parameters.h)
 //

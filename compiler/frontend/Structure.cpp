@@ -88,7 +88,8 @@ private:
     int64_t out = walk(element.body, width);
     if (out != width && out != kUnknownWidth && width != kUnknownWidth)
       diagnostics_.error(element.range,
-                         "the residual stream is " + std::to_string(width) + " wide, but its body gives " + std::to_string(out),
+                         "the residual stream is " + std::to_string(width) + " wide, but its body gives " +
+                             std::to_string(out),
                          "end the body with linear(" + std::to_string(width) + ")");
     return width;
   }
@@ -118,8 +119,8 @@ private:
     model_.unembed.width = width;
     if (model_.isTied() && width != model_.width && width != kUnknownWidth && model_.width != kUnknownWidth)
       diagnostics_.error(model_.unembed.range,
-                         "a tied unembedding needs the width of embed, " + std::to_string(model_.width) + ", but gets " +
-                             std::to_string(width),
+                         "a tied unembedding needs the width of embed, " + std::to_string(model_.width) +
+                             ", but gets " + std::to_string(width),
                          "write unembed(untied), or linear(" + std::to_string(model_.width) + ") in front");
   }
 

@@ -28,6 +28,22 @@ size_t editDistance(std::string_view a, std::string_view b, size_t limit) {
   return std::min(rows[a.size() % 3][b.size()], limit + 1);
 }
 
+namespace {
+
+/// "attn" for "attention", "mlp" for "gated_mlp": a piece, or the first letter and some of the others in order.
+bool isShortFor(std::string_view word, std::string_view candidate) {
+  if (word.size() < 3 || word.size() >= candidate.size())
+    return false;
+  if (candidate.find(word) != std::string_view::npos)
+    return true;
+  size_t matched = 0;
+  for (char c : candidate)
+    matched += matched < word.size() && c == word[matched];
+  return word.front() == candidate.front() && matched == word.size();
+}
+
+} // namespace
+
 std::string_view nearest(std::string_view word, const std::vector<std::string_view> &candidates) {
   if (word.size() > 64)
     return ""; // Not a slip of the finger.
@@ -42,6 +58,10 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
       limit = distance - 1; // Only a strictly nearer one replaces it.
     }
   }
+  if (best.empty())
+    for (std::string_view candidate : candidates)
+      if (isShortFor(word, candidate))
+        return candidate;
   return best;
 }
 

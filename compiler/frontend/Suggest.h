@@ -8,11 +8,12 @@
 
 namespace oriel::frontend {
 
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. Cuts off: returns `limit + 1` when
-/// more than `limit` are needed.
+/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. Cuts off: returns `limit + 1`
+/// when more than `limit` are needed.
 size_t editDistance(std::string_view a, std::string_view b, size_t limit);
 
-/// The candidate nearest to `word`, if it is near enough to be a likely slip (about a third of the word); else "".
+/// The candidate nearest to `word`, if it is near enough to be a likely slip (about a third of the word); failing that,
+/// one that `word` is short for ("attn", "mlp"); else "".
 std::string_view nearest(std::string_view word, const std::vector<std::string_view> &candidates);
 
 /// "; did you mean 'x'?" for the nearest candidate, or "".

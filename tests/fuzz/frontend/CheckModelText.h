@@ -1,5 +1,5 @@
-// What must hold for every text whatever: it is analyzed and formatted without a crash, failures have messages, and what
-// formats is stable. Shared by the mutation test and libFuzzer.
+// What must hold for every text whatever: it is analyzed and formatted without a crash, failures have messages, and
+// what formats is stable. Shared by the mutation test and libFuzzer.
 #ifndef ORIEL_TESTS_FUZZ_FRONTEND_CHECKMODELTEXT_H
 #define ORIEL_TESTS_FUZZ_FRONTEND_CHECKMODELTEXT_H
 

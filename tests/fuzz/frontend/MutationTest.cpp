@@ -39,14 +39,47 @@ public:
   }
 
 private:
-  size_t below(size_t limit) { return limit == 0 ? 0 : random_() % limit; } // std distributions differ between libraries.
+  size_t below(size_t limit) {
+    return limit == 0 ? 0 : random_() % limit;
+  } // std distributions differ between libraries.
 
   void mutate(std::string &text) {
-    static const std::string words[] = {
-        "model",  "block",  "repeat", "residual", "(",      ")",    "{",        "}",          "|",     ",",
-        "=",      "-",      "/ 0",    "%",        "*",      "1e30", "4096",     "99999999999", "0",    "-1",
-        "none",   "full",   "tied",   "layer",    "mixer",  "d",    "embed",    "linear",     "#",     "\n",
-        "layer(layer(mixer))", "repeat 4096 {", "rms_norm | attention(4)", "9223372036854775807", std::string(1, '\0'), "\xff\xfe"};
+    static const std::string words[] = {"model",
+                                        "block",
+                                        "repeat",
+                                        "residual",
+                                        "(",
+                                        ")",
+                                        "{",
+                                        "}",
+                                        "|",
+                                        ",",
+                                        "=",
+                                        "-",
+                                        "/ 0",
+                                        "%",
+                                        "*",
+                                        "1e30",
+                                        "4096",
+                                        "99999999999",
+                                        "0",
+                                        "-1",
+                                        "none",
+                                        "full",
+                                        "tied",
+                                        "layer",
+                                        "mixer",
+                                        "d",
+                                        "embed",
+                                        "linear",
+                                        "#",
+                                        "\n",
+                                        "layer(layer(mixer))",
+                                        "repeat 4096 {",
+                                        "rms_norm | attention(4)",
+                                        "9223372036854775807",
+                                        std::string(1, '\0'),
+                                        "\xff\xfe"};
     size_t at = below(text.size() + 1), length = std::min(below(40), text.size() - at);
     switch (below(7)) {
     case 0:

@@ -31,40 +31,42 @@ std::string essence(const std::string &text) {
 }
 
 TEST(Format, SpacesAndIndents) {
-  EXPECT_EQ(formatted("model  m{d=1 e = - d*(2+3)\n\n\n\nblock b( x ,y=1 )\n{\nx}\nembed( vocab=1,dim=d )|b( rms_norm )\n"
-                      "repeat 2{a\nb}}"),
-            "model m { d = 1   e = -d * (2 + 3)\n"
-            "\n"
-            "  block b(x, y = 1) {\n"
-            "    x }\n"
-            "  embed(vocab = 1, dim = d) | b(rms_norm)\n"
-            "  repeat 2 { a\n"
-            "    b } }\n");
+  EXPECT_EQ(
+      formatted("model  m{d=1 e = - d*(2+3)\n\n\n\nblock b( x ,y=1 )\n{\nx}\nembed( vocab=1,dim=d )|b( rms_norm )\n"
+                "repeat 2{a\nb}}"),
+      "model m { d = 1   e = -d * (2 + 3)\n"
+      "\n"
+      "  block b(x, y = 1) {\n"
+      "    x }\n"
+      "  embed(vocab = 1, dim = d) | b(rms_norm)\n"
+      "  repeat 2 { a\n"
+      "    b } }\n");
 }
 
 TEST(Format, KeepsAndAlignsComments) {
-  EXPECT_EQ(formatted("# head\nmodel m {# opens\n   dim = 1# one\nd = 22   # two\n\n# alone\n\n  a\n# last\n}\n# after"),
-            "# head\n"
-            "model m {  # opens\n"
-            "  dim = 1  # one\n"
-            "  d = 22   # two\n"
-            "\n"
-            "  # alone\n"
-            "\n"
-            "  a\n"
-            "  # last\n"
-            "}\n"
-            "# after\n");
+  EXPECT_EQ(
+      formatted("# head\nmodel m {# opens\n   dim = 1# one\nd = 22   # two\n\n# alone\n\n  a\n# last\n}\n# after"),
+      "# head\n"
+      "model m {  # opens\n"
+      "  dim = 1  # one\n"
+      "  d = 22   # two\n"
+      "\n"
+      "  # alone\n"
+      "\n"
+      "  a\n"
+      "  # last\n"
+      "}\n"
+      "# after\n");
 }
 
 TEST(Format, IndentsContinuedArguments) {
   EXPECT_EQ(formatted("model m {\na(1,\n2,\nb = c(\n3)\n)\n}"), "model m {\n"
-                                                               "  a(1,\n"
-                                                               "      2,\n"
-                                                               "      b = c(\n"
-                                                               "          3)\n"
-                                                               "  )\n"
-                                                               "}\n");
+                                                                "  a(1,\n"
+                                                                "      2,\n"
+                                                                "      b = c(\n"
+                                                                "          3)\n"
+                                                                "  )\n"
+                                                                "}\n");
 }
 
 TEST(Format, RefusesWhatDoesNotParse) {

@@ -52,7 +52,9 @@ TEST_F(Import, MakesLossAndLogitsOverOneParameterList) {
     elements += cast<RankedTensorType>(loss.getArgumentTypes()[i]).getNumElements();
   }
   EXPECT_NEAR(elements / 1e6, 7.35, 0.005);
-  auto role = [](func::FuncOp function, unsigned i) { return function.getArgAttrOfType<StringAttr>(i, lm::kRoleAttr).str(); };
+  auto role = [](func::FuncOp function, unsigned i) {
+    return function.getArgAttrOfType<StringAttr>(i, lm::kRoleAttr).str();
+  };
   EXPECT_EQ(role(loss, 0) + " " + role(loss, 1) + " " + role(loss, 2), "tokens targets doc_start");
   EXPECT_EQ(role(logits, 0) + " " + role(logits, 1) + " " + role(logits, 2), "tokens doc_start position");
   auto result = cast<RankedTensorType>(logits.getResultTypes()[0]);
@@ -99,14 +101,16 @@ TEST_F(Import, TurnsLayersIntoOps) {
 }
 
 TEST_F(Import, PassesOptionsOn) {
-  OwningOpRef<ModuleOp> module = import(
-      "model m {\n embed(vocab = 11, dim = 8, scale = 2.5)\n"
-      " residual { rms_norm(plus_one, eps = 1e-3) | attention(2, 1, 6, window = 3, rope = 1e4, rotary_dim = 4, qk_norm, "
-      "soft_cap = 20, scale = 0.3, bias, value_dim = 5, rope_layout = interleaved) | rms_norm }\n"
-      " residual { rattention(2, 1, 4, window = 3, rope = none, feature_map = relu, qk_scale, learned_init, init_tokens = 7, "
-      "leak_documents, soft_cap = 9) }\n"
-      " residual { gated_mlp(12, activation = gelu) }\n"
-      " unembed(untied, soft_cap = 30) | cross_entropy }");
+  OwningOpRef<ModuleOp> module =
+      import("model m {\n embed(vocab = 11, dim = 8, scale = 2.5)\n"
+             " residual { rms_norm(plus_one, eps = 1e-3) | attention(2, 1, 6, window = 3, rope = 1e4, rotary_dim = 4, "
+             "qk_norm, "
+             "soft_cap = 20, scale = 0.3, bias, value_dim = 5, rope_layout = interleaved) | rms_norm }\n"
+             " residual { rattention(2, 1, 4, window = 3, rope = none, feature_map = relu, qk_scale, learned_init, "
+             "init_tokens = 7, "
+             "leak_documents, soft_cap = 9) }\n"
+             " residual { gated_mlp(12, activation = gelu) }\n"
+             " unembed(untied, soft_cap = 30) | cross_entropy }");
   ASSERT_TRUE(module) << errors_;
   Operation *loss = module->lookupSymbol("loss");
   EXPECT_EQ(opsOf<lm::EmbedOp>(loss)[0].getScale().convertToFloat(), 2.5f);

@@ -39,9 +39,8 @@ TEST(Lexer, SplitsNamesNumbersAndPunctuation) {
 }
 
 TEST(Lexer, TellsIntegersFromNumbers) {
-  EXPECT_THAT(lexText("5 5.0 5e5 .5 5e+2").kinds,
-              ElementsAre(TokenKind::Integer, TokenKind::Number, TokenKind::Number, TokenKind::Number, TokenKind::Number,
-                          TokenKind::End));
+  EXPECT_THAT(lexText("5 5.0 5e5 .5 5e+2").kinds, ElementsAre(TokenKind::Integer, TokenKind::Number, TokenKind::Number,
+                                                              TokenKind::Number, TokenKind::Number, TokenKind::End));
 }
 
 TEST(Lexer, KeepsCommentsApart) {
@@ -70,9 +69,7 @@ TEST(Lexer, ReportsARunOfStrayBytesOnce) {
   EXPECT_EQ(lexed.messages, "m.oriel:1:3: error: this has no meaning in a model file\n  a @@@é b\n    ^~~~\n");
 }
 
-TEST(Lexer, SurvivesZeroBytes) {
-  EXPECT_THAT(lexText(std::string("a\0b\0", 4)).texts, ElementsAre("a", "b", ""));
-}
+TEST(Lexer, SurvivesZeroBytes) { EXPECT_THAT(lexText(std::string("a\0b\0", 4)).texts, ElementsAre("a", "b", "")); }
 
 } // namespace
 } // namespace oriel::frontend

@@ -67,8 +67,9 @@ TEST(Parameters, StartAtScaledNormals) {
 }
 
 TEST(Parameters, DecayOnlyMatrices) {
-  Model model = modelOf(around("residual { rms_norm(plus_one) | rattention(4, 2, 16, window = 4, rope = none, qk_norm, qk_scale, "
-                               "learned_init, bias, out_bias) }"));
+  Model model =
+      modelOf(around("residual { rms_norm(plus_one) | rattention(4, 2, 16, window = 4, rope = none, qk_norm, qk_scale, "
+                     "learned_init, bias, out_bias) }"));
   for (const Parameter &parameter : parametersOf(model)) {
     bool isMatrix = parameter.shape.size() == 2 && !parameter.name.ends_with("a_norm");
     EXPECT_EQ(parameter.decay, isMatrix) << parameter.name;
@@ -83,13 +84,15 @@ TEST(Parameters, DecayOnlyMatrices) {
 }
 
 TEST(Parameters, LeaveOutTheWindowNormWithoutAWindow) {
-  std::vector<Parameter> parameters = parametersOf(modelOf(around("residual { rattention(4, 2, 16, window = -1, rope = none) }")));
+  std::vector<Parameter> parameters =
+      parametersOf(modelOf(around("residual { rattention(4, 2, 16, window = -1, rope = none) }")));
   EXPECT_TRUE(find(parameters, "mixer.rla_norm"));
   EXPECT_FALSE(find(parameters, "mixer.swa_norm"));
 }
 
 TEST(Parameters, NumberRunsOfStagesInRepeats) {
-  Model model = modelOf(around("repeat 2 { residual { rms_norm | attention(4, head_dim = 4) } residual { rms_norm | gated_mlp(8) } }"));
+  Model model = modelOf(
+      around("repeat 2 { residual { rms_norm | attention(4, head_dim = 4) } residual { rms_norm | gated_mlp(8) } }"));
   EXPECT_EQ(model.layerCount, 2);
   std::vector<Parameter> parameters = parametersOf(model);
   EXPECT_TRUE(find(parameters, "layers.1.mixer.wq"));
@@ -99,7 +102,8 @@ TEST(Parameters, NumberRunsOfStagesInRepeats) {
 }
 
 TEST(Parameters, NameSecondMixersOfALayer) {
-  std::string twice = "block l { residual { rms_norm | attention(4, head_dim = 4) } residual { rms_norm | attention(4, head_dim = 4) } }";
+  std::string twice = "block l { residual { rms_norm | attention(4, head_dim = 4) } residual { rms_norm | attention(4, "
+                      "head_dim = 4) } }";
   std::vector<Parameter> parameters = parametersOf(modelOf(around("l", twice)));
   EXPECT_TRUE(find(parameters, "layers.0.mixer.wq"));
   EXPECT_TRUE(find(parameters, "layers.0.mixer2.wq"));

@@ -90,9 +90,7 @@ TEST(Parser, ReadsDefinitionsOnOneLineAndOnMany) {
   EXPECT_EQ(parseText("model m { d = 1   e = d * 2\nf = silu block g(x, y = 3) { z = 1 x } g(1) }").items, 4u);
 }
 
-TEST(Parser, EndsADefinitionOfStagesAtTheLine) {
-  EXPECT_EQ(bodyOf("n = a | b\nc | d"), "[c d]");
-}
+TEST(Parser, EndsADefinitionOfStagesAtTheLine) { EXPECT_EQ(bodyOf("n = a | b\nc | d"), "[c d]"); }
 
 TEST(Parser, GivesWholeRanges) {
   SourceFile file("m.oriel", "model m { a(x = 1) | repeat 2 { b } }");

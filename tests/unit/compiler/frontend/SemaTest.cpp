@@ -26,7 +26,8 @@ TEST(Sema, EvaluatesArithmetic) {
 }
 
 TEST(Sema, TellsWhatIsWrongWithANumber) {
-  EXPECT_THAT(messagesOf(around("linear(10 / 4)")), HasSubstr("'out' of 'linear' takes a whole number from 1 to 1048576, not '2.5'"));
+  EXPECT_THAT(messagesOf(around("linear(10 / 4)")),
+              HasSubstr("'out' of 'linear' takes a whole number from 1 to 1048576, not '2.5'"));
   EXPECT_THAT(messagesOf(around("linear(1 / 0)")), HasSubstr("division by zero"));
   EXPECT_THAT(messagesOf(around("linear(9223372036854775807 + 1)")), HasSubstr("too large"));
   EXPECT_THAT(messagesOf(around("linear((-9223372036854775807 - 1) / -1)")), HasSubstr("too large"));
@@ -59,12 +60,13 @@ TEST(Sema, FillsInDefaults) {
 TEST(Sema, ExpandsBlocksWithStagesAsArguments) {
   std::string text = around("b(attention(h, head_dim = 8), post = rms_norm | rms_norm) b(linear(64, bias))",
                             "h = 4\nblock b(mixer, post = rms_norm) { h = 99 residual { rms_norm | mixer | post } }");
-  EXPECT_EQ(namesAndShapes(modelOf(text)),
-            "embed.weight[100,64] "
-            "layers.0.norm1.weight[64] layers.0.mixer.wq[32,64] layers.0.mixer.wk[32,64] layers.0.mixer.wv[32,64] "
-            "layers.0.mixer.wo[64,32] layers.0.norm2.weight[64] layers.0.norm3.weight[64] "
-            "layers.1.norm1.weight[64] layers.1.linear.weight[64,64] layers.1.linear.bias[64] layers.1.norm2.weight[64] "
-            "final_norm.weight[64]")
+  EXPECT_EQ(
+      namesAndShapes(modelOf(text)),
+      "embed.weight[100,64] "
+      "layers.0.norm1.weight[64] layers.0.mixer.wq[32,64] layers.0.mixer.wk[32,64] layers.0.mixer.wv[32,64] "
+      "layers.0.mixer.wo[64,32] layers.0.norm2.weight[64] layers.0.norm3.weight[64] "
+      "layers.1.norm1.weight[64] layers.1.linear.weight[64,64] layers.1.linear.bias[64] layers.1.norm2.weight[64] "
+      "final_norm.weight[64]")
       << "an argument means what it means where it is written: h is 4, not the block's 99";
 }
 
@@ -85,13 +87,16 @@ TEST(Sema, TakesDefaultsOfBlockParametersFromTheModel) {
 TEST(Sema, ReplacesDefinitions) {
   std::string text = around("linear(depth) | linear(64)", "depth = 4");
   EXPECT_EQ(modelOf(text, {{"depth", "32"}}).trunk.front().layer.integer("out"), 32);
-  EXPECT_THAT(messagesOf(text, {{"dept", "32"}}), HasSubstr("model 'm' has no parameter 'dept'; did you mean 'depth'?"));
+  EXPECT_THAT(messagesOf(text, {{"dept", "32"}}),
+              HasSubstr("model 'm' has no parameter 'dept'; did you mean 'depth'?"));
   EXPECT_THAT(messagesOf(text, {{"depth", "3x"}}), HasSubstr("parameter 'depth' cannot be '3x'"));
 }
 
 TEST(Sema, TracksWidths) {
-  EXPECT_THAT(messagesOf(around("residual { linear(32) }")), HasSubstr("the residual stream is 64 wide, but its body gives 32"));
-  EXPECT_THAT(messagesOf(around("linear(32)")), HasSubstr("a tied unembedding needs the width of embed, 64, but gets 32"));
+  EXPECT_THAT(messagesOf(around("residual { linear(32) }")),
+              HasSubstr("the residual stream is 64 wide, but its body gives 32"));
+  EXPECT_THAT(messagesOf(around("linear(32)")),
+              HasSubstr("a tied unembedding needs the width of embed, 64, but gets 32"));
   Model model = modelOf("model m { embed(10, 8) | linear(16) | unembed(untied) | cross_entropy }");
   EXPECT_EQ(namesAndShapes(model), "embed.weight[10,8] linear.weight[16,8] unembed.weight[10,16]");
 }
@@ -102,7 +107,8 @@ TEST(Sema, BoundsTheWork) {
     explosive += "block b" + std::to_string(i) + " { b" + std::to_string(i - 1) + " b" + std::to_string(i - 1) + " }\n";
   EXPECT_THAT(messagesOf(around("b59", explosive)), HasSubstr("the model unrolls to more than 16384 stages"));
   EXPECT_THAT(messagesOf(around("repeat 4096 { repeat 4096 { } }")), HasSubstr("the model unrolls to more than"));
-  EXPECT_THAT(messagesOf(around("repeat 5000 { rms_norm }")), HasSubstr("'repeat' takes a whole number from 0 to 4096, not '5000'"));
+  EXPECT_THAT(messagesOf(around("repeat 5000 { rms_norm }")),
+              HasSubstr("'repeat' takes a whole number from 0 to 4096, not '5000'"));
   std::string loop = "model m { x = rms_norm | b\nblock b { x }\nembed(8, 8) b unembed(tied) cross_entropy }";
   EXPECT_THAT(messagesOf(loop), HasSubstr("inside each other more than 64 deep"));
 }

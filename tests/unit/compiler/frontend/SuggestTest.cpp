@@ -17,6 +17,8 @@ TEST(Suggest, MeasuresEdits) {
 
 TEST(Suggest, OffersOnlyLikelySlips) {
   EXPECT_EQ(nearest("windwo", {"heads", "window"}), "window");
+  EXPECT_EQ(nearest("attn", {"rattention", "attention"}), "attention") << "an abbreviation";
+  EXPECT_EQ(nearest("mlp", {"gated_mlp"}), "gated_mlp");
   EXPECT_EQ(nearest("xyz", {"heads", "window"}), "");
   EXPECT_EQ(nearest("a", {"b"}), "") << "one letter for another is no likeness";
   EXPECT_EQ(didYouMean("silo", {"gelu", "silu"}), "; did you mean 'silu'?");
