@@ -21,14 +21,6 @@ void lowerEmbed(Lowering &lowering, lm::EmbedOp op) {
                                                   {lowering.get(op.getTable()), lowering.get(op.getTokens())})[0]);
 }
 
-void lowerEmbedGrad(Lowering &lowering, lm::EmbedGradOp op) {
-  kernels::EmbedSpec spec{elementsOf(op.getTokens()), dimOf(op.getDtable(), 0), dimOf(op.getDtable(), 1),
-                          op.getScale().convertToFloat()};
-  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildEmbedGrad(b, loc, name, spec); };
-  lowering.set(op.getDtable(), lowering.tape.call(kernels::symbol(spec, true), build, op.getDtable().getType(),
-                                                  {lowering.get(op.getDy()), lowering.get(op.getTokens())})[0]);
-}
-
 template <typename Op> kernels::RmsNormSpec normSpec(Op op) {
   kernels::RmsNormSpec spec;
   bool perHead = cast<ShapedType>(op.getWeight().getType()).getRank() == 2;
@@ -122,8 +114,6 @@ void lowerGateGrad(Lowering &lowering, lm::GatedActivationGradOp op) {
 Lowered lowerPointwise(Lowering &lowering, Operation *op) {
   if (auto embed = dyn_cast<lm::EmbedOp>(op))
     lowerEmbed(lowering, embed);
-  else if (auto embedGrad = dyn_cast<lm::EmbedGradOp>(op))
-    lowerEmbedGrad(lowering, embedGrad);
   else if (auto norm = dyn_cast<lm::RmsNormOp>(op))
     lowerNorm(lowering, norm);
   else if (auto normGrad = dyn_cast<lm::RmsNormGradOp>(op))

@@ -1,8 +1,10 @@
-// Products, sums and views.
+// Products, sums and views. A product whose only use is a sum is not written by itself: it is added onto the other summand in
+// place, at the sum.
 #include "compiler/conversion/lmToTape/LowerOps.h"
 #include "dialects/lm/LmOps.h"
-#include "kernels/elementwise/Elementwise.h"
 #include "dialects/tile/TileOps.h"
+#include "kernels/elementwise/Elementwise.h"
+#include "kernels/embed/Embed.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -53,7 +55,57 @@ void lowerSumRows(Lowering &lowering, lm::SumRowsOp op) {
   lowering.set(op.getResult(), sumPartials(lowering, partials, parts, op.getResult().getType()));
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// Summands: ops that can add their result onto a value
+// ---------------------------------------------------------------------------------------------------------------------
+
+bool isSummand(Operation *op) {
+  return isa_and_nonnull<lm::MatmulOp, lm::EmbedGradOp>(op) && op->hasOneUse() && isa<lm::AddOp>(*op->user_begin());
+}
+
+void emitMatmul(Lowering &lowering, lm::MatmulOp op, Value into) {
+  lowering.set(op.getResult(),
+               lowering.tape.matmul(lowering.get(op.getA()), lowering.get(op.getB()), op.getResult().getType(),
+                                    {op.getTransposeA(), op.getTransposeB()}, into));
+}
+
+void emitEmbedGrad(Lowering &lowering, lm::EmbedGradOp op, Value into) {
+  kernels::EmbedSpec spec{elementsOf(op.getTokens()), dimOf(op.getDtable(), 0), dimOf(op.getDtable(), 1),
+                          op.getScale().convertToFloat(), /*accumulate=*/static_cast<bool>(into)};
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildEmbedGrad(b, loc, name, spec); };
+  SmallVector<TapeBuilder::Update> updates;
+  if (into)
+    updates.push_back({into, 0});
+  lowering.set(op.getDtable(), lowering.tape.call(kernels::symbol(spec, true), build, op.getDtable().getType(),
+                                                  {lowering.get(op.getDy()), lowering.get(op.getTokens())}, updates)[0]);
+}
+
+/// Writes a summand, onto `into` if that is given.
+void emitSummand(Lowering &lowering, Operation *op, Value into) {
+  if (auto matmul = dyn_cast<lm::MatmulOp>(op))
+    emitMatmul(lowering, matmul, into);
+  else
+    emitEmbedGrad(lowering, cast<lm::EmbedGradOp>(op), into);
+}
+
+/// The op that makes `value`, if it waits for its sum.
+Operation *waitingSummand(Lowering &lowering, Value value) {
+  Operation *op = value.getDefiningOp();
+  return isSummand(op) && !lowering.values.contains(value) ? op : nullptr;
+}
+
 void lowerAdd(Lowering &lowering, lm::AddOp op) {
+  Operation *left = waitingSummand(lowering, op.getLhs()), *right = waitingSummand(lowering, op.getRhs());
+  if (left && right) {
+    emitSummand(lowering, left, {});
+    left = nullptr;
+  }
+  if (left || right) {
+    Value base = lowering.get(right ? op.getLhs() : op.getRhs());
+    emitSummand(lowering, right ? right : left, base);
+    lowering.set(op.getResult(), lowering.get(right ? op.getRhs() : op.getLhs()));
+    return;
+  }
   kernels::AddSpec spec{elementsOf(op.getResult()), 2};
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAdd(b, loc, name, spec); };
   lowering.set(op.getResult(), lowering.tape.call(kernels::symbol(spec), build, op.getType(),
@@ -74,10 +126,9 @@ Lowered lowerConstant(Lowering &lowering, arith::ConstantOp op) {
 Lowered lowerProjection(Lowering &lowering, Operation *op) {
   if (auto linear = dyn_cast<lm::LinearOp>(op)) {
     lowerLinear(lowering, linear);
-  } else if (auto matmul = dyn_cast<lm::MatmulOp>(op)) {
-    lowering.set(matmul.getResult(),
-                 lowering.tape.matmul(lowering.get(matmul.getA()), lowering.get(matmul.getB()), matmul.getResult().getType(),
-                                      {matmul.getTransposeA(), matmul.getTransposeB()}));
+  } else if (isa<lm::MatmulOp, lm::EmbedGradOp>(op)) {
+    if (!isSummand(op))
+      emitSummand(lowering, op, {});
   } else if (auto sumRows = dyn_cast<lm::SumRowsOp>(op)) {
     lowerSumRows(lowering, sumRows);
   } else if (auto reshape = dyn_cast<lm::ReshapeOp>(op)) {
