@@ -80,6 +80,10 @@ private:
 };
 
 absl::Status Run::open() {
+  ORIEL_ASSIGN_OR_RETURN(setup_, setUpRun(job_, communicator_)); // writes nothing into the run folder
+  for (const char *entry : {"micro", "update"})
+    if (!setup_.state->executor().hasEntry(entry))
+      return asAgreed(absl::InvalidArgumentError(fmt::format("the package has no entry point '{}'", entry)));
   absl::Status locked;
   if (leads()) {
     absl::StatusOr<RunLock> lock = RunLock::take(job_.run_dir());
@@ -88,10 +92,6 @@ absl::Status Run::open() {
       lock_ = *std::move(lock);
   }
   ORIEL_RETURN_IF_ERROR(agree(communicator_, locked, Deadline::after(patience())));
-  ORIEL_ASSIGN_OR_RETURN(setup_, setUpRun(job_, communicator_));
-  for (const char *entry : {"micro", "update"})
-    if (!setup_.state->executor().hasEntry(entry))
-      return asAgreed(absl::InvalidArgumentError(fmt::format("the package has no entry point '{}'", entry)));
   ORIEL_ASSIGN_OR_RETURN(runId_, fromRankZero(communicator_, randomName(), Deadline::after(patience())));
   ORIEL_ASSIGN_OR_RETURN(control_,
                          ControlPlane::start(job_, runId_, setup_.state->plan().fingerprint(), communicator_));
