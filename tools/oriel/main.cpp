@@ -1,6 +1,8 @@
-// oriel: trains, evaluates, samples and looks after models that orielc compiled. Registers commands; no logic of its own.
+// oriel: trains, evaluates, samples and looks after models that orielc compiled. Registers commands; no logic of its
+// own.
 #include "trainer/commands/Commands.h"
 #include "trainer/data/DataCommands.h"
+#include "trainer/verify/VerifyCommand.h"
 
 #include <CLI/CLI.hpp>
 
@@ -10,8 +12,8 @@ int main(int argc, char **argv) {
   app.set_version_flag("--version", std::string("oriel ") + ORIEL_VERSION);
   app.require_subcommand(1);
   Action action;
-  for (auto *add : {addDataCommands, addTrainCommand, addEvalCommand, addGenerateCommand, addStatusCommand, addPlanCommand,
-                    addExportCommand, addCheckpointCommand, addCoordinatorCommand})
+  for (auto *add : {addDataCommands, addTrainCommand, addEvalCommand, addGenerateCommand, addStatusCommand,
+                    addPlanCommand, addExportCommand, addCheckpointCommand, addVerifyCommand, addCoordinatorCommand})
     add(app, &action);
   try {
     app.parse(argc, argv);

@@ -1,6 +1,6 @@
 // The commands of `oriel`, one function and one file each. A function adds its sub-command to the command line; when the
 // command line names it, parsing sets `*action`, which main runs afterwards. (`oriel data` is in trainer/data, `oriel
-// verify` in runtime/verify.)
+// verify` in trainer/verify.)
 #pragma once
 
 #include "absl/status/status.h"

@@ -1,0 +1,101 @@
+// Golden data of public reference implementations through the whole path of `oriel verify`: lm text, orielc, package,
+// executor. The folder comes from $ORIEL_GOLDEN or the CMake variable ORIEL_GOLDEN_DIR.
+#include "trainer/verify/VerifyCommand.h"
+
+#include "runtime/base/Files.h"
+#include "trainer/checkpoint/Safetensors.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <unistd.h>
+
+namespace oriel::trainer {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::vector<std::string> casesOf(const std::string &family) {
+  const char *variable = std::getenv("ORIEL_GOLDEN");
+  std::filesystem::path folder = variable ? variable : ORIEL_GOLDEN_DIR;
+  std::vector<std::string> cases;
+  std::error_code error;
+  for (const auto &entry : std::filesystem::directory_iterator(folder / family, error))
+    if (entry.path().extension() == ".safetensors")
+      cases.push_back(entry.path().string());
+  std::sort(cases.begin(), cases.end());
+  return cases;
+}
+
+class GoldenRun : public ::testing::TestWithParam<const char *> {
+protected:
+  void SetUp() override {
+    ::setenv("ORIELC", TEST_ORIELC, 1);
+    cases_ = casesOf(GetParam());
+    if (cases_.empty())
+      GTEST_SKIP() << "golden data not found: set ORIEL_GOLDEN to the folder that holds " << GetParam();
+  }
+
+  std::vector<std::string> cases_;
+};
+
+TEST_P(GoldenRun, AllTensorsPass) {
+  VerifyOptions options;
+  options.cases = cases_;
+  std::ostringstream out;
+  EXPECT_EQ(verify(options, out), absl::OkStatus()) << out.str();
+  EXPECT_THAT(out.str(), Not(HasSubstr("FAIL")));
+  EXPECT_THAT(out.str(), HasSubstr("  ok\n"));
+}
+
+TEST_P(GoldenRun, TheNumberOfThreadsChangesNoLine) {
+  std::string outputs[2];
+  for (int i = 0; i < 2; ++i) {
+    VerifyOptions options;
+    options.cases = {cases_.front()};
+    options.threads = i + 1;
+    std::ostringstream out;
+    EXPECT_EQ(verify(options, out), absl::OkStatus()) << out.str();
+    outputs[i] = out.str();
+  }
+  EXPECT_EQ(outputs[0], outputs[1]);
+}
+
+/// The first case with one element of one expected tensor changed must fail, by that tensor alone.
+TEST_P(GoldenRun, AWrongExpectationFails) {
+  auto file = SafetensorsFile::open(cases_.front());
+  ASSERT_TRUE(file.ok()) << file.status();
+  std::string target = file->find("y") ? "y" : "o";
+  std::vector<TensorToWrite> tensors;
+  std::vector<std::byte> changed;
+  for (const Tensor &tensor : file->tensors()) {
+    tensors.push_back({tensor.name, tensor.type, tensor.shape, tensor.data});
+    if (tensor.name != target)
+      continue;
+    changed.assign(tensor.data.begin(), tensor.data.end());
+    reinterpret_cast<float *>(changed.data())[tensor.elements() / 2] += 0.1f;
+    tensors.back().data = changed;
+  }
+  std::string path = ::testing::TempDir() + "oriel-wrong-" + std::to_string(::getpid()) + ".safetensors";
+  ASSERT_TRUE(writeSafetensors(path, tensors, file->metadata()).ok());
+  VerifyOptions options;
+  options.cases = {path};
+  std::ostringstream out;
+  absl::Status status = verify(options, out);
+  std::filesystem::remove(path);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("1 of "));
+  EXPECT_THAT(out.str(), HasSubstr("FAIL"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, GoldenRun,
+                         ::testing::Values("rla_op", "rla_prefill", "group_rmsnorm", "attention", "rattention_layer"),
+                         [](const auto &info) { return std::string(info.param); });
+
+} // namespace
+} // namespace oriel::trainer
