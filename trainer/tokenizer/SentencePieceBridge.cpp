@@ -32,9 +32,7 @@ public:
   bool isControl(int id) const override { return processor.IsControl(id); }
 };
 
-} // namespace
-
-std::unique_ptr<SentencePieceBridge> SentencePieceBridge::fromBytes(std::string_view modelBytes, std::string &error) {
+std::unique_ptr<SentencePieceBridge> fromBytes(std::string_view modelBytes, std::string &error) {
   auto bridge = std::make_unique<Bridge>();
   sentencepiece::util::Status status = bridge->processor.LoadFromSerializedProto(modelBytes);
   if (!status.ok()) {
@@ -44,8 +42,8 @@ std::unique_ptr<SentencePieceBridge> SentencePieceBridge::fromBytes(std::string_
   return bridge;
 }
 
-std::string SentencePieceBridge::train(const std::vector<std::string> &inputs, const std::string &prefix, int vocabSize,
-                                       const std::string &kind) {
+std::string train(const std::vector<std::string> &inputs, const std::string &prefix, int vocabSize,
+                  const std::string &kind) {
   // Line breaks and runs of spaces are text for a language model: identity normalisation, nothing stripped, and byte
   // fallback so that every input has an encoding. One thread and a fixed seed make the model reproducible.
   std::string joined;
@@ -75,4 +73,10 @@ std::string SentencePieceBridge::train(const std::vector<std::string> &inputs, c
   return status.ok() ? std::string() : status.ToString();
 }
 
+} // namespace
 } // namespace oriel::trainer
+
+extern "C" const oriel::trainer::SentencePieceFunctions *orielSentencePiece() {
+  static const oriel::trainer::SentencePieceFunctions functions{oriel::trainer::fromBytes, oriel::trainer::train};
+  return &functions;
+}

@@ -1,5 +1,9 @@
 // The few calls of sentencepiece we use, without its headers: they put their own `string_view` into namespace absl,
 // which Debian's abseil forbids in the same translation unit. Only SentencePieceBridge.cpp includes them.
+//
+// It lies in a plug-in of its own (build/bin/oriel_sentencepiece.so, loaded by SentencePieceLoader.cpp on first use): Debian's
+// libsentencepiece carries an old protobuf inside and exports its symbols, so that a program which links both it and
+// libprotobuf uses one through the headers of the other and crashes, most often before main.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +29,13 @@ public:
   /// Trains and writes `prefix`.model (and .vocab). An empty result is success, otherwise the reason.
   static std::string train(const std::vector<std::string> &inputs, const std::string &prefix, int vocabSize,
                            const std::string &kind);
+};
+
+/// What the plug-in exports, as `extern "C" const SentencePieceFunctions *orielSentencePiece()`.
+struct SentencePieceFunctions {
+  std::unique_ptr<SentencePieceBridge> (*fromBytes)(std::string_view modelBytes, std::string &error);
+  std::string (*train)(const std::vector<std::string> &inputs, const std::string &prefix, int vocabSize,
+                       const std::string &kind);
 };
 
 } // namespace oriel::trainer
