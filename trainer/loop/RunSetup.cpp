@@ -39,7 +39,10 @@ absl::Status openData(const Job &job, RunSetup &setup) {
   ORIEL_ASSIGN_OR_RETURN(setup.training, PackedDataset::open(job.data().train(), packing));
   if (job.data().validation().empty())
     return absl::OkStatus();
-  packing.shuffle = false;
+  // In one fixed random order for every job: the first few micro-batches are then a fair sample of the whole set, and
+  // losses of runs with different seeds compare.
+  packing.shuffle = true;
+  packing.seed = 0;
   ORIEL_ASSIGN_OR_RETURN(setup.validation, PackedDataset::open(job.data().validation(), packing));
   return absl::OkStatus();
 }
