@@ -8,9 +8,9 @@
 
 namespace oriel::runtime {
 
-/// Sets pattern and level of the default logger. rank < 0: no rank is shown. `level` is trace, debug, info, warn, err or off; an
-/// empty one means the environment variable ORIEL_LOG, or info. Ranks above 0 show warnings and worse only, unless
-/// ORIEL_LOG is set.
+/// Sets pattern and level of the default logger. rank < 0: no rank is shown. `level` is trace, debug, info, warn, err
+/// or off; an empty one means the environment variable ORIEL_LOG, or info. Ranks above 0 show warnings and worse only,
+/// unless ORIEL_LOG is set.
 void initLogging(int rank, absl::string_view level = "");
 
 } // namespace oriel::runtime

@@ -143,8 +143,8 @@ absl::StatusOr<std::string> findSiblingProgram(const std::string &name, const ch
     path = (self.parent_path() / name).string();
   }
   if (::access(path.c_str(), X_OK) != 0)
-    return absl::NotFoundError(absl::StrCat("no program ", path,
-                                            overrideVariable ? absl::StrCat(" (set ", overrideVariable, " to its path)") : ""));
+    return absl::NotFoundError(absl::StrCat(
+        "no program ", path, overrideVariable ? absl::StrCat(" (set ", overrideVariable, " to its path)") : ""));
   return path;
 }
 

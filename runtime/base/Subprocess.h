@@ -12,7 +12,7 @@
 namespace oriel::runtime {
 
 struct ProcessResult {
-  int exitStatus = 0;      // of a program that ended by itself; 128 + signal of one that was killed
+  int exitStatus = 0; // of a program that ended by itself; 128 + signal of one that was killed
   std::string standardOutput;
   std::string standardError;
 };

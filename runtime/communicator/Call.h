@@ -14,12 +14,12 @@
 namespace oriel::runtime {
 
 struct Call {
-  const char *op = "";       // "all_gather", …
-  uint64_t sequence = 0;     // counts the calls of this rank from 1
+  const char *op = "";   // "all_gather", …
+  uint64_t sequence = 0; // counts the calls of this rank from 1
   int rank = 0, size = 1;
-  int64_t bytes = 0;         // per rank
-  const char *dtype = "";    // "f32", or "" for bytes
-  int root = 0;              // of a broadcast
+  int64_t bytes = 0;      // per rank
+  const char *dtype = ""; // "f32", or "" for bytes
+  int root = 0;           // of a broadcast
 
   /// all_gather #412 (rank 3 of 4, 8.0 MiB per rank, f32)
   std::string describe() const;

@@ -44,8 +44,8 @@ struct GemmSpec {
   int64_t m = 0, n = 0, k = 0;
   int64_t lda = 0, ldb = 0, ldc = 0; // elements
   bool transposeA = false, transposeB = false;
-  float beta = 0; // 0 or 1
-  DType dtype = DType::F32;  // of a and b
+  float beta = 0;           // 0 or 1
+  DType dtype = DType::F32; // of a and b
   DType cDType = DType::F32;
 };
 

@@ -66,8 +66,8 @@ Executor::~Executor() = default;
 absl::StatusOr<std::unique_ptr<Executor>> Executor::create(std::shared_ptr<const Package> package, Device &device,
                                                            Communicator &communicator) {
   if (int64_t world = worldOf(package->plan()); world != communicator.size())
-    return absl::FailedPreconditionError(absl::StrCat(package->folder(), ": compiled for ", world, " ranks, and there are ",
-                                                      communicator.size()));
+    return absl::FailedPreconditionError(
+        absl::StrCat(package->folder(), ": compiled for ", world, " ranks, and there are ", communicator.size()));
   auto impl = std::make_unique<Impl>();
   impl->package = std::move(package);
   impl->device = &device;

@@ -29,10 +29,10 @@ namespace oriel::runtime {
 /// What one step did, for traces. The strings live as long as the package.
 struct StepTrace {
   absl::string_view entry;
-  int64_t index = 0;          // of the step in its entry
-  absl::string_view layer;    // "layers.0.mixer"
-  absl::string_view action;   // kernel symbol, "gemm", "all_gather", "reduce_scatter_tree", "fill" or "copy"
-  double start = 0, end = 0;  // monotonicSeconds()
+  int64_t index = 0;         // of the step in its entry
+  absl::string_view layer;   // "layers.0.mixer"
+  absl::string_view action;  // kernel symbol, "gemm", "all_gather", "reduce_scatter_tree", "fill" or "copy"
+  double start = 0, end = 0; // monotonicSeconds()
   double flops = 0;
 };
 

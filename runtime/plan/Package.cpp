@@ -35,7 +35,8 @@ static absl::Status compareChecksum(absl::string_view bytes, const std::string &
 
 absl::Status checkTarget(const plan::Target &target) {
   if (target.kind() != "cpu")
-    return absl::FailedPreconditionError(absl::StrCat("package built for target '", target.kind(), "'; this runtime has only 'cpu'"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("package built for target '", target.kind(), "'; this runtime has only 'cpu'"));
   std::vector<std::string> missing;
   for (const std::string &feature : target.features())
     if (!hostCpuFeatures().count(feature))

@@ -127,8 +127,8 @@ absl::Status checkParameters(const plan::Plan &plan) {
     auto elements = bytesOfShape(parameter.shape(), 1);
     ORIEL_RETURN_IF_ERROR(withContext(elements.status(), place));
     if (parameter.offset() % plan.parameter_block() != 0)
-      return InvalidArgumentError(StrCat(place, ": offset ", parameter.offset(), " is not a multiple of ",
-                                         plan.parameter_block()));
+      return InvalidArgumentError(
+          StrCat(place, ": offset ", parameter.offset(), " is not a multiple of ", plan.parameter_block()));
     if (parameter.offset() > plan.parameter_elements() || *elements > plan.parameter_elements() - parameter.offset())
       return InvalidArgumentError(StrCat(place, ": leaves the ", plan.parameter_elements(), " parameter elements"));
     if (parameter.init() != "normal" && parameter.init() != "zeros" && parameter.init() != "ones")
@@ -214,8 +214,8 @@ absl::Status checkRef(const plan::Plan &plan, const RefUse &use) {
     return InvalidArgumentError(StrCat(use.field, ": offset ", offset, " or rank_stride ", stride, " is too large"));
   offset += stride * (world - 1); // of the last rank
   if (offset > buffer.bytes() || use.bytes > buffer.bytes() - offset)
-    return InvalidArgumentError(StrCat(use.field, ": bytes [", offset, ", ", offset, " + ", use.bytes, ") leave buffer '",
-                                       buffer.name(), "' of ", buffer.bytes(), " bytes"));
+    return InvalidArgumentError(StrCat(use.field, ": bytes [", offset, ", ", offset, " + ", use.bytes,
+                                       ") leave buffer '", buffer.name(), "' of ", buffer.bytes(), " bytes"));
   if (use.ref->byte_offset() % use.alignment != 0 || stride % use.alignment != 0)
     return InvalidArgumentError(StrCat(use.field, ": offset ", offset, " is not aligned to its elements"));
   if (use.writes && buffer.placement() == plan::CONSTANT)

@@ -31,12 +31,12 @@ struct RefUse {
   const plan::Ref *ref;
   uint64_t bytes; // touched from the reference on; 1 for a kernel argument, whose extent the plan does not tell
   uint64_t alignment;
-  bool writes;    // false for kernel arguments, too
+  bool writes; // false for kernel arguments, too
   const char *field;
 };
 
-/// Every reference of a step, in the order of its fields; kernel arguments in their order. InvalidArgument when a size of the
-/// step itself is wrong (negative, overflowing, an unset action …).
+/// Every reference of a step, in the order of its fields; kernel arguments in their order. InvalidArgument when a size
+/// of the step itself is wrong (negative, overflowing, an unset action …).
 absl::StatusOr<std::vector<RefUse>> refsOf(const plan::Step &step, int64_t world);
 
 /// "entry 'micro', step 12 (layers.0.mixer, kernel rattention_fwd)": the place of a step, for messages.

@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     "compiler/schedule": [],
     "compiler/reference": ["dialects"],
     "compiler/transforms": ["dialects", "kernels", "compiler/analysis", "compiler/schedule"],
-    "compiler/conversion": ["dialects", "kernels", "compiler/analysis", "compiler/schedule", "compiler/transforms", "runtime/plan"],
+    "compiler/conversion": ["dialects", "kernels", "compiler/analysis", "compiler/schedule", "compiler/transforms", "runtime/plan", "runtime/base"],
     "compiler/codegen": ["dialects"],
     "compiler/pipeline": ["dialects", "compiler"],
     "compiler/driver": ["dialects", "compiler", "runtime/plan", "runtime/base"],

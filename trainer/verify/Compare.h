@@ -1,5 +1,5 @@
-// Compares a computed tensor with a golden one, by the rule of the golden data: the relative error ||a-b|| / ||b|| is at most
-// the tolerance, or every element is within 1e-6 (some gradients are zero but for rounding).
+// Compares a computed tensor with a golden one, by the rule of the golden data: the relative error ||a-b|| / ||b|| is
+// at most the tolerance, or every element is within 1e-6 (some gradients are zero but for rounding).
 #ifndef ORIEL_TRAINER_VERIFY_COMPARE_H
 #define ORIEL_TRAINER_VERIFY_COMPARE_H
 

@@ -22,8 +22,8 @@ constexpr double compileSeconds = 300;
 absl::Status compileText(const std::string &text, const std::string &compiler, const std::string &folder) {
   std::string source = folder + "/case.mlir";
   ORIEL_RETURN_IF_ERROR(writeFileAtomically(source, text));
-  ORIEL_ASSIGN_OR_RETURN(ProcessResult result, runProcess({compiler, source, "-o", folder + "/package"},
-                                                          Deadline::after(compileSeconds)));
+  ORIEL_ASSIGN_OR_RETURN(ProcessResult result,
+                         runProcess({compiler, source, "-o", folder + "/package"}, Deadline::after(compileSeconds)));
   if (result.exitStatus != 0)
     return absl::FailedPreconditionError(
         absl::StrCat(compiler, " ended with status ", result.exitStatus, ":\n", result.standardError));
@@ -33,8 +33,8 @@ absl::Status compileText(const std::string &text, const std::string &compiler, c
 template <typename T> absl::Status fill(Executor &executor, const std::string &buffer, const GoldenTensor &tensor) {
   ORIEL_ASSIGN_OR_RETURN(absl::Span<T> target, executor.buffer<T>(buffer));
   if (target.size() != tensor.values.size())
-    return absl::InternalError(absl::StrCat("buffer '", buffer, "' has ", target.size(), " elements, tensor '", tensor.name,
-                                            "' has ", tensor.values.size()));
+    return absl::InternalError(absl::StrCat("buffer '", buffer, "' has ", target.size(), " elements, tensor '",
+                                            tensor.name, "' has ", tensor.values.size()));
   std::transform(tensor.values.begin(), tensor.values.end(), target.begin(), [](float x) { return static_cast<T>(x); });
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// Runs a golden case as a user's model would run: its lm text is compiled by orielc to a package, the package is loaded,
-// and its entry `vjp` runs on a device.
+// Runs a golden case as a user's model would run: its lm text is compiled by orielc to a package, the package is
+// loaded, and its entry `vjp` runs on a device.
 #ifndef ORIEL_TRAINER_VERIFY_RUNCASE_H
 #define ORIEL_TRAINER_VERIFY_RUNCASE_H
 

@@ -1,8 +1,8 @@
 // `oriel verify [--dtype f32] [--target cpu] CASE...`: golden cases through the compiler and the runtime.
 //
-// Prints one line per tensor: case, tensor, largest error, relative error, tolerance, ok or FAIL. The returned status is
-// OK when every tensor is; InvalidArgument (exit 2) for bad usage or a malformed file, before anything is run; another
-// error (exit 1) when a tensor fails or a case cannot be compiled or run.
+// Prints one line per tensor: case, tensor, largest error, relative error, tolerance, ok or FAIL. The returned status
+// is OK when every tensor is; InvalidArgument (exit 2) for bad usage or a malformed file, before anything is run;
+// another error (exit 1) when a tensor fails or a case cannot be compiled or run.
 #ifndef ORIEL_TRAINER_VERIFY_VERIFYCOMMAND_H
 #define ORIEL_TRAINER_VERIFY_VERIFYCOMMAND_H
 
@@ -23,8 +23,8 @@ struct VerifyOptions {
   std::vector<std::string> cases; // paths of safetensors files
   std::string dtype = "f32";
   std::string target = "cpu";
-  int threads = 0;   // 0: all cores
-  std::string keep;  // folder for the texts and packages; empty: a temporary one that is removed
+  int threads = 0;  // 0: all cores
+  std::string keep; // folder for the texts and packages; empty: a temporary one that is removed
 };
 
 absl::Status verify(const VerifyOptions &options, std::ostream &out);

@@ -1,11 +1,13 @@
 // Matrix products of fixed shape by oneDNN, the only place that knows oneDNN.
 //
-// oneDNN on several threads splits K when M·N is small, and then the number of threads changes bits. So the work is divided
-// here: the result is cut into tiles by a rule that looks at the shape alone (TileGrid), each tile is one product that
-// oneDNN runs on one thread, and threads take tiles as they come. Bits cannot depend on who computes a tile.
+// oneDNN on several threads splits K when M·N is small, and then the number of threads changes bits. So the work is
+// divided here: the result is cut into tiles by a rule that looks at the shape alone (TileGrid), each tile is one
+// product that oneDNN runs on one thread, and threads take tiles as they come. Bits cannot depend on who computes a
+// tile.
 //
 // A product is prepared once per shape; running it sets addresses and allocates no memory of ours (oneDNN makes a few
-// small map nodes per execution, and packs transposed operands into a small block of its own). The scratch pads are ours, one per thread, as large as the largest product wants.
+// small map nodes per execution, and packs transposed operands into a small block of its own). The scratch pads are
+// ours, one per thread, as large as the largest product wants.
 #ifndef ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 #define ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 

@@ -33,9 +33,9 @@ private:
 absl::StatusOr<std::unique_ptr<DeviceMemory>> allocateCpuMemory(size_t bytes) {
   size_t alignment = bytes >= hugePageBytes ? hugePageBytes : pageBytes;
   size_t mappedBytes = (std::max<size_t>(bytes, 1) + alignment - 1) / alignment * alignment + alignment;
-  void *mapping = mappedBytes < bytes ? MAP_FAILED
-                                      : ::mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE,
-                                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *mapping = mappedBytes < bytes
+                      ? MAP_FAILED
+                      : ::mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED)
     return absl::ResourceExhaustedError(absl::StrCat("no room for ", bytes, " bytes of memory"));
   auto start = reinterpret_cast<uintptr_t>(mapping);

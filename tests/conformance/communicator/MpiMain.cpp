@@ -39,7 +39,8 @@ static absl::Status expectAbsence(Communicator &c, int absent, bool dies) {
   std::vector<float> data(static_cast<size_t>(c.size()) * 100000);
   double start = monotonicSeconds();
   absl::Status status = c.allGather(data.data(), 100000, DType::F32, Deadline::after(1));
-  std::string wanted = absl::StrCat("(rank ", c.rank(), " of ", c.size(), ", 390.6 KiB per rank, f32): no answer from rank ", absent);
+  std::string wanted =
+      absl::StrCat("(rank ", c.rank(), " of ", c.size(), ", 390.6 KiB per rank, f32): no answer from rank ", absent);
   if (status.code() != absl::StatusCode::kDeadlineExceeded || !absl::StrContains(status.message(), wanted))
     return absl::InternalError(absl::StrCat("expected '", wanted, "', got ", status.ToString()));
   absl::Status next = c.barrier(Deadline::after(60));
@@ -56,7 +57,8 @@ int main(int argc, char **argv) {
   }
   Communicator &c = **communicator;
   bool absence = argc == 3;
-  absl::Status status = absence ? expectAbsence(c, std::atoi(argv[2]), std::strcmp(argv[1], "--lost-rank") == 0) : runSuite(c);
+  absl::Status status =
+      absence ? expectAbsence(c, std::atoi(argv[2]), std::strcmp(argv[1], "--lost-rank") == 0) : runSuite(c);
   if (!status.ok())
     std::fprintf(stderr, "rank %d: %s\n", c.rank(), status.ToString().c_str());
   else if (c.rank() == 0 || absence)

@@ -115,7 +115,9 @@ absl::Status barriers(Communicator &c) {
 
 /// Messages of different lengths, empty ones among them.
 absl::Status allGatherBytes(Communicator &c) {
-  auto messageOf = [](int rank) { return std::string(static_cast<size_t>(rank * rank * 1000), static_cast<char>('a' + rank)); };
+  auto messageOf = [](int rank) {
+    return std::string(static_cast<size_t>(rank * rank * 1000), static_cast<char>('a' + rank));
+  };
   ORIEL_ASSIGN_OR_RETURN(std::vector<std::string> messages, c.allGatherBytes(messageOf(c.rank()), soon()));
   ORIEL_RETURN_IF_ERROR(expect(static_cast<int>(messages.size()) == c.size(), "wrong number of messages"));
   for (int rank = 0; rank < c.size(); ++rank)
@@ -132,7 +134,8 @@ absl::Status manyCallsInARow(Communicator &c) {
     for (float value : data)
       ORIEL_RETURN_IF_ERROR(expect(value == static_cast<float>(round), "a value of another round"));
     ORIEL_RETURN_IF_ERROR(c.reduceScatterTree(data.data(), scratch.data(), 64, DType::F32, soon()));
-    ORIEL_RETURN_IF_ERROR(expect(data[static_cast<size_t>(64 * c.rank())] == static_cast<float>(round * c.size()), "wrong sum"));
+    ORIEL_RETURN_IF_ERROR(
+        expect(data[static_cast<size_t>(64 * c.rank())] == static_cast<float>(round * c.size()), "wrong sum"));
   }
   return absl::OkStatus();
 }

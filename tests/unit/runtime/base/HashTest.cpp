@@ -13,9 +13,7 @@ namespace {
 
 TEST(Hash, OfNoBytesIsThePublishedValueOfXxh3) { EXPECT_EQ(hashHex(""), "99aa06d3014798d86001c324468d497f"); }
 
-TEST(Hash, PiecesEqualTheWhole) {
-  EXPECT_EQ(Hasher().add("hello ").add("world").hex(), hashHex("hello world"));
-}
+TEST(Hash, PiecesEqualTheWhole) { EXPECT_EQ(Hasher().add("hello ").add("world").hex(), hashHex("hello world")); }
 
 TEST(Hash, FieldsDoNotRunTogether) {
   EXPECT_NE(Hasher().addField("ab").addField("c").hex(), Hasher().addField("a").addField("bc").hex());

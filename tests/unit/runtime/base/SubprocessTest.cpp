@@ -26,7 +26,8 @@ TEST(Subprocess, PassesArgumentsUnchanged) {
 }
 
 TEST(Subprocess, TakesMoreOutputThanAPipeHolds) {
-  auto result = runProcess({"sh", "-c", "head -c 1000000 /dev/zero; head -c 300000 /dev/zero >&2"}, Deadline::after(20));
+  auto result =
+      runProcess({"sh", "-c", "head -c 1000000 /dev/zero; head -c 300000 /dev/zero >&2"}, Deadline::after(20));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->standardOutput.size(), 1000000u);
   EXPECT_EQ(result->standardError.size(), 300000u);

@@ -1,7 +1,7 @@
 // No memory is allocated inside run(): malloc itself is counted, for this program and all libraries in it.
 //
-// Steps without oneDNN must not allocate at all. oneDNN makes a few map nodes per execution and, for a transposed operand,
-// packs into a block of its own that no option turns off: these are held to a size below every tensor here.
+// Steps without oneDNN must not allocate at all. oneDNN makes a few map nodes per execution and, for a transposed
+// operand, packs into a block of its own that no option turns off: these are held to a size below every tensor here.
 #include "runtime/executor/Executor.h"
 
 #include "tests/unit/runtime/executor/TestPackage.h"

@@ -138,7 +138,8 @@ TEST(ExecutorErrors, AMissingKernelIsNamedWithItsPlace) {
   TestPackage files(R"pb(
     buffers { name: "x" dtype: F32 shape: 8 bytes: 64 placement: IO }
     entry_points { name: "micro" steps { layer: "layers.1.mixer" launch { symbol: "absent" grid: [ 1, 1, 1 ] args { buffer: 0 } } } }
-  )pb", "");
+  )pb",
+                    "");
   auto device = *createCpuDevice({1, -1});
   auto group = createLocalGroup(1);
   absl::Status status = Executor::create(*files.load(), *device, *group[0]).status();
@@ -196,9 +197,10 @@ TEST(ExecutorRanks, ALostPeerIsAnErrorThatNamesStepOpAndPeer) {
   executor->setCollectiveTimeout(0.1);
   absl::Status status = executor->run("update");
   EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("entry 'update', step 0 (reduce_scatter_tree): reduce_scatter_tree #1 (rank 0 of 2, 64 B per rank, "
-                        "f32): no answer from rank 1 within 0.1 s"));
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr("entry 'update', step 0 (reduce_scatter_tree): reduce_scatter_tree #1 (rank 0 of 2, 64 B per rank, "
+                "f32): no answer from rank 1 within 0.1 s"));
 }
 
 } // namespace

@@ -8,8 +8,8 @@
 
 namespace oriel::runtime {
 
-/// Two ranks; constants.bin must hold 64 bytes. Buffers: 0 x (io), 1 work (arena), 2 params (state), 3 grads (two slots),
-/// 4 table (constant).
+/// Two ranks; constants.bin must hold 64 bytes. Buffers: 0 x (io), 1 work (arena), 2 params (state), 3 grads (two
+/// slots), 4 table (constant).
 inline plan::Plan samplePlan() {
   plan::Plan plan;
   bool parsed = google::protobuf::TextFormat::ParseFromString(R"pb(
@@ -36,7 +36,8 @@ inline plan::Plan samplePlan() {
       steps { fill { target { buffer: 1 } bytes: 1024 } }
       steps { copy { source { buffer: 2 byte_offset: 64 } target { buffer: 0 } bytes: 64 } }
     }
-  )pb", &plan);
+  )pb",
+                                                              &plan);
   if (!parsed)
     plan.Clear();
   return plan;
