@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include <cmath>
 #include <cstdlib>
+#include <ctime>
 #include <dlfcn.h>
 #include <filesystem>
 #include <limits>
@@ -86,26 +87,69 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
   return &kernels_.emplace(symbol, std::move(kernel)).first->second;
 }
 
-void runKernel(const BuildFn &build, const std::string &symbol, std::vector<Argument> arguments) {
-  SCOPED_TRACE(symbol);
-  static Compiler compiler;
-  const CompiledKernel *kernel = compiler.get(build, symbol);
-  ASSERT_TRUE(kernel && kernel->function) << "no code";
-  ASSERT_EQ(kernel->bufferElements.size(), arguments.size());
+/// Compiled code with its arguments and scratch.
+struct Launch {
+  const CompiledKernel *kernel;
   std::vector<void *> pointers;
+  std::unique_ptr<void, decltype(&std::free)> scratch{nullptr, &std::free};
+
+  /// Cells run from the last to the first.
+  void run() const {
+    auto [x, y, z] = kernel->info.grid;
+    for (int64_t cell = x * y * z - 1; cell >= 0; --cell)
+      kernel->function(pointers.data(), cell % x, cell / x % y, cell / (x * y), scratch.get());
+  }
+};
+
+/// Null kernel after a failure.
+static Launch prepare(const BuildFn &build, const std::string &symbol, const std::vector<Argument> &arguments) {
+  static Compiler compiler;
+  Launch launch{compiler.get(build, symbol), {}};
+  if (!launch.kernel || !launch.kernel->function || launch.kernel->bufferElements.size() != arguments.size()) {
+    ADD_FAILURE() << "no code, or " << arguments.size() << " arguments are not what the kernel takes";
+    launch.kernel = nullptr;
+    return launch;
+  }
   for (size_t i = 0; i < arguments.size(); ++i) {
-    ASSERT_EQ(kernel->bufferElements[i], arguments[i].elements) << "argument " << i;
-    pointers.push_back(arguments[i].data);
+    EXPECT_EQ(launch.kernel->bufferElements[i], arguments[i].elements) << "argument " << i;
+    if (launch.kernel->bufferElements[i] != arguments[i].elements)
+      return {nullptr, {}};
+    launch.pointers.push_back(arguments[i].data);
   }
   // Scratch starts as NaN: a kernel may not count on what is there.
-  size_t bytes = static_cast<size_t>((kernel->info.scratchBytes + 127) / 64 * 64);
-  std::unique_ptr<void, decltype(&std::free)> scratch(std::aligned_alloc(64, bytes), &std::free);
-  std::memset(scratch.get(), 0xff, bytes);
-  auto [x, y, z] = kernel->info.grid;
-  for (int64_t cell = x * y * z - 1; cell >= 0; --cell)
-    kernel->function(pointers.data(), cell % x, cell / x % y, cell / (x * y), scratch.get());
+  size_t bytes = static_cast<size_t>((launch.kernel->info.scratchBytes + 127) / 64 * 64);
+  launch.scratch.reset(std::aligned_alloc(64, bytes));
+  std::memset(launch.scratch.get(), 0xff, bytes);
+  return launch;
+}
+
+void runKernel(const BuildFn &build, const std::string &symbol, std::vector<Argument> arguments) {
+  SCOPED_TRACE(symbol);
+  Launch launch = prepare(build, symbol, arguments);
+  if (!launch.kernel)
+    return;
+  launch.run();
   for (size_t i = 0; i < arguments.size(); ++i)
     EXPECT_TRUE(arguments[i].guardsIntact()) << "wrote outside of argument " << i;
+}
+
+/// CPU time of this thread: what other programs do on the machine counts less than in wall time.
+static double threadSeconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+double timeKernel(const BuildFn &build, const std::string &symbol, std::vector<Argument> arguments, int repeats) {
+  Launch launch = prepare(build, symbol, arguments);
+  double best = -1;
+  for (int i = 0; launch.kernel && i < repeats; ++i) {
+    double begin = threadSeconds();
+    launch.run();
+    double seconds = threadSeconds() - begin;
+    best = best < 0 ? seconds : std::min(best, seconds);
+  }
+  return best;
 }
 
 Floats randomFloats(int64_t size, uint32_t seed, float scale) {

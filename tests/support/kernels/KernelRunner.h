@@ -59,6 +59,9 @@ void runKernel(Build build, const std::string &symbol, const Spec &spec, std::ve
             std::move(arguments));
 }
 
+/// Least CPU seconds of `repeats` runs of all cells on one thread, without compilation. Negative after a failure.
+double timeKernel(const BuildFn &build, const std::string &symbol, std::vector<Argument> arguments, int repeats);
+
 /// Uniform values in [-1, 1] from a fixed generator.
 Floats randomFloats(int64_t size, uint32_t seed, float scale = 1.0f);
 
