@@ -128,10 +128,16 @@ private:
     for (auto [i, site] : llvm::enumerate(sites.mixers))
       if (failed(decideMixer(builder, site, problem.mixers[i], schedule->candidates[i])))
         return failure();
+    for (size_t i = 0; i < sites.values.size(); ++i) {
+      FailureOr<bool> recompute = decideValue(builder, sites.values[i], problem.values[i], schedule->recompute[i]);
+      if (failed(recompute))
+        return failure();
+      schedule->recompute[i] = *recompute;
+    }
     // Last first: a clone that is made for the backward is a backward use of its operands.
     for (size_t i = sites.values.size(); i-- > 0;)
-      if (failed(decideValue(builder, sites, i, problem.values[i], schedule->recompute[i])))
-        return failure();
+      if (schedule->recompute[i])
+        recomputeInBackward(sites.values[i], sites.firstBackward);
     return success();
   }
 
@@ -152,8 +158,8 @@ private:
     return success();
   }
 
-  LogicalResult decideValue(OpBuilder &builder, StepSites &sites, size_t i, const schedule::SavedValue &value, bool recompute) {
-    const ValueSite &site = sites.values[i];
+  /// Whether the value is re-made.
+  FailureOr<bool> decideValue(OpBuilder &builder, const ValueSite &site, const schedule::SavedValue &value, bool recompute) {
     StringAttr why = builder.getStringAttr(explainValue(value));
     if (tape::ScheduleOp given = givenFor(site.path)) {
       if (!given.getAction())
@@ -164,9 +170,7 @@ private:
     auto action = recompute ? tape::Action::Recompute : tape::Action::Save;
     tape::ScheduleOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path), IntegerAttr(), IntegerAttr(),
                              tape::ActionAttr::get(module_.getContext(), action), why);
-    if (recompute)
-      recomputeInBackward(site, sites.firstBackward);
-    return success();
+    return recompute;
   }
 
   /// Forward-only functions run the same chunks, so that the loss of `eval` is the loss of `micro`.

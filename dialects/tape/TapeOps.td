@@ -33,9 +33,7 @@ def Tape_Action : I32EnumAttr<"Action", "what happens to a value between its for
   I32EnumAttrCase<"Recompute", 1, "recompute">    // made again beside its first backward use
 ]> {
   let cppNamespace = "::oriel::tape";
-  let genSpecializedAttr = 0;
 }
-def Tape_ActionAttr : EnumAttr<Tape_Dialect, Tape_Action, "action"> { let assemblyFormat = "$value"; }
 
 def Tape_Tensor : StaticShapeTensorOf<[F32, BF16, I32]>;
 
@@ -113,7 +111,7 @@ def Tape_ScheduleOp : Tape_Op<"schedule"> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$path, OptionalAttr<I64Attr>:$chunk, OptionalAttr<I64Attr>:$save_every,
-                       OptionalAttr<Tape_ActionAttr>:$action, OptionalAttr<StrAttr>:$why);
+                       OptionalAttr<Tape_Action>:$action, OptionalAttr<StrAttr>:$why);
   let assemblyFormat = "$path (`chunk` $chunk^ `save_every` $save_every)? ($action^)? (`why` $why^)? attr-dict";
   let hasVerifier = 1;
 }
