@@ -20,21 +20,19 @@ void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name, 
 
 Block::BlockArgListType KernelOp::getBuffers() { return getBody().getArguments().drop_back(3); }
 
-Value KernelOp::getGridIndex(unsigned dim) {
-  return getBody().getArgument(getFunctionType().getNumInputs() + dim);
-}
+Value KernelOp::getGridIndex(unsigned dim) { return getBody().getArgument(getFunctionType().getNumInputs() + dim); }
 
 LogicalResult KernelOp::verifyBody() {
   Block &entry = getBody().front();
   ArrayRef<Type> buffers = getArgumentTypes();
   if (entry.getNumArguments() != buffers.size() + 3)
-    return emitOpError("(C2) the entry block has ") << entry.getNumArguments() << " arguments, expected "
-                                                    << buffers.size() << " buffers and x, y, z";
+    return emitOpError("(C2) the entry block has ")
+           << entry.getNumArguments() << " arguments, expected " << buffers.size() << " buffers and x, y, z";
   for (auto [index, argument] : llvm::enumerate(entry.getArguments())) {
     Type wanted = index < buffers.size() ? buffers[index] : Type(IndexType::get(getContext()));
     if (argument.getType() != wanted)
-      return emitOpError("(C2) entry block argument ") << index << " is " << argument.getType() << ", expected "
-                                                       << wanted;
+      return emitOpError("(C2) entry block argument ")
+             << index << " is " << argument.getType() << ", expected " << wanted;
   }
   return success();
 }
@@ -109,9 +107,9 @@ void KernelOp::print(OpAsmPrinter &printer) {
   printer << "] outputs " << getNumOutputs();
   if (getSummaryAttr())
     printer << " summary " << getSummaryAttr();
-  printer.printOptionalAttrDictWithKeyword(
-      (*this)->getAttrs(), {getSymNameAttrName(), getFunctionTypeAttrName(), getGridAttrName(), getNumOutputsAttrName(),
-                            getArgAttrsAttrName(), getSummaryAttrName()});
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(),
+                                           {getSymNameAttrName(), getFunctionTypeAttrName(), getGridAttrName(),
+                                            getNumOutputsAttrName(), getArgAttrsAttrName(), getSummaryAttrName()});
   printer << ' ';
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }

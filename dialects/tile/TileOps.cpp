@@ -82,8 +82,8 @@ LogicalResult MapOp::verify() {
       return emitOpError("(C1) results must have one shape");
   Block &body = getBody().front();
   if (body.getNumArguments() != getInputs().size())
-    return emitOpError("(C2) the body takes ") << body.getNumArguments() << " scalars for " << getInputs().size()
-                                               << " operands";
+    return emitOpError("(C2) the body takes ")
+           << body.getNumArguments() << " scalars for " << getInputs().size() << " operands";
   for (auto [input, argument] : llvm::zip(getInputs(), body.getArguments())) {
     auto type = cast<RankedTensorType>(input.getType());
     for (int dim : {0, 1})

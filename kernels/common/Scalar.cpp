@@ -60,8 +60,7 @@ Scalar operator!(Scalar a) {
 }
 
 Scalar select(Scalar condition, Scalar yes, Scalar no) {
-  return yes.with(
-      arith::SelectOp::create(yes.builder(), yes.loc(), condition.value(), yes.value(), no.value()));
+  return yes.with(arith::SelectOp::create(yes.builder(), yes.loc(), condition.value(), yes.value(), no.value()));
 }
 Scalar max(Scalar a, Scalar b) { return binary<arith::MaximumFOp, arith::MaxSIOp>(a, b); }
 Scalar min(Scalar a, Scalar b) { return binary<arith::MinimumFOp, arith::MinSIOp>(a, b); }

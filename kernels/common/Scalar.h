@@ -13,7 +13,8 @@ namespace oriel::kernels {
 class Scalar {
 public:
   Scalar() = default;
-  Scalar(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value) : builder_(&builder), loc_(loc), value_(value) {}
+  Scalar(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value)
+      : builder_(&builder), loc_(loc), value_(value) {}
 
   operator mlir::Value() const { return value_; }
   mlir::Value value() const { return value_; }

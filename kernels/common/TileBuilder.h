@@ -1,15 +1,13 @@
 // How kernel authors write tile programs: a thin layer over OpBuilder, so that a program reads like its mathematics.
 //
-//   TileBuilder b = TileBuilder::kernel(module, loc, "softmax_rows", {x.type, y.type}, {T / 64, 1, 1}, /*numOutputs=*/1);
-//   Scalar row = b.x() * 64;
-//   Value x_TD = b.load(b.buffer(0), Place{{row, b.index(0)}, /*rows=*/0, /*cols=*/1}, 64, 128);
-//   Value m_T1 = b.reduceMax(x_TD, 1);
-//   Value e_TD = b.map({x_TD, m_T1}, [](Scalar x, Scalar m) { return exp(x - m); });
-//   Value s_T1 = b.reduceSum(e_TD, 1);
-//   b.store(b.map({e_TD, s_T1}, [](Scalar e, Scalar s) { return e / s; }), b.buffer(1), Place{{row, b.index(0)}, 0, 1});
+//   TileBuilder b = TileBuilder::kernel(module, loc, "softmax_rows", {x.type, y.type}, {T / 64, 1, 1},
+//   /*numOutputs=*/1); Scalar row = b.x() * 64; Value x_TD = b.load(b.buffer(0), Place{{row, b.index(0)}, /*rows=*/0,
+//   /*cols=*/1}, 64, 128); Value m_T1 = b.reduceMax(x_TD, 1); Value e_TD = b.map({x_TD, m_T1}, [](Scalar x, Scalar m) {
+//   return exp(x - m); }); Value s_T1 = b.reduceSum(e_TD, 1); b.store(b.map({e_TD, s_T1}, [](Scalar e, Scalar s) {
+//   return e / s; }), b.buffer(1), Place{{row, b.index(0)}, 0, 1});
 //
-// Tiles are plain mlir::Value of type tensor<RxCxT>; scalars are kernels::Scalar. The builder adds no analysis: laws are
-// checked by the dialect's verifiers.
+// Tiles are plain mlir::Value of type tensor<RxCxT>; scalars are kernels::Scalar. The builder adds no analysis: laws
+// are checked by the dialect's verifiers.
 #ifndef ORIEL_KERNELS_COMMON_TILEBUILDER_H
 #define ORIEL_KERNELS_COMMON_TILEBUILDER_H
 
@@ -26,12 +24,12 @@ namespace oriel::kernels {
 
 /// Where a tile lies in a buffer; the meaning of each field is that of tile.load.
 struct Place {
-  llvm::SmallVector<Scalar, 4> indices;      // one per dimension of the buffer; may be negative
-  int64_t rowDim = -1;                       // dimension along which rows go, -1: none
+  llvm::SmallVector<Scalar, 4> indices; // one per dimension of the buffer; may be negative
+  int64_t rowDim = -1;                  // dimension along which rows go, -1: none
   int64_t colDim = -1;
-  std::optional<Scalar> rowBegin = {};       // rows outside [rowBegin, rowEnd) read 0 and are not written
+  std::optional<Scalar> rowBegin = {}; // rows outside [rowBegin, rowEnd) read 0 and are not written
   std::optional<Scalar> rowEnd = {};
-  std::optional<int64_t> colLimit = {};      // columns c >= colLimit (counted in the tile) read 0 and are not written
+  std::optional<int64_t> colLimit = {}; // columns c >= colLimit (counted in the tile) read 0 and are not written
   int64_t colStride = 1;
 };
 
@@ -71,7 +69,8 @@ public:
   void accumulate(mlir::Value tile, mlir::Value buffer, const Place &place);
   /// One element of a buffer; the indices must be inside.
   Scalar loadScalar(mlir::Value buffer, llvm::ArrayRef<Scalar> indices);
-  mlir::Value gather(mlir::Value table, mlir::Value ids, Scalar column, int64_t cols, std::optional<int64_t> colLimit = {});
+  mlir::Value gather(mlir::Value table, mlir::Value ids, Scalar column, int64_t cols,
+                     std::optional<int64_t> colLimit = {});
   void scatterAdd(mlir::Value tile, mlir::Value table, mlir::Value ids, Scalar column,
                   std::optional<int64_t> colLimit = {});
 

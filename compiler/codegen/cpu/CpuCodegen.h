@@ -1,6 +1,7 @@
 // Tile kernels → one shared library. The door of this folder: everything else here is private to it.
 //
-//   tile.kernel ─ScratchPlan, Lower*─▶ scf, arith, LLVM dialect ─LowerToLlvm─▶ LLVM dialect ─EmitObject─▶ .o ─Link─▶ .so
+//   tile.kernel ─ScratchPlan, Lower*─▶ scf, arith, LLVM dialect ─LowerToLlvm─▶ LLVM dialect ─EmitObject─▶ .o ─Link─▶
+//   .so
 #ifndef ORIEL_COMPILER_CODEGEN_CPU_CPUCODEGEN_H
 #define ORIEL_COMPILER_CODEGEN_CPU_CPUCODEGEN_H
 

@@ -9,8 +9,9 @@
 
 namespace oriel::codegen {
 
-/// `features` are the names that both LLVM and GCC's __builtin_cpu_supports know ("avx2", "fma", "avx512f" …); generated
-/// code needs every one of them and nothing else beyond x86-64. The plan carries them for the runtime to check.
+/// `features` are the names that both LLVM and GCC's __builtin_cpu_supports know ("avx2", "fma", "avx512f" …);
+/// generated code needs every one of them and nothing else beyond x86-64. The plan carries them for the runtime to
+/// check.
 struct CpuTarget {
   std::string cpu; // tuned for, e.g. "znver4"
   std::vector<std::string> features;

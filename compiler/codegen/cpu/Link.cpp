@@ -39,9 +39,10 @@ std::string linkSharedLibrary(llvm::StringRef object, llvm::StringRef outputSo) 
     if (stream.has_error())
       return "cannot write " + objectPath + ": " + stream.error().message();
   }
-  llvm::SmallVector<llvm::StringRef> arguments = {linker, "-shared", "-z", "defs", "-z", "noexecstack",
-                                                  "-o",   outputSo,  objectPath};
-  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), llvm::StringRef(logPath), llvm::StringRef(logPath)};
+  llvm::SmallVector<llvm::StringRef> arguments = {linker,        "-shared", "-z",     "defs",    "-z",
+                                                  "noexecstack", "-o",      outputSo, objectPath};
+  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), llvm::StringRef(logPath),
+                                                llvm::StringRef(logPath)};
   std::string message;
   int status = llvm::sys::ExecuteAndWait(linker, arguments, std::nullopt, redirects, 0, 0, &message);
   std::string log = readText(logPath);

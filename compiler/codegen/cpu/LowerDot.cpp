@@ -1,8 +1,8 @@
 // tile.dot: register-blocked outer products.
 //
 // A block of M x N accumulators stays in registers while K runs innermost: each step loads N/lanes vectors of b and one
-// scalar of a per row, broadcast, so a transposed a costs nothing. A transposed b is turned into scratch first, unless the
-// result is one row or column, where dot products along K read both operands as they lie.
+// scalar of a per row, broadcast, so a transposed a costs nothing. A transposed b is turned into scratch first, unless
+// the result is one row or column, where dot products along K read both operands as they lie.
 #include "compiler/codegen/cpu/Lowering.h"
 
 using namespace mlir;
@@ -42,9 +42,7 @@ void emitBlock(Lowering &low, const Product &p, Value m0, Value n0, Blocking blo
   VectorBuilder &v = low.v;
   int64_t width = low.width(p.n);
   Type f32 = v.f32();
-  auto place = [&](Pointer base, int64_t row, int64_t vector) {
-    return v.advance(base, row * p.n + vector * width);
-  };
+  auto place = [&](Pointer base, int64_t row, int64_t vector) { return v.advance(base, row * p.n + vector * width); };
   Value corner = v.add(v.mul(m0, v.index(p.n)), n0);
   Pointer acc = v.advance(p.acc, corner), result = v.advance(p.result, corner);
   SmallVector<Value> sums;
@@ -80,9 +78,8 @@ void emitProduct(Lowering &low, const Product &p) {
   VectorBuilder &v = low.v;
   int64_t width = low.width(p.n);
   auto panel = [&](int64_t from, int64_t to, Blocking block) {
-    v.loop(from, to, block.vectors * width, [&](Value n0) {
-      v.loop(0, p.m, block.rows, [&](Value m0) { emitBlock(low, p, m0, n0, block); });
-    });
+    v.loop(from, to, block.vectors * width,
+           [&](Value n0) { v.loop(0, p.m, block.rows, [&](Value m0) { emitBlock(low, p, m0, n0, block); }); });
   };
   Blocking main = blockingFor(v, p.m, p.n / width, p.k);
   int64_t covered = p.n / (main.vectors * width) * main.vectors * width;
@@ -91,9 +88,10 @@ void emitProduct(Lowering &low, const Product &p) {
     panel(covered, p.n, blockingFor(v, p.m, (p.n - covered) / width, p.k));
 }
 
-/// acc[r] += sum over k of matrix[r, k] * vector[k], rows of `matrix` contiguous: partial sums by lane, halved at the end.
-void emitRowProducts(Lowering &low, Pointer matrix, Pointer vector, Pointer acc, Pointer result, int64_t rows, int64_t k,
-                     Value initial) {
+/// acc[r] += sum over k of matrix[r, k] * vector[k], rows of `matrix` contiguous: partial sums by lane, halved at the
+/// end.
+void emitRowProducts(Lowering &low, Pointer matrix, Pointer vector, Pointer acc, Pointer result, int64_t rows,
+                     int64_t k, Value initial) {
   VectorBuilder &v = low.v;
   int64_t width = low.width(k), group = rows % 4 == 0 ? 4 : 1;
   Type f32 = v.f32();

@@ -7,8 +7,8 @@ namespace oriel::codegen {
 
 namespace {
 
-/// Runs `body(row in the tile, memory row, mask)` for each vector of each row, in row order. `outside` (may be null) runs
-/// for the vectors of rows whose id is not a row of the table.
+/// Runs `body(row in the tile, memory row, mask)` for each vector of each row, in row order. `outside` (may be null)
+/// runs for the vectors of rows whose id is not a row of the table.
 template <typename Op>
 void walkRows(Lowering &low, Op op, llvm::function_ref<void(Pointer, Pointer, Value)> inside,
               llvm::function_ref<void(Pointer)> outside) {

@@ -1,5 +1,5 @@
-// tile.kernel → one function. Walks the body in order: scalars are cloned, control flow is built anew without tiles (they
-// live in scratch; what a loop or branch hands on is in place or copied), tile ops go to their lowerings.
+// tile.kernel → one function. Walks the body in order: scalars are cloned, control flow is built anew without tiles
+// (they live in scratch; what a loop or branch hands on is in place or copied), tile ops go to their lowerings.
 #include "compiler/codegen/cpu/Lowering.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -102,8 +102,9 @@ void KernelLowering::handOn(Operation *from, ValueRange sources, ValueRange targ
 LogicalResult KernelLowering::lowerFor(scf::ForOp loop) {
   OpBuilder &b = v_.builder();
   handOn(loop, loop.getInitArgs(), loop.getRegionIterArgs());
-  auto lowered = scf::ForOp::create(b, loop.getLoc(), low_.scalar(loop.getLowerBound()), low_.scalar(loop.getUpperBound()),
-                                    low_.scalar(loop.getStep()), scalarsOf(loop.getInitArgs()));
+  auto lowered =
+      scf::ForOp::create(b, loop.getLoc(), low_.scalar(loop.getLowerBound()), low_.scalar(loop.getUpperBound()),
+                         low_.scalar(loop.getStep()), scalarsOf(loop.getInitArgs()));
   auto mapScalars = [&](ValueRange from, ValueRange to) {
     size_t next = 0;
     for (Value value : from)

@@ -1,13 +1,13 @@
 // tile.map: the body, written for one element, becomes one vector of elements.
 //
-// The walk is over rows, then vectors of columns. Operands with one column are broadcast once per row, operands with one
-// row are read as they are. Where all results have one column (Rx1) the tile is walked as one row, so that vectors run
-// along the rows. All operands of a vector are read before any result is written: results may replace operands.
+// The walk is over rows, then vectors of columns. Operands with one column are broadcast once per row, operands with
+// one row are read as they are. Where all results have one column (Rx1) the tile is walked as one row, so that vectors
+// run along the rows. All operands of a vector are read before any result is written: results may replace operands.
 #include "compiler/codegen/cpu/Lowering.h"
 #include "compiler/codegen/cpu/VectorMath.h"
 
-#include "llvm/ADT/SetVector.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -100,7 +100,8 @@ private:
     }
     if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
       auto type = v_.vector(width_, constant.getType());
-      Value splat = arith::ConstantOp::create(v_.builder(), v_.loc(), DenseElementsAttr::get(type, constant.getValue()));
+      Value splat =
+          arith::ConstantOp::create(v_.builder(), v_.loc(), DenseElementsAttr::get(type, constant.getValue()));
       vectors.map(constant.getResult(), splat);
       return success();
     }
@@ -130,7 +131,8 @@ private:
       state.addTypes(v_.vector(width_, result.getType()));
     state.attributes = inner.getAttrDictionary().getValue();
     if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(inner))
-      state.attributes.set("fastmath", arith::FastMathFlagsAttr::get(inner.getContext(), arith::FastMathFlags::contract));
+      state.attributes.set("fastmath",
+                           arith::FastMathFlagsAttr::get(inner.getContext(), arith::FastMathFlags::contract));
     Operation *vectorOp = v_.builder().create(state);
     vectors.map(inner.getResults(), vectorOp->getResults());
     return success();

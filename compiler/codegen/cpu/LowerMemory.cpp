@@ -1,8 +1,8 @@
 // tile.load, tile.store and memref.load: moving tiles between buffers and scratch.
 //
-// An access is a two-dimensional walk: an outer dimension whose valid part is a loop range, and an inner one that goes by
-// vectors, whole where the tile lies inside the buffer and masked at its edges. Vectors of one value per row (Rx1) walk
-// along the rows; tiles whose rows are contiguous in memory go through a transpose.
+// An access is a two-dimensional walk: an outer dimension whose valid part is a loop range, and an inner one that goes
+// by vectors, whole where the tile lies inside the buffer and masked at its edges. Vectors of one value per row (Rx1)
+// walk along the rows; tiles whose rows are contiguous in memory go through a transpose.
 #include "compiler/codegen/cpu/Lowering.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -84,13 +84,13 @@ void walk(Lowering &low, const Access &access, llvm::function_ref<void(Value, Va
   int64_t width = low.width(inner.size);
   auto rows = [&](bool whole) {
     v.loop(access.outer.lo, access.outer.hi, 1, [&](Value row) {
-      forVectors(low, inner.size, [&](Value col) {
-        body(row, col, whole ? Value() : v.rangeMask(col, inner.lo, inner.hi, width));
-      });
+      forVectors(low, inner.size,
+                 [&](Value col) { body(row, col, whole ? Value() : v.rangeMask(col, inner.lo, inner.hi, width)); });
     });
   };
   Value whole = v.both(v.equals(inner.lo, v.index(0)), v.equals(inner.hi, v.index(inner.size)));
-  v.branch(whole, [&] { rows(true); }, [&] { rows(false); });
+  v.branch(
+      whole, [&] { rows(true); }, [&] { rows(false); });
 }
 
 Pointer memoryAt(Lowering &low, const Access &access, Value outer, Value inner) {
@@ -109,7 +109,8 @@ Value readVector(Lowering &low, const Access &access, Pointer from, Value mask) 
   int64_t width = low.width(access.inner.size);
   if (access.innerStride == 1 || width == 1)
     return mask ? v.loadMasked(from, width, mask) : v.load(from, width);
-  return v.loadStrided(from, width, access.innerStride, mask ? mask : v.number(v.vector(width, v.builder().getI1Type()), 1));
+  return v.loadStrided(from, width, access.innerStride,
+                       mask ? mask : v.number(v.vector(width, v.builder().getI1Type()), 1));
 }
 
 void writeVector(Lowering &low, const Access &access, Value vector, Pointer to, Value mask) {

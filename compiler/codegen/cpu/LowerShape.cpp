@@ -26,7 +26,8 @@ void copyTile(Lowering &low, Tile from, Tile to) {
 
 void lowerCast(Lowering &low, tile::CastOp op) { copyTile(low, low.tile(op.getTile()), low.tile(op.getResult())); }
 
-/// Transposes n vectors of n elements in log2(n) rounds; round d exchanges the off-diagonal d x d blocks of each 2d x 2d.
+/// Transposes n vectors of n elements in log2(n) rounds; round d exchanges the off-diagonal d x d blocks of each 2d x
+/// 2d.
 static void transposeRegisters(VectorBuilder &v, MutableArrayRef<Value> rows) {
   int64_t n = rows.size();
   for (int64_t d = 1; d < n; d *= 2) {

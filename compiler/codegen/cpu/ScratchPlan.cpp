@@ -309,8 +309,8 @@ void Planner::collectCandidates() {
   });
 }
 
-/// All exceptions are collected before the first choice: a chain of hand-ons (carried tile, map, dot, yield) is legal only
-/// as a whole.
+/// All exceptions are collected before the first choice: a chain of hand-ons (carried tile, map, dot, yield) is legal
+/// only as a whole.
 void Planner::share() {
   for (size_t i = 0; i < items_.size(); ++i) {
     leader_.push_back(i);

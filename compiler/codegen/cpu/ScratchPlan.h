@@ -8,8 +8,8 @@
 namespace oriel::codegen {
 
 /// Places are 64-byte aligned offsets from the kernel's scratch pointer. Two tiles share a place only when no program
-/// point needs both; a result takes over the place of an operand that dies there (a dot its accumulator, a map an operand
-/// of the same shape, a loop its carried tiles), so that updates happen in place.
+/// point needs both; a result takes over the place of an operand that dies there (a dot its accumulator, a map an
+/// operand of the same shape, a loop its carried tiles), so that updates happen in place.
 class ScratchPlan {
 public:
   static ScratchPlan compute(tile::KernelOp kernel);
@@ -32,7 +32,8 @@ int64_t tileBytes(mlir::Value tile);
 /// True if the lowering of this dot first transposes b.
 bool transposesB(tile::DotOp dot);
 
-/// True if the tile's rows, not its columns, are contiguous in the buffer: the lowering moves the tile through a transpose.
+/// True if the tile's rows, not its columns, are contiguous in the buffer: the lowering moves the tile through a
+/// transpose.
 bool isTransposedAccess(mlir::MemRefType buffer, mlir::RankedTensorType tile, int64_t rowDim, int64_t colDim);
 
 /// Bytes that the lowering of `op` needs for itself: a transposed copy, or loop-carried tiles that change places.

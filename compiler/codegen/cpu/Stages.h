@@ -18,7 +18,8 @@ namespace oriel::codegen {
 llvm::LogicalResult lowerToLlvmDialect(mlir::ModuleOp module);
 
 /// LLVM dialect ⇒ LLVM IR with the target's attributes on every function. (EmitObject.cpp)
-std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTarget &target, llvm::LLVMContext &context);
+std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTarget &target,
+                                              llvm::LLVMContext &context);
 
 /// Optimises (no vectoriser: the code is vectors already) and emits machine code, or assembly text. (EmitObject.cpp)
 /// Empty result: no such target.

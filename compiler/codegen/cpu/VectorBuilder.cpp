@@ -108,7 +108,8 @@ Value VectorBuilder::convert(Value value, Type element) {
     return arith::SIToFPOp::create(builder_, loc_, type, value);
   if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
     return widenBf16(value, type);
-  return target_.has("avx512bf16") ? Value(arith::TruncFOp::create(builder_, loc_, type, value)) : roundToBf16(value, type);
+  return target_.has("avx512bf16") ? Value(arith::TruncFOp::create(builder_, loc_, type, value))
+                                   : roundToBf16(value, type);
 }
 
 /// The bits are the upper half of an f32's.
@@ -140,8 +141,7 @@ Value VectorBuilder::splat(Value scalar, int64_t n) {
   VectorType type = vector(n, scalar.getType());
   if (isa<IndexType>(scalar.getType())) // LLVM ops take no index: i64 there and back
     return arith::IndexCastOp::create(
-        builder_, loc_, type,
-        splat(arith::IndexCastOp::create(builder_, loc_, builder_.getI64Type(), scalar), n));
+        builder_, loc_, type, splat(arith::IndexCastOp::create(builder_, loc_, builder_.getI64Type(), scalar), n));
   Value poison = LLVM::PoisonOp::create(builder_, loc_, type);
   Value zero = LLVM::ConstantOp::create(builder_, loc_, builder_.getI32Type(), builder_.getI32IntegerAttr(0));
   Value first = LLVM::InsertElementOp::create(builder_, loc_, poison, scalar, zero);
@@ -233,8 +233,8 @@ Value VectorBuilder::lanePointers(Pointer pointer, int64_t n, int64_t stride) {
   SmallVector<int64_t> offsets(n);
   for (int64_t lane = 0; lane < n; ++lane)
     offsets[lane] = lane * stride;
-  Value places =
-      arith::ConstantOp::create(builder_, loc_, DenseElementsAttr::get(vector(n, builder_.getI64Type()), ArrayRef(offsets)));
+  Value places = arith::ConstantOp::create(builder_, loc_,
+                                           DenseElementsAttr::get(vector(n, builder_.getI64Type()), ArrayRef(offsets)));
   return LLVM::GEPOp::create(builder_, loc_, vector(n, pointer.base.getType()), pointer.element, pointer.base,
                              ArrayRef<LLVM::GEPArg>{places});
 }

@@ -1,5 +1,5 @@
-// The vocabulary in which the lowerings write machine-near code: index arithmetic, one-dimensional vectors, raw pointers,
-// counted loops. It emits arith, scf and LLVM dialect ops; it knows nothing of tiles.
+// The vocabulary in which the lowerings write machine-near code: index arithmetic, one-dimensional vectors, raw
+// pointers, counted loops. It emits arith, scf and LLVM dialect ops; it knows nothing of tiles.
 #ifndef ORIEL_COMPILER_CODEGEN_CPU_VECTORBUILDER_H
 #define ORIEL_COMPILER_CODEGEN_CPU_VECTORBUILDER_H
 

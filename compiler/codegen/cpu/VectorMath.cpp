@@ -1,6 +1,6 @@
 // Range reduction and polynomials. Coefficients are Chebyshev fits (mpmath.chebyfit, 40 digits): (e^r - 1 - r) / r² on
-// |r| <= ln2/2; (2 atanh(s)/s - 2) / s² with s = (m - 1) / (m + 1) for m in [sqrt(1/2), sqrt(2)], since log m = 2 atanh(s);
-// (tanh(x)/x - 1) / x² on |x| <= 0.625.
+// |r| <= ln2/2; (2 atanh(s)/s - 2) / s² with s = (m - 1) / (m + 1) for m in [sqrt(1/2), sqrt(2)], since log m = 2
+// atanh(s); (tanh(x)/x - 1) / x² on |x| <= 0.625.
 #include "compiler/codegen/cpu/VectorMath.h"
 
 #include <cmath>
@@ -68,8 +68,8 @@ constexpr double ln2 = 0.693147180559945309417;
 constexpr double ln2High = 0.693359375;
 constexpr double ln2Low = ln2 - ln2High;
 
-/// e^r · 2^n for n in the low bits of `rounded`, a float that was rounded by adding 1.5 · 2^23. Two factors of 2^(n/2), for
-/// n may exceed what one exponent holds.
+/// e^r · 2^n for n in the low bits of `rounded`, a float that was rounded by adding 1.5 · 2^23. Two factors of 2^(n/2),
+/// for n may exceed what one exponent holds.
 Value scaledExp(Expressions &e, Value r, Value rounded) {
   Value p = e.polynomial(r, {1.0, 1.0, 0.5, 0.1666666668, 0.04166646493, 0.008333310925, 0.001393365, 0.0001989099082});
   Value n = e.isub(e.bits(rounded), e.i(0x4b400000));
@@ -112,10 +112,10 @@ Value emitLog(Expressions &e, Value x) {
 
 Value emitTanh(Expressions &e, Value x) {
   Value a = e.abs(x), square = e.mul(x, x);
-  Value small = e.fma(e.mul(e.polynomial(square, {-0.3333332894, 0.1333276908, -0.05385080946, 0.02099670401,
-                                                  -0.006096023059}),
-                            square),
-                      x, x);
+  Value small =
+      e.fma(e.mul(e.polynomial(square, {-0.3333332894, 0.1333276908, -0.05385080946, 0.02099670401, -0.006096023059}),
+                  square),
+            x, x);
   Value bounded = e.select(e.less(e.f(10.0), a), e.f(10.0), a);
   Value grown = emitExp(e, e.mul(bounded, e.f(2.0)));
   Value large = e.sub(e.f(1.0), e.div(e.f(2.0), e.add(grown, e.f(1.0))));

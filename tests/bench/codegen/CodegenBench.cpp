@@ -4,10 +4,10 @@
 //   codegen_cpu_bench [host|avx2|baseline]
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include "kernels/common/TileBuilder.h"
 #include "tests/support/tile/KernelRunner.h"
@@ -42,11 +42,11 @@ void addKernel(tests::KernelRunner &runner, const std::string &name, std::vector
   llvm::SmallVector<Value> tiles;
   for (auto [number, shape] : llvm::enumerate(shapes))
     tiles.push_back(b.load(b.buffer(number), place(), shape[0], shape[1]));
-  auto carried = b.loop(b.index(0), b.index(rounds), 1, {tiles.back()},
-                        [&](Scalar, mlir::ValueRange acc) -> TileBuilder::Values {
-                          tiles.back() = acc[0];
-                          return {op(b, tiles)};
-                        });
+  auto carried =
+      b.loop(b.index(0), b.index(rounds), 1, {tiles.back()}, [&](Scalar, mlir::ValueRange acc) -> TileBuilder::Values {
+        tiles.back() = acc[0];
+        return {op(b, tiles)};
+      });
   b.store(carried[0], b.buffer(shapes.size() - 1), place());
 }
 
@@ -79,18 +79,25 @@ std::vector<Bench> addAll(tests::KernelRunner &runner) {
     if (tb)
       std::swap(b[0], b[1]);
     addKernel(runner, name, {a, b, {m, n}}, [&](TileBuilder &builder, llvm::ArrayRef<Value> t) {
-      return ta ? builder.dotAT(t[0], t[1], t[2]) : tb ? builder.dotBT(t[0], t[1], t[2]) : builder.dot(t[0], t[1], t[2]);
+      return ta   ? builder.dotAT(t[0], t[1], t[2])
+             : tb ? builder.dotBT(t[0], t[1], t[2])
+                  : builder.dot(t[0], t[1], t[2]);
     });
     benches.push_back({name, 2.0 * m * n * k, "GFLOP/s"});
   };
-  for (auto [m, n, k] : {std::array<int64_t, 3>{64, 64, 64}, {128, 64, 64}, {64, 128, 64}, {64, 64, 256}, {64, 256, 64},
-                         {128, 128, 128}, {16, 64, 64}, {64, 16, 64}})
+  for (auto [m, n, k] : {std::array<int64_t, 3>{64, 64, 64},
+                         {128, 64, 64},
+                         {64, 128, 64},
+                         {64, 64, 256},
+                         {64, 256, 64},
+                         {128, 128, 128},
+                         {16, 64, 64},
+                         {64, 16, 64}})
     dot(m, n, k, false, false);
   dot(64, 64, 64, true, false);
   dot(64, 64, 64, false, true);
   auto unary = [&](const char *name, Scalar (*fn)(Scalar)) {
-    addKernel(runner, name, {{64, 64}},
-              [&](TileBuilder &b, llvm::ArrayRef<Value> t) { return b.map({t[0]}, fn); });
+    addKernel(runner, name, {{64, 64}}, [&](TileBuilder &b, llvm::ArrayRef<Value> t) { return b.map({t[0]}, fn); });
     benches.push_back({name, 64 * 64, "elements/ns"});
   };
   unary("map_add", [](Scalar x) { return x + 1.0; });
@@ -121,7 +128,9 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "%s\n", error.c_str());
     return 1;
   }
-  std::printf("%zu kernels compiled in %.2f s of CPU time\n", benches.size(), double(std::clock() - start) / CLOCKS_PER_SEC);
+  std::printf("%zu kernels compiled in %.2f s of CPU time\n", benches.size(),
+              double(std::clock() - start) / CLOCKS_PER_SEC);
   for (const Bench &bench : benches)
-    std::printf("%-24s %8.1f %s\n", bench.name.c_str(), bench.work / bestSeconds(runner, bench.name) * 1e-9, bench.unit);
+    std::printf("%-24s %8.1f %s\n", bench.name.c_str(), bench.work / bestSeconds(runner, bench.name) * 1e-9,
+                bench.unit);
 }

@@ -5,8 +5,8 @@
 //   ASSERT_EQ(runner.compile(CpuTarget::host()), "");
 //   runner.run("k", {in.data(), out.data()});
 //
-// Each cell gets poisoned scratch (NaN bytes), so that a read before a write shows, and the bytes behind the scratch are
-// checked afterwards. Cells run in order or in reverse. Not thread-safe.
+// Each cell gets poisoned scratch (NaN bytes), so that a read before a write shows, and the bytes behind the scratch
+// are checked afterwards. Cells run in order or in reverse. Not thread-safe.
 #ifndef ORIEL_TESTS_SUPPORT_TILE_KERNELRUNNER_H
 #define ORIEL_TESTS_SUPPORT_TILE_KERNELRUNNER_H
 

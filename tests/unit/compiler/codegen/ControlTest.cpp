@@ -36,7 +36,8 @@ TEST_P(ControlTest, AccumulatesInPlace) {
 
 TEST_P(ControlTest, ExchangesCarriedTiles) {
   // (a, b, n) -> (b, a + b, n + 1): Fibonacci by tiles; the number of rounds comes from memory.
-  TileBuilder b = kernel("fibonacci", {buffer({16, 16}), intBuffer({1}), buffer({16, 16}), buffer({16, 16})}, {1, 1, 1}, 2);
+  TileBuilder b =
+      kernel("fibonacci", {buffer({16, 16}), intBuffer({1}), buffer({16, 16}), buffer({16, 16})}, {1, 1, 1}, 2);
   Value one = b.load(b.buffer(0), whole(b), 16, 16);
   Scalar rounds = toIndex(b.loadScalar(b.buffer(1), {b.index(0)}));
   auto last = b.loop(b.index(0), rounds, 1, {b.zeros(16, 16), one}, [&](Scalar, mlir::ValueRange t) -> Values {
@@ -48,7 +49,9 @@ TEST_P(ControlTest, ExchangesCarriedTiles) {
   TileBuilder s = kernel("swap", {buffer({16, 16}), buffer({16, 16}), intBuffer({1}), buffer({16, 16})});
   Value x = s.load(s.buffer(0), whole(s), 16, 16), y = s.load(s.buffer(1), whole(s), 16, 16);
   Scalar times = toIndex(s.loadScalar(s.buffer(2), {s.index(0)}));
-  auto swapped = s.loop(s.index(0), times, 1, {x, y}, [&](Scalar, mlir::ValueRange t) -> Values { return {t[1], t[0]}; });
+  auto swapped = s.loop(s.index(0), times, 1, {x, y}, [&](Scalar, mlir::ValueRange t) -> Values {
+    return {t[1], t[0]};
+  });
   s.store(s.map({swapped[0], swapped[1]}, [](Scalar a, Scalar b) { return a - 2.0 * b; }), s.buffer(3), whole(s));
 
   ASSERT_EQ(runner.compile(target()), "");
@@ -64,13 +67,19 @@ TEST_P(ControlTest, ExchangesCarriedTiles) {
 }
 
 TEST_P(ControlTest, BranchesHandOnTiles) {
-  TileBuilder b = kernel("branch", {buffer({16, 16}), intBuffer({4}), buffer({4, 16, 16}), buffer({4, 16, 16})}, {4, 1, 1}, 2);
+  TileBuilder b =
+      kernel("branch", {buffer({16, 16}), intBuffer({4}), buffer({4, 16, 16}), buffer({4, 16, 16})}, {4, 1, 1}, 2);
   Value x = b.load(b.buffer(0), whole(b), 16, 16);
   Value y = b.map({x}, [](Scalar x) { return x + 1.0; });
   Scalar flag = b.loadScalar(b.buffer(1), {b.x()});
-  auto picked = b.when(flag > 0.0, {x.getType(), x.getType()},
-                       [&]() -> Values { return {b.map({x}, [](Scalar x) { return x * 3.0; }), x}; },
-                       [&]() -> Values { return {x, y}; });
+  auto picked = b.when(
+      flag > 0.0, {x.getType(), x.getType()},
+      [&]() -> Values {
+        return {b.map({x}, [](Scalar x) { return x * 3.0; }), x};
+      },
+      [&]() -> Values {
+        return {x, y};
+      });
   Place out{{b.x(), b.index(0), b.index(0)}, 1, 2};
   b.store(picked[0], b.buffer(2), out);
   b.store(picked[1], b.buffer(3), out);
@@ -96,15 +105,17 @@ TEST_P(ControlTest, OnlineSoftmaxMatchesSoftmax) {
   Value q = tile(0, q0);
   auto done = b.loop(b.index(0), q0 + 16, 16, {b.zeros(16, 32), b.fill(low, 16, 1), b.zeros(16, 1)},
                      [&](Scalar k0, mlir::ValueRange carried) -> Values {
-    Scalar shift = toI32(q0 - k0);
-    Value s = b.map({b.dotBT(q, tile(1, k0))}, [&](Scalar s) { return select(b.col() <= b.row() + shift, s, low); });
-    Value m = b.map({carried[1], b.reduceMax(s, 1)}, [](Scalar a, Scalar b) { return max(a, b); });
-    Value p = b.map({s, m}, [](Scalar s, Scalar m) { return exp(s - m); });
-    Value scale = b.map({carried[1], m}, [](Scalar old, Scalar m) { return exp(old - m); });
-    Value sum = b.map({carried[2], scale, b.reduceSum(p, 1)}, [](Scalar l, Scalar c, Scalar s) { return l * c + s; });
-    Value o = b.map({carried[0], scale}, [](Scalar o, Scalar c) { return o * c; });
-    return {b.dot(p, tile(2, k0), o), m, sum};
-  });
+                       Scalar shift = toI32(q0 - k0);
+                       Value s = b.map({b.dotBT(q, tile(1, k0))},
+                                       [&](Scalar s) { return select(b.col() <= b.row() + shift, s, low); });
+                       Value m = b.map({carried[1], b.reduceMax(s, 1)}, [](Scalar a, Scalar b) { return max(a, b); });
+                       Value p = b.map({s, m}, [](Scalar s, Scalar m) { return exp(s - m); });
+                       Value scale = b.map({carried[1], m}, [](Scalar old, Scalar m) { return exp(old - m); });
+                       Value sum = b.map({carried[2], scale, b.reduceSum(p, 1)},
+                                         [](Scalar l, Scalar c, Scalar s) { return l * c + s; });
+                       Value o = b.map({carried[0], scale}, [](Scalar o, Scalar c) { return o * c; });
+                       return {b.dot(p, tile(2, k0), o), m, sum};
+                     });
   Value o = b.map({done[0], done[2]}, [](Scalar o, Scalar l) { return o / l; });
   b.store(o, b.buffer(3), Place{{q0, b.index(0)}, 0, 1});
   ASSERT_EQ(runner.compile(target()), "");

@@ -17,12 +17,13 @@ protected:
     SCOPED_TRACE(name);
     int64_t aRows = c.transposeA ? c.k : c.m, aCols = c.transposeA ? c.m : c.k;
     int64_t bRows = c.transposeB ? c.n : c.k, bCols = c.transposeB ? c.k : c.n;
-    TileBuilder b = kernel(name, {buffer({aRows, aCols}), buffer({bRows, bCols}), buffer({c.m, c.n}), buffer({c.m, c.n})});
+    TileBuilder b =
+        kernel(name, {buffer({aRows, aCols}), buffer({bRows, bCols}), buffer({c.m, c.n}), buffer({c.m, c.n})});
     Value left = b.load(b.buffer(0), whole(b), aRows, aCols), right = b.load(b.buffer(1), whole(b), bRows, bCols);
     Value acc = b.load(b.buffer(2), whole(b), c.m, c.n);
     auto product = [&](Value start) {
-      return mlir::Value(tile::DotOp::create(b.builder(), b.loc(), start.getType(), left, right, start, c.transposeA,
-                                             c.transposeB));
+      return mlir::Value(
+          tile::DotOp::create(b.builder(), b.loc(), start.getType(), left, right, start, c.transposeA, c.transposeB));
     };
     // The second product starts from a constant and shows that the first left its operands whole.
     Value sum = b.map({product(acc), product(b.fill(0.5, c.m, c.n))}, [](Scalar x, Scalar y) { return x + 2.0 * y; });
@@ -35,7 +36,8 @@ protected:
       for (int64_t j = 0; j < c.n; ++j) {
         double product = 0;
         for (int64_t k = 0; k < c.k; ++k)
-          product += double(a_[c.transposeA ? k * c.m + i : i * c.k + k]) * b_[c.transposeB ? j * c.k + k : k * c.n + j];
+          product +=
+              double(a_[c.transposeA ? k * c.m + i : i * c.k + k]) * b_[c.transposeB ? j * c.k + k : k * c.n + j];
         ASSERT_NEAR(out[i * c.n + j], acc_[i * c.n + j] + product + 2 * (0.5 + product), 2e-6 * (c.k + 4))
             << "at " << i << ", " << j;
       }

@@ -48,7 +48,9 @@ constexpr double leastNormal = 1.17549435e-38;
 TEST_P(MapTest, Exp) {
   auto inputs = range(-103, 88.7, 40000);
   inputs.insert(inputs.end(), {-infinity, -1e30f, -200.0f, -106.0f, 89.5f, 1e30f, infinity, 0.0f, -0.0f, 1e-8f});
-  EXPECT_LT(worstError("exp_", [](Scalar x) { return exp(x); }, std::exp, inputs, leastNormal), 2e-7);
+  EXPECT_LT(worstError(
+                "exp_", [](Scalar x) { return exp(x); }, std::exp, inputs, leastNormal),
+            2e-7);
 }
 
 TEST_P(MapTest, Log) {
@@ -56,21 +58,28 @@ TEST_P(MapTest, Log) {
   for (float x = 1e-44f; x < 1e38f; x *= 1.37f)
     inputs.push_back(x);
   inputs.insert(inputs.end(), {0.0f, infinity, 1.0f, std::nextafter(1.0f, 2.0f), std::nextafter(1.0f, 0.0f)});
-  EXPECT_LT(worstError("log_", [](Scalar x) { return log(x); }, std::log, inputs, 0), 2e-7);
+  EXPECT_LT(worstError(
+                "log_", [](Scalar x) { return log(x); }, std::log, inputs, 0),
+            2e-7);
 }
 
 TEST_P(MapTest, Tanh) {
   auto inputs = range(-12, 12, 40000);
   inputs.insert(inputs.end(), {-infinity, infinity, 1e-20f, -1e-5f, 100.0f, -3e38f, 0.0f});
-  EXPECT_LT(worstError("tanh_", [](Scalar x) { return tanh(x); }, std::tanh, inputs, leastNormal), 2e-7);
+  EXPECT_LT(worstError(
+                "tanh_", [](Scalar x) { return tanh(x); }, std::tanh, inputs, leastNormal),
+            2e-7);
 }
 
 TEST_P(MapTest, SquareRoots) {
   auto inputs = range(1e-6, 100, 20000);
   for (float x = 2e-38f; x < 1e38f; x *= 1.71f)
     inputs.push_back(x);
-  EXPECT_LT(worstError("sqrt_", [](Scalar x) { return sqrt(x); }, std::sqrt, inputs, 0), 1e-7);
-  EXPECT_LT(worstError("rsqrt_", [](Scalar x) { return rsqrt(x); }, [](double x) { return 1 / std::sqrt(x); }, inputs, 0),
+  EXPECT_LT(worstError(
+                "sqrt_", [](Scalar x) { return sqrt(x); }, std::sqrt, inputs, 0),
+            1e-7);
+  EXPECT_LT(worstError(
+                "rsqrt_", [](Scalar x) { return rsqrt(x); }, [](double x) { return 1 / std::sqrt(x); }, inputs, 0),
             2e-7);
 }
 

@@ -16,7 +16,8 @@ protected:
 
   Place placeOf(TileBuilder &b, const Case &c) {
     // Origins come from memory, so that nothing is known when the kernel is compiled.
-    Scalar row0 = toIndex(b.loadScalar(b.buffer(1), {b.index(0)})), col0 = toIndex(b.loadScalar(b.buffer(1), {b.index(1)}));
+    Scalar row0 = toIndex(b.loadScalar(b.buffer(1), {b.index(0)})),
+           col0 = toIndex(b.loadScalar(b.buffer(1), {b.index(1)}));
     Place place{{row0, col0}, 0, 1};
     if (c.turned)
       std::swap(place.rowDim, place.colDim);
@@ -39,10 +40,10 @@ protected:
   }
 
   static std::vector<Case> cases() { // the origins, then each with one thing changed
-    std::vector<Case> list = {{0, 0, 32, 48}, {5, 7, 16, 32},   {-3, -5, 32, 64}, {30, 40, 32, 32},
-                              {-20, 0, 16, 16}, {40, 60, 16, 16}, {0, 0, 48, 64}, {3, 52, 32, 1}, {2, 4, 1, 48}, {36, 52, 1, 1}};
+    std::vector<Case> list = {{0, 0, 32, 48},   {5, 7, 16, 32}, {-3, -5, 32, 64}, {30, 40, 32, 32}, {-20, 0, 16, 16},
+                              {40, 60, 16, 16}, {0, 0, 48, 64}, {3, 52, 32, 1},   {2, 4, 1, 48},    {36, 52, 1, 1}};
     std::vector<Case> all = list;
-    for (Case c : list) {
+    for (Case c : llvm::ArrayRef(list).take_front(5)) {
       c.begin = 4, c.end = 29;
       all.push_back(c);
       c.begin = 20, c.end = 10;
@@ -67,8 +68,8 @@ TEST_P(MemoryTest, LoadsAndStoresWhatIsInside) {
   auto all = cases();
   for (auto [number, c] : llvm::enumerate(all)) {
     std::string name = "access" + std::to_string(number);
-    TileBuilder b = kernel(name, {buffer({H, W}), intBuffer({2}), buffer({c.rows, c.cols}), buffer({H, W}), buffer({H, W})},
-                           {1, 1, 1}, 3);
+    TileBuilder b = kernel(
+        name, {buffer({H, W}), intBuffer({2}), buffer({c.rows, c.cols}), buffer({H, W}), buffer({H, W})}, {1, 1, 1}, 3);
     Value tile = b.load(b.buffer(0), placeOf(b, c), c.rows, c.cols);
     b.store(tile, b.buffer(2), whole(b));
     Value changed = b.map({tile}, [](Scalar x) { return x + 5.0; });
@@ -81,8 +82,9 @@ TEST_P(MemoryTest, LoadsAndStoresWhatIsInside) {
     std::vector<float> in = noise(H * W), tile(c.rows * c.cols), out = noise(H * W, 5), sum = out;
     std::vector<float> wantedOut = out, wantedSum = sum;
     std::vector<int32_t> origin = {static_cast<int32_t>(c.row0), static_cast<int32_t>(c.col0)};
-    ASSERT_EQ(runner.run("access" + std::to_string(number), {in.data(), origin.data(), tile.data(), out.data(), sum.data()}),
-              "");
+    ASSERT_EQ(
+        runner.run("access" + std::to_string(number), {in.data(), origin.data(), tile.data(), out.data(), sum.data()}),
+        "");
     for (int64_t r = 0; r < c.rows; ++r)
       for (int64_t col = 0; col < c.cols; ++col) {
         int64_t from = source(c, r, col);

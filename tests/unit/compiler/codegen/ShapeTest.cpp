@@ -12,8 +12,9 @@ TEST_P(ShapeTest, ReducesBothWays) {
   const std::vector<std::array<int64_t, 2>> shapes = {{64, 64}, {16, 48}, {48, 16}, {1, 64}, {64, 1}, {16, 96}, {1, 1}};
   auto nameOf = [](auto shape) { return "reduce" + std::to_string(shape[0]) + "x" + std::to_string(shape[1]); };
   for (auto [R, C] : shapes) {
-    TileBuilder b = kernel(nameOf(std::array{R, C}), {buffer({R, C}), buffer({R, 1}), buffer({R, 1}), buffer({1, C}),
-                                                      buffer({1, C}), buffer({R, 1})}, {1, 1, 1}, 5);
+    TileBuilder b = kernel(
+        nameOf(std::array{R, C}),
+        {buffer({R, C}), buffer({R, 1}), buffer({R, 1}), buffer({1, C}), buffer({1, C}), buffer({R, 1})}, {1, 1, 1}, 5);
     Value tile = b.load(b.buffer(0), whole(b), R, C);
     b.store(b.reduceSum(tile, 1), b.buffer(1), whole(b));
     b.store(b.reduceMax(tile, 1), b.buffer(2), whole(b));
@@ -27,7 +28,8 @@ TEST_P(ShapeTest, ReducesBothWays) {
     auto in = noise(R * C);
     std::vector<float> rowSum(R), rowMax(R), colSum(C), colMax(C), rowMin(R);
     ASSERT_EQ(runner.run(nameOf(std::array{R, C}),
-                         {in.data(), rowSum.data(), rowMax.data(), colSum.data(), colMax.data(), rowMin.data()}), "");
+                         {in.data(), rowSum.data(), rowMax.data(), colSum.data(), colMax.data(), rowMin.data()}),
+              "");
     for (int64_t r = 0; r < R; ++r) {
       double sum = 0;
       for (int64_t c = 0; c < C; ++c)
