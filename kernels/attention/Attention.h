@@ -26,6 +26,10 @@ struct AttentionSpec {
   int64_t queryTile = 64;
   int64_t keyTile = 64;
 };
+/// The spec with tiles that do well on CPUs: 64, or 32 where the window is so narrow that much of larger tiles would lie outside
+/// it; never longer than the row.
+AttentionSpec withDefaultTiles(AttentionSpec spec);
+
 /// `stage` is "fwd", "delta", "dq" or "dkdv".
 std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);
 

@@ -22,6 +22,12 @@ std::string symbol(const AttentionSpec &spec, StringRef stage) {
       .str();
 }
 
+AttentionSpec withDefaultTiles(AttentionSpec spec) {
+  bool narrow = spec.window >= 0 && spec.window < 256;
+  spec.queryTile = spec.keyTile = std::min<int64_t>(narrow ? 32 : 64, tileSize(spec.tokens));
+  return spec;
+}
+
 std::pair<Scalar, Scalar> AttentionBlocks::visibleKeys(Scalar batch, Scalar firstQuery) {
   Scalar begin = b_.index(0);
   if (spec_.window >= 0)

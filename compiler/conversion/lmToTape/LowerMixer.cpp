@@ -27,7 +27,7 @@ template <typename Op> kernels::AttentionSpec attentionSpec(Op op) {
   spec.scale = op.getScale().convertToDouble();
   spec.softCap = op.getSoftCap().convertToDouble();
   spec.documents = static_cast<bool>(op.getDocStart());
-  return spec;
+  return kernels::withDefaultTiles(spec);
 }
 
 void lowerAttention(Lowering &lowering, lm::AttentionOp op) {

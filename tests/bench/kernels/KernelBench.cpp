@@ -62,14 +62,15 @@ void benchRla(int64_t tokens, int64_t dim, int64_t window) {
     }
 }
 
-void benchAttention(int64_t tokens, int64_t dim, int64_t window) {
+void benchAttention(int64_t tokens, int64_t dim, int64_t window, int64_t queryTile, int64_t keyTile) {
   AttentionSpec s;
   s.batch = 1, s.tokens = tokens, s.heads = 4, s.kvHeads = 2, s.headDim = s.valueDim = dim, s.window = window;
-  s.documents = true, s.scale = 0.125;
+  s.documents = true, s.scale = 0.125, s.queryTile = queryTile, s.keyTile = keyTile;
   int64_t q = tokens * 4 * dim, k = tokens * 2 * dim, rows = 4 * tokens;
   double keys = window < 0 ? tokens / 2.0 : window + 1.0;
   double pairs = double(tokens) * 4 * keys;
-  std::string where = window < 0 ? " full" : " w" + std::to_string(window);
+  std::string where = (window < 0 ? " full" : " w" + std::to_string(window)) + " q" + std::to_string(queryTile) + " k" +
+                      std::to_string(keyTile);
   bench(("attn_fwd" + where).c_str(), buildAttention, symbol(s, "fwd"), s, {q, k, k, tokens, q, rows},
         {false, false, false, true}, pairs * 4 * dim);
   std::vector<bool> integers = {false, false, false, false, false, false, true};
@@ -113,8 +114,10 @@ int main(int argc, char **argv) {
   int64_t tokens = option(1, 2048), dim = option(2, 64), window = option(3, 128);
   repeats = static_cast<int>(option(4, 5));
   benchRla(tokens, dim, window);
-  benchAttention(tokens, dim, window);
-  benchAttention(tokens, dim, -1);
+  for (auto [queryTile, keyTile] : {std::pair(64, 64), {32, 64}, {32, 32}, {64, 32}, {128, 64}}) {
+    benchAttention(tokens, dim, window, queryTile, keyTile);
+    benchAttention(tokens, dim, -1, queryTile, keyTile);
+  }
   benchPointwise(tokens, dim);
   return 0;
 }

@@ -123,7 +123,7 @@ AttentionSpec makeSpec(int64_t tokens, int64_t heads, int64_t kvHeads, int64_t h
   AttentionSpec spec;
   spec.batch = 2, spec.tokens = tokens, spec.heads = heads, spec.kvHeads = kvHeads;
   spec.headDim = headDim, spec.valueDim = valueDim, spec.window = window;
-  return spec;
+  return withDefaultTiles(spec);
 }
 
 TEST(AttentionTest, AwkwardLengths) {
