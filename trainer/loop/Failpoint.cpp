@@ -27,6 +27,8 @@ absl::Status failpoint(absl::string_view phase, int rank, int64_t step) {
     std::raise(SIGKILL);
   else if (parts[3] == "stop")
     std::raise(SIGSTOP);
+  else if (parts[3] == "term")
+    return std::raise(SIGTERM), absl::OkStatus();
   else if (parts[3] != "error")
     return absl::InvalidArgumentError(fmt::format("ORIEL_FAIL: unknown action '{}'", parts[3]));
   return absl::InternalError(fmt::format("failpoint {} of step {}", std::string(phase), step));

@@ -1,0 +1,116 @@
+"""Tests the commands around training as a user types them: what they print and with which status they end."""
+import json
+import re
+import struct
+import time
+
+from harness import OrielTest, main
+
+
+class Commands(OrielTest):
+    def test_usage_errors_end_with_2_and_help_with_0(self):
+        for arguments in ((), ("trian",), ("train",), ("train", "job.toml", "--bogus"), ("status",), ("export", "x"),
+                          ("generate", "x", "--temperature", "-1"), ("checkpoint",), ("plan",)):
+            with self.subTest(arguments):
+                status, out, err = self.run_oriel(*arguments)
+                self.assertEqual(status, 2, err)
+                self.assertNotEqual(err + out, "")
+        self.assertRegex(self.oriel("--version"), r"^oriel \d+\.\d+\.\d+\n$")
+        self.assertIn("coordinator", self.oriel("--help"))
+
+    def test_print_config_reads_back_to_the_same_job(self):
+        printed = self.oriel("train", "job.toml", "--set", "training.steps=77", "--print-config")
+        self.write("again.toml", printed)
+        self.assertEqual(self.oriel("train", "again.toml", "--print-config"), printed)
+        self.assertIn("77", printed)
+        self.assertIn("micro_batch", self.oriel("train", "--help-config"))
+
+    def test_dry_run_trains_nothing(self):
+        out = self.oriel("train", "job.toml", "--dry-run")
+        self.assertIn("peak memory per rank", out)
+        self.assertIn("nothing was trained", out)
+        self.assertEqual(self.checkpoints("run"), [])
+
+    def test_plan_of_any_world(self):
+        one = self.oriel("plan", "job.toml")
+        four = self.oriel("plan", "job.toml", "--world", "4")
+        memory = [float(re.search(r"peak memory per rank ([\d.]+) MiB", text)[1]) for text in (one, four)]
+        self.assertGreater(memory[0], 0)
+        self.assertIn("fsdp=4", four)
+        self.assertIn("micro", one)
+
+    def test_a_trained_model_is_evaluated_sampled_and_exported(self):
+        summary = self.train("run", "sample.tokens=20", "sample.prompt=the ")
+        self.assertIn("sample", summary)
+        validation = float(re.search(r"validation loss ([\d.]+) nats/token", summary)[1])
+        report = self.read("run/report.html").decode()
+        self.assertIn("<svg", report)
+
+        evaluated = self.oriel("eval", "job.toml", "--checkpoint", "run/checkpoints")
+        self.assertAlmostEqual(float(re.search(r"loss ([\d.]+) nats/token", evaluated)[1]), validation, places=4)
+        self.assertEqual(self.oriel("eval", "job.toml", "--checkpoint", "run/checkpoints", ranks=2), evaluated)
+
+        sample = ("generate", "run/checkpoints", "--prompt", "the king", "--tokens", "12")
+        text = self.oriel(*sample, "--seed", "3")
+        self.assertTrue(text.startswith("the king"))
+        self.assertEqual(self.oriel(*sample, "--seed", "3"), text)
+        self.assertNotEqual(self.oriel(*sample, "--seed", "4"), text)
+        greedy = self.oriel(*sample, "--temperature", "0", "--seed", "3")
+        self.assertEqual(self.oriel(*sample, "--temperature", "0", "--seed", "4"), greedy)
+        self.assertEqual(self.oriel(*sample, "--top-k", "1"), greedy)
+
+        self.oriel("export", "run/checkpoints", "-o", "exported")
+        data = self.read("exported/model.safetensors")
+        header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+        self.assertGreater(len(header), 5)
+        json.loads(self.read("exported/config.json"))
+        self.assertIn("ok", self.oriel("checkpoint", "verify", "run/checkpoints"))
+        self.assertIn("step 12", self.oriel("checkpoint", "inspect", "run/checkpoints"))
+
+    def test_a_cached_package_starts_at_once_and_a_damaged_one_is_rebuilt(self):
+        cache = {"ORIEL_CACHE": self.path("cache")}
+        _, _, err = self.run_oriel("train", "job.toml", "--dry-run", environment=cache)
+        self.assertIn("(compiled in", err)
+        _, _, err = self.run_oriel("train", "job.toml", "--dry-run", environment=cache)
+        self.assertIn("(cached in", err)
+        plan = re.search(r"package (.*) \(cached", err)[1] + "/plan.pb"
+        self.write(plan, self.read(plan)[:-7])
+        status, _, err = self.run_oriel("train", "job.toml", "--dry-run", environment=cache)
+        self.assertEqual(status, 0, err)
+        self.assertIn("refused and built again", err)
+
+    def test_status_of_a_running_job(self):
+        process = self.start("train", "job.toml", "--set", "training.steps=1000000", "--set", "checkpoint.every=0")
+        try:
+            address = None
+            while address is None:
+                line = process.stderr.readline()
+                self.assertNotEqual(line, "", "the job ended")
+                match = re.search(r"coordinator at (\S+)", line)
+                address = match and match[1]
+            for _ in range(300):
+                out = self.oriel("status", address)
+                row = re.search(r"^\s+0\s+running\s+(\d+)\s+([\d.]+)\s+(\d+)\s+([\d.]+) s$", out, re.M)
+                if row and int(row[1]) > 0:
+                    break
+                time.sleep(0.1)
+            self.assertIn("is running: 1 of 1 ranks", out)
+            self.assertGreater(int(row[1]), 0)
+            self.assertLess(float(row[2]), 7)
+            status, _, err = self.run_oriel("train", "job.toml")
+            self.assertEqual(status, 1)
+            self.assertIn("in use by another run", err)
+        finally:
+            process.terminate()
+            out, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertIn("stopped after step", out)
+
+    def test_status_of_nothing(self):
+        status, out, err = self.run_oriel("status", "127.0.0.1:1")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("127.0.0.1:1", err)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Tests that a run which was killed, stopped or damaged goes on to the result of the unbroken one, bit for bit."""
+import os
+import signal
+
+from harness import OrielTest, main
+
+
+class Recovery(OrielTest):
+    def killed(self, run, fail, ranks=1):
+        status, _, _ = self.run_oriel("train", "job.toml", "--set", f"run_dir={run}", fail=fail, ranks=ranks)
+        self.assertIn(status, (-signal.SIGKILL, 128 + signal.SIGKILL))
+
+    def assert_resumes(self, run, expected, ranks=1):
+        self.train(run, ranks=ranks)
+        self.assertEqual(self.checkpoints(run), self.checkpoints(expected))
+        self.assert_same_run(run, expected)
+
+    def test_kill_9_after_a_checkpoint(self):
+        self.train("whole")
+        self.killed("killed", "step:0:8:kill")
+        self.assertEqual(self.checkpoints("killed"), ["step-000000005"])
+        self.assert_resumes("killed", "whole")
+
+    def test_kill_9_of_one_of_two_ranks_and_resume_on_four(self):
+        self.train("whole")
+        self.killed("killed", "micro:1:7:kill", ranks=2)
+        self.assertEqual(self.checkpoints("killed"), ["step-000000005"])
+        self.assert_resumes("killed", "whole", ranks=4)
+
+    def test_kill_9_inside_a_commit(self):
+        self.train("whole")
+        for phase in ("prepare", "vote", "commit", "committed"):
+            with self.subTest(phase):
+                self.killed(phase, f"{phase}:0:10:kill")
+                kept = ["step-000000005"] + (["step-000000010"] if phase == "committed" else [])
+                self.assertEqual(self.checkpoints(phase)[:1], kept[:1])
+                self.assert_resumes(phase, "whole")
+                left = [name for name in os.listdir(self.path(f"{phase}/checkpoints")) if ".tmp" in name]
+                self.assertEqual(left, [], "half-written checkpoints are swept")
+
+    def test_sigterm_finishes_the_step_and_exits_0(self):
+        self.train("whole")
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                run = f"stopped{ranks}"
+                out = self.train(run, fail=f"micro:{ranks - 1}:7:term", ranks=ranks)
+                self.assertIn("stopped after step 8", out)
+                self.assertEqual(self.checkpoints(run), ["step-000000005", "step-000000008"])
+                self.train(run, ranks=ranks)
+                self.assert_same_run(run, "whole")
+
+    def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(self):
+        self.train("whole")
+        self.killed("damaged", "step:0:11:kill")
+        newest = self.path("damaged/checkpoints/step-000000010")
+        shard = next(name for name in os.listdir(newest) if name.endswith(".safetensors"))
+        with open(os.path.join(newest, shard), "r+b") as file:
+            file.seek(5000)
+            byte = file.read(1)[0]
+            file.seek(5000)
+            file.write(bytes([byte ^ 4]))
+        status, _, err = self.run_oriel("train", "job.toml", "--set", "run_dir=damaged")
+        self.assertEqual(status, 0, err)
+        self.assertIn(shard, err)
+        self.assertIn("resumed from", err)
+        self.assertIn("step-000000005 at step 5", err)
+        self.assert_same_run("damaged", "whole")
+
+    def test_when_every_checkpoint_is_damaged_nothing_is_overwritten(self):
+        self.killed("ruined", "step:0:8:kill")
+        manifest = "ruined/checkpoints/step-000000005/manifest.json"
+        self.write(manifest, self.read(manifest)[:100])
+        status, out, err = self.run_oriel("train", "job.toml", "--set", "run_dir=ruined")
+        self.assertEqual((status in (1, 2), out), (True, ""), err)
+        self.assertIn("step-000000005", err)
+        self.assertEqual(self.checkpoints("ruined"), ["step-000000005"])
+
+    def test_a_full_disk_costs_a_checkpoint_and_not_the_run(self):
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small tmpfs needs root")
+        folder = self.path("small")
+        os.mkdir(folder)
+        if os.system(f"mount -t tmpfs -o size=96k none '{folder}' 2>/dev/null") != 0:
+            self.skipTest("tmpfs cannot be mounted here")
+        try:
+            status, _, err = self.run_oriel("train", "job.toml", "--set", "run_dir=run", "--set", "checkpoint.dir=small/c")
+            self.assertEqual(status, 0, err)
+            self.assertIn("was not committed", err)
+            self.assertIn("No space left", err)
+            self.assertEqual(self.losses("run")[-1][0], 12)
+        finally:
+            os.system(f"umount '{folder}'")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+// Tests what determines a cache key, and that a refused model leaves nothing behind. The compiler here is a script: real
+// packages are the business of tests/e2e.
+#include "trainer/loop/PackageCache.h"
+#include "tests/unit/trainer/TemporaryFolder.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace oriel::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct PackageCacheTest : testing::Test {
+  TemporaryFolder folder;
+  PackageRequest request;
+
+  void SetUp() override {
+    request.modelText = "model m {}";
+    request.cacheDir = folder / "cache";
+    request.compiler = script("exit 0");
+  }
+  std::string script(const std::string &body) {
+    std::string path = folder / "orielc";
+    writeText(path, "#!/bin/sh\n" + body + "\n");
+    fs::permissions(path, fs::perms::owner_all);
+    return path;
+  }
+  absl::Status compile(double seconds = 30) {
+    return findOrCompile(request, runtime::Deadline::after(seconds)).status();
+  }
+  int64_t entries() const {
+    return fs::exists(request.cacheDir) ? std::distance(fs::directory_iterator(request.cacheDir), fs::directory_iterator()) : 0;
+  }
+};
+
+TEST_F(PackageCacheTest, EveryInputChangesTheKey) {
+  std::set<std::string> keys;
+  auto add = [&](auto change) {
+    PackageRequest changed = request;
+    change(changed);
+    absl::StatusOr<std::string> key = packageKey(changed, changed.compiler);
+    ASSERT_TRUE(key.ok()) << key.status();
+    EXPECT_EQ(key->size(), 32u);
+    EXPECT_TRUE(keys.insert(*key).second);
+  };
+  add([](PackageRequest &) {});
+  add([](PackageRequest &r) { r.modelText += " "; });
+  add([](PackageRequest &r) { r.batch = 2; });
+  add([](PackageRequest &r) { r.tokens = 2; });
+  add([](PackageRequest &r) { r.world = 2; });
+  add([](PackageRequest &r) { r.gradSlots = 2; });
+  add([](PackageRequest &r) { r.memoryBudgetMib = 2; });
+  add([&](PackageRequest &r) { writeText(r.scheduleFile = folder / "schedule", "chunk 64"); });
+  add([&](PackageRequest &r) { writeText(r.scheduleFile = folder / "schedule", "chunk 32"); });
+  add([&](PackageRequest &) { script("exit 1"); });
+  script("exit 0");
+  request.modelPath = "elsewhere/m.oriel";
+  EXPECT_TRUE(keys.contains(*packageKey(request, request.compiler))) << "where the text lies does not matter";
+}
+
+TEST_F(PackageCacheTest, ARefusedModelShowsTheDiagnosticsAndLeavesNothing) {
+  request.compiler = script("echo 'm.oriel:1:9: error: no layers' >&2; mkdir -p half; exit 1");
+  absl::Status status = compile();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_NE(status.message().find("m.oriel:1:9: error: no layers"), std::string::npos) << status;
+  EXPECT_EQ(entries(), 0);
+}
+
+TEST_F(PackageCacheTest, ACompilerThatDiesIsNotTheModelsFault) {
+  request.compiler = script("kill -9 $$");
+  EXPECT_TRUE(absl::IsInternal(compile()));
+  EXPECT_EQ(entries(), 0);
+}
+
+TEST_F(PackageCacheTest, ACompilerThatHangsIsLeftAtTheDeadline) {
+  request.compiler = script("sleep 100");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(compile(0.3)));
+  EXPECT_EQ(entries(), 0);
+}
+
+TEST_F(PackageCacheTest, AnEmptyPackageIsRefused) {
+  request.compiler = script("while [ \"$1\" != -o ]; do shift; done; mkdir -p \"$2\"");
+  EXPECT_FALSE(compile().ok());
+}
+
+TEST_F(PackageCacheTest, SaysWhenThereIsNoCompiler) {
+  request.compiler = folder / "no-such-program";
+  EXPECT_FALSE(compile().ok());
+}
+
+} // namespace
+} // namespace oriel::trainer
