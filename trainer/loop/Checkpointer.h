@@ -1,7 +1,9 @@
 // Checkpoints of a running job: every rank writes its shard, the ranks vote through the coordinator, rank 0 publishes.
-// A checkpoint that cannot be written costs a warning, not the run: older ones stay and the next interval tries again.
+// All of that happens while training goes on. A checkpoint that cannot be written costs a warning, not the run: older
+// ones stay and the next interval tries again.
 #pragma once
 
+#include "trainer/checkpoint/BackgroundSave.h"
 #include "trainer/checkpoint/CheckpointStore.h"
 #include "trainer/loop/ControlPlane.h"
 #include "trainer/state/ModelState.h"
@@ -11,29 +13,28 @@
 
 namespace oriel::trainer {
 
-struct SaveOutcome {
-  bool committed = false;
-  std::string folder; // of a committed one, on rank 0
-  std::string reason; // why not
-};
-
 class Checkpointer {
 public:
-  Checkpointer(CheckpointStore &store, ModelState &state, ControlPlane &control, runtime::Communicator &communicator)
-      : store_(store), state_(state), control_(control), communicator_(communicator) {}
+  /// `deadlineSeconds`: how long a rank waits in the vote for the others.
+  Checkpointer(CheckpointStore &store, ModelState &state, ControlPlane &control, runtime::Communicator &communicator,
+               double deadlineSeconds);
 
-  /// Collective. Errors only when the job itself is over (the coordinator is gone or has failed the job).
-  absl::StatusOr<SaveOutcome> save(const CheckpointInfo &info, double deadlineSeconds);
+  /// Starts to save the state as it is now, in the background. The result of the save before must have been taken.
+  absl::Status begin(const CheckpointInfo &info);
+
+  /// The result of a save that has ended, once; wait() also waits for one that is under way. `fatal` is set only when
+  /// the job itself is over (the coordinator is gone or has failed the job).
+  std::optional<SaveResult> poll() { return save_.poll(); }
+  std::optional<SaveResult> wait() { return save_.wait(); }
 
 private:
-  CheckpointStore &store_;
   ModelState &state_;
-  ControlPlane &control_;
-  runtime::Communicator &communicator_;
+  BackgroundSave save_;
 };
 
 /// Collective. Loads the newest good checkpoint into `state` on every rank and checks that all took the same one.
-/// Nothing when the folder has none. An error when there are some and all are damaged, or when they are of another model.
+/// Nothing when the folder has none. An error when there are some and all are damaged, or when they are of another
+/// model.
 absl::StatusOr<std::optional<LoadedCheckpoint>> resume(CheckpointStore &store, ModelState &state,
                                                        runtime::Communicator &communicator, double deadlineSeconds);
 

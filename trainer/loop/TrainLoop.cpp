@@ -51,6 +51,7 @@ private:
   absl::Status oneStep(TrainStep &trainStep);
   absl::Status runValidation();
   absl::Status saveCheckpoint();
+  absl::Status noteSave(const std::optional<SaveResult> &save);
   absl::Status finish();
   absl::Status makeSample();
   RunReport report() const;
@@ -70,7 +71,7 @@ private:
 
   int64_t step_ = 0;      // steps done
   int64_t position_ = 0;  // samples consumed
-  int64_t savedStep_ = -1;
+  int64_t triedStep_ = -1; // of the last checkpoint, committed or not: the same on all ranks
   double peakFlops_ = 0;  // of all ranks
   double stepSeconds_ = 0; // smoothed
   double trainingSeconds_ = 0;
@@ -99,7 +100,7 @@ absl::Status Run::open() {
   options.silenceSeconds = 5 * patience();
   watchdog_ = std::make_unique<Watchdog>(
       options, [this] { return control_->client().health(); }, abandon_);
-  checkpointer_.emplace(store_, *setup_.state, *control_, communicator_);
+  checkpointer_.emplace(store_, *setup_.state, *control_, communicator_, 2 * patience());
   if (leads())
     spdlog::info("{} parameters, {}, {} rank(s); coordinator at {}", parameterCount(setup_.state->plan()),
                  setup_.device->description(), communicator_.size(), control_->address());
@@ -120,7 +121,7 @@ absl::Status Run::restore() {
   }
   if (!loaded)
     return setup_.state->initialize(job_.training().seed(), Deadline::after(patience()));
-  step_ = savedStep_ = loaded->info.step;
+  step_ = triedStep_ = loaded->info.step;
   position_ = loaded->info.position;
   summary_.checkpoint = loaded->path;
   if (!leads())
@@ -150,6 +151,7 @@ absl::Status Run::measurePeak() {
 
 absl::Status Run::oneStep(TrainStep &trainStep) {
   ORIEL_RETURN_IF_ERROR(control_->client().health());
+  ORIEL_RETURN_IF_ERROR(noteSave(checkpointer_->poll()));
   ORIEL_RETURN_IF_ERROR(failpoint("step", communicator_.rank(), step_));
   double start = monotonicSeconds();
   ORIEL_ASSIGN_OR_RETURN(StepOutcome outcome, trainStep.run(step_, position_, stopRequested()));
@@ -183,8 +185,10 @@ absl::Status Run::loop() {
     if (every > 0 && step_ % every == 0)
       ORIEL_RETURN_IF_ERROR(saveCheckpoint());
   }
-  if (savedStep_ != step_)
+  if (triedStep_ != step_)
     ORIEL_RETURN_IF_ERROR(saveCheckpoint());
+  beat("checkpoint");
+  ORIEL_RETURN_IF_ERROR(noteSave(checkpointer_->wait()));
   if (!summary_.stopped && setup_.validation)
     ORIEL_RETURN_IF_ERROR(runValidation());
   return absl::OkStatus();
@@ -219,20 +223,26 @@ CheckpointInfo Run::checkpointInfo() const {
   return info;
 }
 
+// The save before it has had a whole interval; where it has not ended, training waits for it here.
 absl::Status Run::saveCheckpoint() {
   beat("checkpoint");
-  ORIEL_ASSIGN_OR_RETURN(SaveOutcome outcome, checkpointer_->save(checkpointInfo(), 2 * patience()));
-  if (!outcome.committed) {
-    journal_->note(fmt::format("step {}: the checkpoint was not committed, older ones stay: {}", step_, outcome.reason));
+  ORIEL_RETURN_IF_ERROR(noteSave(checkpointer_->wait()));
+  triedStep_ = step_;
+  return checkpointer_->begin(checkpointInfo());
+}
+
+absl::Status Run::noteSave(const std::optional<SaveResult> &save) {
+  if (!save)
+    return absl::OkStatus();
+  ORIEL_RETURN_IF_ERROR(save->fatal);
+  if (!save->committed) {
+    journal_->note(
+        fmt::format("step {}: the checkpoint was not committed, older ones stay: {}", save->step, save->reason));
     return absl::OkStatus();
   }
-  savedStep_ = step_;
-  summary_.checkpoint = outcome.folder;
-  if (leads()) {
-    journal_->note(fmt::format("step {}: checkpoint {}", step_, outcome.folder));
-    if (absl::Status swept = store_.sweep(); !swept.ok())
-      journal_->note(std::string(swept.message()));
-  }
+  summary_.checkpoint = save->folder;
+  if (leads())
+    journal_->note(fmt::format("step {}: checkpoint {}", save->step, save->folder));
   return absl::OkStatus();
 }
 
