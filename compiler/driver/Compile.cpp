@@ -1,0 +1,138 @@
+#include "compiler/driver/Compile.h"
+#include "compiler/codegen/cpu/CpuCodegen.h"
+#include "compiler/driver/WritePackage.h"
+#include "compiler/frontend/Frontend.h"
+#include "compiler/pipeline/Pipeline.h"
+#include "dialects/lm/LmOps.h"
+#include "dialects/tape/TapeOps.h"
+#include "dialects/tile/TileOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+
+using namespace mlir;
+
+namespace oriel::driver {
+
+using pipeline::Phase;
+
+void registerDialects(MLIRContext &context) {
+  context.loadDialect<lm::LmDialect, tape::TapeDialect, tile::TileDialect, func::FuncDialect, arith::ArithDialect,
+                      math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
+}
+
+static FailureOr<std::string> readText(const std::string &path, llvm::raw_ostream &errors) {
+  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
+  if (file)
+    return (*file)->getBuffer().str();
+  errors << "orielc: cannot read " << path << ": " << file.getError().message() << "\n";
+  return failure();
+}
+
+OwningOpRef<ModuleOp> importInput(MLIRContext &context, const CompileOptions &options, llvm::raw_ostream &errors) {
+  FailureOr<std::string> text = readText(options.input, errors);
+  if (failed(text))
+    return nullptr;
+  StringRef extension = llvm::sys::path::extension(options.input);
+  if (extension == ".mlir") {
+    llvm::SourceMgr sources;
+    sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(*text, options.input), llvm::SMLoc());
+    return parseSourceFile<ModuleOp>(sources, &context);
+  }
+  if (extension == ".oriel") {
+    frontend::ImportOptions importOptions{options.batch, options.tokens, {}};
+    auto module = frontend::importModel(context, options.input, *text, importOptions, errors);
+    return succeeded(module) ? std::move(*module) : nullptr;
+  }
+  errors << "orielc: " << options.input << ": a model ends in .oriel, an lm module in .mlir\n";
+  return nullptr;
+}
+
+static Phase phaseOf(Emit emit) {
+  switch (emit) {
+  case Emit::Primitives:
+    return Phase::Primitives;
+  case Emit::Step:
+    return Phase::Step;
+  case Emit::Schedule:
+    return Phase::Scheduled;
+  default:
+    return Phase::Placed;
+  }
+}
+
+static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options) {
+  PassManager pm(module.getContext());
+  pm.enableVerifier(options.verifyEach);
+  if (options.timing)
+    pm.enableTiming();
+  pipeline::buildPipeline(pm, {options.world, options.gradSlots, options.scheduleFile}, phaseOf(options.emit));
+  return pm.run(module);
+}
+
+/// Prints what `emit` asks for: the whole module, or only its programs, kernels or schedule.
+static void printText(ModuleOp module, Emit emit, llvm::raw_ostream &out) {
+  OpPrintingFlags flags;
+  flags.elideLargeElementsAttrs(16);
+  for (Operation &op : module.getOps()) {
+    bool wanted = emit == Emit::Tape       ? !isa<tile::KernelOp>(op)
+                  : emit == Emit::Tile     ? isa<tile::KernelOp>(op)
+                  : emit == Emit::Schedule ? isa<tape::ScheduleOp>(op)
+                                           : true;
+    if (wanted) {
+      op.print(out, flags);
+      out << "\n";
+    }
+  }
+}
+
+static FailureOr<codegen::CpuTarget> cpuTarget(const std::string &name, llvm::raw_ostream &errors) {
+  if (name == "host")
+    return codegen::CpuTarget::host();
+  if (name == "avx2")
+    return codegen::CpuTarget::avx2();
+  if (name == "baseline")
+    return codegen::CpuTarget::baseline();
+  errors << "orielc: unknown --cpu '" << name << "'; use host, avx2 or baseline\n";
+  return failure();
+}
+
+FailureOr<OwningOpRef<ModuleOp>> lower(MLIRContext &context, const CompileOptions &options, llvm::raw_ostream &errors) {
+  registerDialects(context);
+  OwningOpRef<ModuleOp> module = importInput(context, options, errors);
+  if (!module)
+    return failure();
+  if (options.emit != Emit::Lm && failed(runPipeline(*module, options)))
+    return failure();
+  return module;
+}
+
+LogicalResult compile(const CompileOptions &options, llvm::raw_ostream &out, llvm::raw_ostream &errors) {
+  MLIRContext context;
+  llvm::SourceMgr sources;
+  SourceMgrDiagnosticHandler diagnostics(sources, &context, errors);
+  FailureOr<codegen::CpuTarget> target = cpuTarget(options.cpu, errors);
+  if (failed(target))
+    return failure();
+  auto module = lower(context, options, errors);
+  if (failed(module))
+    return failure();
+  if (options.emit != Emit::Package) {
+    printText(**module, options.emit, out);
+    return success();
+  }
+  FailureOr<std::string> text = readText(options.input, errors);
+  if (failed(text))
+    return failure();
+  return writePackage(**module, *target, *text, options.output, errors);
+}
+
+} // namespace oriel::driver

@@ -1,0 +1,35 @@
+// The ordered list of passes from an lm module to a placed tape module. Read buildPipeline as a table of contents.
+#ifndef ORIEL_COMPILER_PIPELINE_PIPELINE_H
+#define ORIEL_COMPILER_PIPELINE_PIPELINE_H
+
+#include "mlir/Pass/PassManager.h"
+#include <cstdint>
+#include <string>
+
+namespace oriel::pipeline {
+
+/// The ends of the phases, in order. Each is a place where the IR can be looked at.
+enum class Phase {
+  Primitives, ///< lm without composite ops
+  Step,       ///< lm with @micro or @vjp: forward and backward
+  Scheduled,  ///< the same with the state-save schedule decided
+  Tape,       ///< tape programs and the tile kernels they call
+  Placed      ///< every buffer has an offset
+};
+
+struct PipelineOptions {
+  int64_t world = 1;            ///< ranks of the fsdp axis
+  int64_t gradSlots = 1;        ///< slots of the gradient stack
+  std::string scheduleFile;     ///< tape.schedule text that overrides the solver; empty: none
+  int64_t memoryBudgetBytes = 0; ///< bytes that saved values may take; 0: no limit
+};
+
+/// Adds the passes up to the end of `last`. The input is what compiler/frontend imports, or an lm module with `lm.vjp`.
+void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phase last);
+
+/// Registers every pass of the compiler and the pipeline `--oriel-compile`, for oriel-opt.
+void registerPassesAndPipelines();
+
+} // namespace oriel::pipeline
+
+#endif
