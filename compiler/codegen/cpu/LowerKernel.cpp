@@ -1,6 +1,7 @@
 // tile.kernel → one function. Walks the body in order: scalars are cloned, control flow is built anew without tiles
 // (they live in scratch; what a loop or branch hands on is in place or copied), tile ops go to their lowerings.
 #include "compiler/codegen/cpu/Lowering.h"
+#include "compiler/codegen/cpu/VectorMath.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -28,6 +29,7 @@ private:
   static bool isTile(Value value) { return tile::hasTileShape(value.getType()); }
 
   LogicalResult lowerOp(Operation &op);
+  LogicalResult lowerScalarOp(Operation &op);
   LogicalResult lowerFor(scf::ForOp loop);
   LogicalResult lowerIf(scf::IfOp branch);
   SmallVector<Value> scalarsOf(ValueRange values);
@@ -56,13 +58,24 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
       .Case([&](memref::LoadOp load) { return lowerScalarLoad(low_, load), success(); })
       .Case([&](scf::ForOp loop) { return lowerFor(loop); })
       .Case([&](scf::IfOp branch) { return lowerIf(branch); })
-      .Default([&](Operation *other) -> LogicalResult {
-        bool scalar = other->getName().getDialectNamespace() == "arith" && other->getNumRegions() == 0;
-        if (!scalar)
-          return other->emitError() << other->getName() << " is not known to the CPU code generator";
-        v_.builder().clone(*other, low_.scalars);
-        return success();
-      });
+      .Default([&](Operation *other) { return lowerScalarOp(*other); });
+}
+
+/// arith is cloned; math on one f32 takes the vector form, so that nothing calls a library.
+LogicalResult KernelLowering::lowerScalarOp(Operation &op) {
+  StringRef dialect = op.getName().getDialectNamespace();
+  if (dialect == "arith" && op.getNumRegions() == 0) {
+    v_.builder().clone(op, low_.scalars);
+    return success();
+  }
+  if (dialect == "math" && op.getNumOperands() == 1 && op.getResult(0).getType().isF32()) {
+    Value x = v_.splat(low_.scalar(op.getOperand(0)), 1);
+    if (Value y = emitMath(v_, op.getName().getStringRef(), x)) {
+      low_.scalars.map(op.getResult(0), v_.extract(y, 0));
+      return success();
+    }
+  }
+  return op.emitError() << "the CPU code generator does not know " << op.getName() << " here";
 }
 
 /// The values of the non-tile ones among `values`.

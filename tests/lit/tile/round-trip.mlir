@@ -2,8 +2,8 @@
 // RUN: oriel-opt %s | oriel-opt | FileCheck %s
 
 // CHECK-LABEL: tile.kernel @scores(%{{.*}}: memref<64x32xf32>, %{{.*}}: memref<64x32xf32>, %{{.*}}: memref<64x64xf32>)
-// CHECK-SAME: grid(%{{.*}}, %{{.*}}, %{{.*}}) in [4, 1, 1] outputs 1 summary "q·kᵀ by blocks"
-tile.kernel @scores(%q: memref<64x32xf32>, %k: memref<64x32xf32>, %out: memref<64x64xf32>) grid(%x, %y, %z) in [4, 1, 1] outputs 1 summary "q·kᵀ by blocks" {
+// CHECK-SAME: grid(%{{.*}}, %{{.*}}, %{{.*}}) in [4, 1, 1] outputs 1 summary "exp of q kT by blocks"
+tile.kernel @scores(%q: memref<64x32xf32>, %k: memref<64x32xf32>, %out: memref<64x64xf32>) grid(%x, %y, %z) in [4, 1, 1] outputs 1 summary "exp of q kT by blocks" {
   %c0 = arith.constant 0 : index
   %c16 = arith.constant 16 : index
   %c64 = arith.constant 64 : index

@@ -140,6 +140,32 @@ TEST_P(ControlTest, OnlineSoftmaxMatchesSoftmax) {
   }
 }
 
+TEST_P(ControlTest, ComputesWithScalars) {
+  TileBuilder b = kernel("scalars", {buffer({4}), buffer({16, 16})});
+  Scalar x = b.loadScalar(b.buffer(0), {b.index(2)});
+  b.store(b.fill(exp(x) + sqrt(x * x + 1.0), 16, 16), b.buffer(1), whole(b));
+  ASSERT_EQ(runner.compile(target()), "");
+  std::vector<float> in = {1, 2, 0.75f, 4}, out(256);
+  ASSERT_EQ(runner.run("scalars", {in.data(), out.data()}), "");
+  for (float value : out)
+    EXPECT_NEAR(value, std::exp(0.75) + 1.25, 1e-6);
+}
+
+TEST_P(ControlTest, NamesWhatItCannotLower) {
+  EXPECT_EQ(runner.parse(R"(tile.kernel @odd(%o: memref<16x16xf32>) grid(%x, %y, %z) in [1, 1, 1] outputs 1 {
+    %c0 = arith.constant 0 : index
+    %t = tile.map -> tensor<16x16xf32> {
+      %v = arith.constant 2.0 : f32
+      %w = math.sin %v : f32
+      tile.yield %w : f32
+    }
+    tile.store %t, %o[%c0, %c0] rows 0 cols 1 : tensor<16x16xf32>, memref<16x16xf32>
+    tile.return
+  })"),
+            "");
+  EXPECT_NE(runner.compile(target()).find("no vector form of math.sin on 'f32'"), std::string::npos);
+}
+
 ORIEL_FOR_ALL_TARGETS(ControlTest);
 
 } // namespace
