@@ -43,7 +43,7 @@ class Recovery(OrielTest):
         for ranks in (1, 2):
             with self.subTest(ranks=ranks):
                 run = f"stopped{ranks}"
-                out = self.train(run, fail=f"micro:{ranks - 1}:7:term", ranks=ranks)
+                out = self.train(run, fail=f"step:{ranks - 1}:7:term", ranks=ranks)
                 self.assertIn("stopped after step 8", out)
                 self.assertEqual(self.checkpoints(run), ["step-000000005", "step-000000008"])
                 self.train(run, ranks=ranks)
