@@ -24,33 +24,45 @@ static std::string readText(llvm::StringRef path) {
   return buffer ? (*buffer)->getBuffer().str() : std::string();
 }
 
-std::string linkSharedLibrary(llvm::StringRef object, llvm::StringRef outputSo) {
+/// Writes `bytes`; the error text on failure.
+static std::string writeFile(llvm::StringRef path, llvm::StringRef bytes) {
+  std::error_code error;
+  llvm::raw_fd_ostream stream(path, error);
+  if (!error) {
+    stream << bytes;
+    stream.close();
+    error = stream.error();
+    stream.clear_error();
+  }
+  return error ? ("cannot write " + path + ": " + error.message()).str() : std::string();
+}
+
+std::string linkSharedLibrary(llvm::ArrayRef<llvm::StringRef> objects, llvm::StringRef outputSo) {
   std::string linker = findLinker();
   if (linker.empty())
     return "no linker found: install lld-22 (ld.lld-22, ld.lld or ld on the PATH)";
-  std::string objectPath = (outputSo + ".o").str(), logPath = (outputSo + ".log").str();
-  {
-    std::error_code error;
-    llvm::raw_fd_ostream stream(objectPath, error);
-    if (error)
-      return "cannot write " + objectPath + ": " + error.message();
-    stream << object;
-    stream.close();
-    if (stream.has_error())
-      return "cannot write " + objectPath + ": " + stream.error().message();
+  std::string logPath = (outputSo + ".log").str();
+  std::vector<std::string> paths;
+  std::string error;
+  for (size_t i = 0; i < objects.size() && error.empty(); ++i) {
+    paths.push_back((outputSo + "." + llvm::Twine(i) + ".o").str());
+    error = writeFile(paths.back(), objects[i]);
   }
-  llvm::SmallVector<llvm::StringRef> arguments = {linker,        "-shared", "-z",     "defs",    "-z",
-                                                  "noexecstack", "-o",      outputSo, objectPath};
-  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), llvm::StringRef(logPath),
-                                                llvm::StringRef(logPath)};
-  std::string message;
-  int status = llvm::sys::ExecuteAndWait(linker, arguments, std::nullopt, redirects, 0, 0, &message);
-  std::string log = readText(logPath);
-  llvm::sys::fs::remove(objectPath);
+  if (error.empty()) {
+    llvm::SmallVector<llvm::StringRef> arguments = {linker,        "-shared",         "-z", "defs",  "-z",
+                                                    "noexecstack", "--build-id=none", "-o", outputSo};
+    arguments.append(paths.begin(), paths.end());
+    std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), llvm::StringRef(logPath),
+                                                  llvm::StringRef(logPath)};
+    std::string message;
+    int status = llvm::sys::ExecuteAndWait(linker, arguments, std::nullopt, redirects, 0, 0, &message);
+    if (status != 0)
+      error = linker + " failed (" + std::to_string(status) + "): " + message + readText(logPath);
+  }
+  for (const std::string &path : paths)
+    llvm::sys::fs::remove(path);
   llvm::sys::fs::remove(logPath);
-  if (status == 0)
-    return {};
-  return linker + " failed (" + std::to_string(status) + "): " + message + log;
+  return error;
 }
 
 } // namespace oriel::codegen

@@ -30,7 +30,6 @@ static LogicalResult flattenControlFlow(ModuleOp module) {
 
 LogicalResult lowerToLlvmDialect(ModuleOp module) {
   MLIRContext *context = module.getContext();
-  context->loadDialect<cf::ControlFlowDialect>();
   if (failed(flattenControlFlow(module)))
     return failure();
   LLVMTypeConverter converter(context);

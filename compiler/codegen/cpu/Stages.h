@@ -14,6 +14,9 @@ class Module;
 
 namespace oriel::codegen {
 
+/// Loads every dialect and translation that the stages use, before they run in parallel. (EmitObject.cpp)
+void prepareContext(mlir::MLIRContext &context);
+
 /// scf and arith on scalars and one-dimensional vectors ⇒ LLVM dialect only. (LowerToLlvm.cpp)
 llvm::LogicalResult lowerToLlvmDialect(mlir::ModuleOp module);
 
@@ -25,8 +28,8 @@ std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTa
 /// Empty result: no such target.
 std::string emitMachineCode(llvm::Module &module, const CpuTarget &target, bool assembly);
 
-/// Links one object into a shared library with no undefined symbols; the error text on failure. (Link.cpp)
-std::string linkSharedLibrary(llvm::StringRef object, llvm::StringRef outputSo);
+/// Links objects into a shared library with no undefined symbols; the error text on failure. (Link.cpp)
+std::string linkSharedLibrary(llvm::ArrayRef<llvm::StringRef> objects, llvm::StringRef outputSo);
 
 } // namespace oriel::codegen
 
