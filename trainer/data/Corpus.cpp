@@ -30,12 +30,12 @@ size_t blockEnd(std::string_view text, size_t begin, size_t blockBytes) {
   return limit;
 }
 
-/// Runs of blocks of one kind are one document.
-absl::Status splitFile(const CorpusOptions &options, std::string_view text, const DocumentSink &sink) {
+/// Runs of blocks of one kind are one document. `block` is the number of the text's first block, and then of the next's.
+absl::Status splitFile(const CorpusOptions &options, std::string_view text, int64_t &block, const DocumentSink &sink) {
   if (options.validationEvery == 0)
     return text.empty() ? absl::OkStatus() : sink(text, false);
   size_t documentBegin = 0, at = 0;
-  for (int64_t block = 0; at < text.size(); ++block) {
+  for (; at < text.size(); ++block) {
     at = blockEnd(text, at, static_cast<size_t>(options.blockBytes));
     const bool validation = isValidation(options, block);
     if (at < text.size() && isValidation(options, block + 1) == validation)
@@ -47,26 +47,28 @@ absl::Status splitFile(const CorpusOptions &options, std::string_view text, cons
 }
 
 /// Paragraphs are separated by empty lines and keep their last line end.
-absl::Status splitParagraphs(const CorpusOptions &options, std::string_view text, const DocumentSink &sink) {
+/// `before` is the length of the texts before this one.
+absl::Status splitParagraphs(const CorpusOptions &options, std::string_view text, int64_t before,
+                             const DocumentSink &sink) {
   size_t at = 0;
   while ((at = text.find_first_not_of("\r\n", at)) != std::string_view::npos) {
     size_t end = text.find("\n\n", at);
     size_t windows = text.find("\n\r\n", at); // an empty line with a carriage return
     end = std::min({end, windows, text.size() - 1}) + 1;
-    const int64_t block = static_cast<int64_t>(at) / options.blockBytes;
+    const int64_t block = (before + static_cast<int64_t>(at)) / options.blockBytes;
     ORIEL_RETURN_IF_ERROR(sink(text.substr(at, end - at), isValidation(options, block)));
     at = end;
   }
   return absl::OkStatus();
 }
 
-absl::Status splitJsonl(const CorpusOptions &options, const std::string &path, std::string_view text,
+absl::Status splitJsonl(const CorpusOptions &options, const std::string &path, std::string_view text, int64_t before,
                         const DocumentSink &sink) {
   size_t at = 0;
   for (int64_t line = 1; at < text.size(); ++line) {
     size_t end = std::min(text.find('\n', at), text.size());
     std::string_view record = text.substr(at, end - at);
-    const int64_t block = static_cast<int64_t>(at) / options.blockBytes;
+    const int64_t block = (before + static_cast<int64_t>(at)) / options.blockBytes;
     at = end + 1;
     if (record.find_first_not_of(" \t\r") == std::string_view::npos)
       continue;
@@ -90,20 +92,22 @@ absl::Status readCorpus(const CorpusOptions &options, const DocumentSink &sink) 
     return absl::InvalidArgumentError(
         fmt::format("blocks of {} bytes with every {}th for validation leave nothing to train on", options.blockBytes,
                     options.validationEvery));
+  int64_t block = 0, before = 0;
   for (const std::string &path : options.inputs) {
     ORIEL_ASSIGN_OR_RETURN(runtime::MappedFile file, runtime::MappedFile::open(path));
     std::string_view text(file.text().data(), file.text().size());
     switch (options.documents) {
     case DocumentKind::File:
-      ORIEL_RETURN_IF_ERROR(splitFile(options, text, sink));
+      ORIEL_RETURN_IF_ERROR(splitFile(options, text, block, sink));
       break;
     case DocumentKind::Paragraph:
-      ORIEL_RETURN_IF_ERROR(splitParagraphs(options, text, sink));
+      ORIEL_RETURN_IF_ERROR(splitParagraphs(options, text, before, sink));
       break;
     case DocumentKind::Jsonl:
-      ORIEL_RETURN_IF_ERROR(splitJsonl(options, path, text, sink));
+      ORIEL_RETURN_IF_ERROR(splitJsonl(options, path, text, before, sink));
       break;
     }
+    before += static_cast<int64_t>(text.size());
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,7 @@
 // Text files as documents, split into a training and a validation part of the same distribution.
 //
-// A text is cut into blocks of about `blockBytes`, at line ends; every `validationEvery`-th block of each text is
-// validation. With documents = file, the training blocks between two validation blocks are one document (no text is
+// Texts are cut into blocks of about `blockBytes`, at line ends; every `validationEvery`-th block is validation. The count
+// runs on from text to text, so that short ones give their share too. With documents = file, the training blocks between two validation blocks are one document (no text is
 // skipped inside a document). With paragraph and jsonl, documents stay whole and go where their first byte falls.
 #pragma once
 
@@ -21,7 +21,7 @@ struct CorpusOptions {
   DocumentKind documents = DocumentKind::File;
   std::string jsonField = "text";
   int64_t validationEvery = 0; // 0: everything is training
-  int64_t blockBytes = 16384;
+  int64_t blockBytes = 4096;
 };
 
 /// Called for every document, in order; the text is valid during the call.

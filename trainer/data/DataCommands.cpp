@@ -46,7 +46,7 @@ void addTokenize(CLI::App &data, std::function<absl::Status()> *action) {
       ->transform(CLI::CheckedTransformer(kinds));
   app->add_option("--field", command->corpus.jsonField, "Text field of a JSONL record")->capture_default_str();
   app->add_option("--validation-every", command->corpus.validationEvery,
-                  "Every Nth block of each text goes to PREFIX-val, the rest to PREFIX-train; 0: no split")
+                  "Every Nth block of the texts goes to PREFIX-val, the rest to PREFIX-train; 0: no split")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app->add_option("--block-bytes", command->corpus.blockBytes, "Size of a block of the split")

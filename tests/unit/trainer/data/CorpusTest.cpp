@@ -57,6 +57,28 @@ TEST(Corpus, SplitsFilesInBlocksWithoutLosingAByte) {
   EXPECT_GT((*documents)[0].text.size(), 3 * (*documents)[1].text.size()) << "four blocks are one document";
 }
 
+TEST(Corpus, ShortTextsGiveTheirShare) {
+  TemporaryFolder folder;
+  for (DocumentKind kind : {DocumentKind::File, DocumentKind::Paragraph}) {
+    CorpusOptions options{{}, kind, "text", 5, 1000};
+    for (int i = 0; i < 40; ++i) {
+      options.inputs.push_back(folder / (std::to_string(i) + ".txt"));
+      std::string text;
+      for (int line = 0; line < 100; ++line)
+        text += "twenty-four characters.\n" + std::string(line % 10 == 9 ? "\n" : ""); // 2.4 kB: no fifth block of its own
+      writeText(options.inputs.back(), text);
+    }
+    auto documents = documentsOf(options);
+    ASSERT_TRUE(documents.ok()) << documents.status();
+    double validation = 0, all = 0;
+    for (const Document &document : *documents) {
+      all += static_cast<double>(document.text.size());
+      validation += document.validation ? static_cast<double>(document.text.size()) : 0;
+    }
+    EXPECT_NEAR(validation / all, 0.2, 0.05);
+  }
+}
+
 TEST(Corpus, WithoutASplitAFileIsADocument) {
   TemporaryFolder folder;
   writeText(folder / "a.txt", "one\ntwo");
