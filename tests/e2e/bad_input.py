@@ -34,7 +34,7 @@ JOBS = [
     ("unknown table", "{job}\n[trainning]\nsteps = 1", "training"),
     ("wrong type", "{job}\n[optimizer]\nlr = 'fast'", "lr"),
     ("out of range", "{job}\n[optimizer]\nbeta1 = 1.5", "beta1"),
-    ("huge number", "{job}\n[optimizer]\nlr = 1e999", "lr"),
+    ("huge number", "{job}\n[optimizer]\nlr = 1e999", "1e999"),
     ("twice the same key", "{job}\n[optimizer]\nlr = 1e-3\nlr = 1e-4", "lr"),
     ("no such model", "{job}".replace("{job}", "model = 'absent.oriel'\n[data]\ntrain = 'tokens-train'"), "absent.oriel"),
 ]
