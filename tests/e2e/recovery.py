@@ -17,14 +17,14 @@ class Recovery(OrielTest):
 
     def test_kill_9_after_a_checkpoint(self):
         self.train("whole")
-        self.killed("killed", "step:0:8:kill")
-        self.assertEqual(self.checkpoints("killed"), ["step-000000005"])
+        self.killed("killed", "step:0:10:kill")  # the save of step 10 began, so that of step 5 has ended
+        self.assertEqual(self.checkpoints("killed")[:1], ["step-000000005"])
         self.assert_resumes("killed", "whole")
 
     def test_kill_9_of_one_of_two_ranks_and_resume_on_four(self):
         self.train("whole")
-        self.killed("killed", "micro:1:7:kill", ranks=2)
-        self.assertEqual(self.checkpoints("killed"), ["step-000000005"])
+        self.killed("killed", "micro:1:10:kill", ranks=2)
+        self.assertEqual(self.checkpoints("killed")[:1], ["step-000000005"])
         self.assert_resumes("killed", "whole", ranks=4)
 
     def test_kill_9_inside_a_commit(self):
@@ -51,7 +51,7 @@ class Recovery(OrielTest):
 
     def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(self):
         self.train("whole")
-        self.killed("damaged", "step:0:11:kill")
+        self.killed("damaged", "committed:0:10:kill")
         newest = self.path("damaged/checkpoints/step-000000010")
         shard = next(name for name in os.listdir(newest) if name.endswith(".safetensors"))
         with open(os.path.join(newest, shard), "r+b") as file:
@@ -67,7 +67,7 @@ class Recovery(OrielTest):
         self.assert_same_run("damaged", "whole")
 
     def test_when_every_checkpoint_is_damaged_nothing_is_overwritten(self):
-        self.killed("ruined", "step:0:8:kill")
+        self.killed("ruined", "committed:0:5:kill")
         manifest = "ruined/checkpoints/step-000000005/manifest.json"
         self.write(manifest, self.read(manifest)[:100])
         status, out, err = self.run_oriel("train", "job.toml", "--set", "run_dir=ruined")
