@@ -30,13 +30,14 @@ struct AttentionSpec {
 /// it; never longer than the row.
 AttentionSpec withDefaultTiles(AttentionSpec spec);
 
-/// `stage` is "fwd", "delta", "dq" or "dkdv".
+/// `stage` is "fwd", "delta", "dq", "dkdv" or "grad".
 std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);
 
 ///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E] [, doc_start [B,T]]  →  o [B,T,N,E], lse [B,N,T]
 tile::KernelOp buildAttention(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const AttentionSpec &spec);
 
-/// The gradient is three kernels: delta first, then dq and dkdv in any order.
+/// The gradient is two or three kernels: delta first, then either grad, or dq and dkdv in any order. grad makes the scores once
+/// (5 products per block instead of 7), but its cells are only the key/value heads of each row: see `hasManyGroups`.
 /// `delta[b,n,t] = sum_e do·o`:
 ///   o [B,T,N,E], do [B,T,N,E]  →  delta [B,N,T]
 tile::KernelOp buildAttentionDelta(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
@@ -47,6 +48,12 @@ tile::KernelOp buildAttentionDq(mlir::OpBuilder &b, mlir::Location loc, llvm::St
 ///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dk [B,T,KV,D], dv [B,T,KV,E]
 tile::KernelOp buildAttentionDkDv(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                   const AttentionSpec &spec);
+
+///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dq [B,T,N,D], dk [B,T,KV,D], dv [B,T,KV,E]
+tile::KernelOp buildAttentionGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                                  const AttentionSpec &spec);
+/// Whether the groups of all rows alone keep a machine busy, as they must for residual linear attention: at least four.
+inline bool hasManyGroups(const AttentionSpec &spec) { return spec.batch * spec.kvHeads >= 4; }
 
 } // namespace oriel::kernels
 

@@ -52,6 +52,14 @@ void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
                                dresult,                 lowering.get(op.getLse()), delta};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
+  if (kernels::hasManyGroups(spec)) {
+    auto buildGrad = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionGrad(b, loc, name, spec); };
+    SmallVector<Value> all = lowering.tape.call(kernels::symbol(spec, "grad"), buildGrad, op->getResultTypes(), inputs);
+    lowering.set(op.getDq(), all[0]);
+    lowering.set(op.getDk(), all[1]);
+    lowering.set(op.getDv(), all[2]);
+    return;
+  }
   auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDq(b, loc, name, spec); };
   lowering.set(op.getDq(), lowering.tape.call(kernels::symbol(spec, "dq"), buildDq, op.getDq().getType(), inputs)[0]);
   auto buildDkDv = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDkDv(b, loc, name, spec); };

@@ -15,6 +15,7 @@ struct Case {
   Floats q, k, v, dout;
   Ints docStart;
   Floats o, lse, delta, dq, dk, dv;
+  Floats dqOnce, dkOnce, dvOnce; // from the kernel that makes scores once
 };
 
 /// Documents of `documentTokens` tokens each; 0: one document.
@@ -34,6 +35,7 @@ Case makeCase(AttentionSpec spec, int64_t documentTokens) {
   c.o = c.dout, c.dq = c.q, c.dk = c.k, c.dv = c.v;
   for (Floats *output : {&c.o, &c.dq, &c.dk, &c.dv})
     std::fill(output->begin(), output->end(), NAN);
+  c.dqOnce = c.dq, c.dkOnce = c.dk, c.dvOnce = c.dv;
   c.lse = Floats(spec.heads * rows);
   c.delta = Floats(spec.heads * rows);
   return c;
@@ -51,6 +53,7 @@ void runCase(Case &c) {
   std::vector<Argument> inputs = {c.q, c.k, c.v, c.dout, c.lse, c.delta};
   runKernel(buildAttentionDq, symbol(c.spec, "dq"), c.spec, withDocuments(inputs, {c.dq}));
   runKernel(buildAttentionDkDv, symbol(c.spec, "dkdv"), c.spec, withDocuments(inputs, {c.dk, c.dv}));
+  runKernel(buildAttentionGrad, symbol(c.spec, "grad"), c.spec, withDocuments(inputs, {c.dqOnce, c.dkOnce, c.dvOnce}));
 }
 
 /// Explicit softmax of every query of every head.
@@ -117,6 +120,9 @@ void check(const AttentionSpec &spec, int64_t documentTokens) {
   expectClose(c.dq, expected.dq, 2e-5, "dq");
   expectClose(c.dk, expected.dk, 2e-5, "dk");
   expectClose(c.dv, expected.dv, 2e-5, "dv");
+  expectClose(c.dqOnce, expected.dq, 2e-5, "dq of grad");
+  expectClose(c.dkOnce, expected.dk, 2e-5, "dk of grad");
+  expectClose(c.dvOnce, expected.dv, 2e-5, "dv of grad");
 }
 
 AttentionSpec makeSpec(int64_t tokens, int64_t heads, int64_t kvHeads, int64_t headDim, int64_t valueDim, int64_t window) {
