@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Measures whole processes: compile time, time to the first step, tokens per second, peak memory.
+
+  tools/dev bench                                             Oriel alone
+  tools/dev bench --peers DIR --torch PYTHON [--jax PYTHON]   beside train_torch.py and train_jax.py of DIR
+
+Contenders take turns (A B C A B C …) and medians of --runs runs are printed, because machines are shared. Speed is
+always a ratio within one table; a figure of one table says nothing about a figure of another.
+"""
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MODELS = {"ra-nano": dict(batch=8, tokens=1024, vocab=4096), "ra-small": dict(batch=1, tokens=2048, vocab=16384)}
+
+JOB = """model = "{root}/trainer/examples/{model}.oriel"
+run_dir = "{run_dir}"
+[data]
+train = "{prefix}"
+[training]
+steps = {steps}
+batch = {batch}
+micro_batch = {batch}
+sequence = {tokens}
+resume = false
+[metrics]
+tensorboard = false
+report = false
+[checkpoint]
+every = 0
+[sample]
+tokens = 0
+"""
+
+
+def write_tokens(prefix, vocab, count):
+    """A Megatron .bin/.idx pair of one document of random tokens."""
+    rng = random.Random(1)
+    with open(prefix + ".bin", "wb") as out:
+        out.write(struct.pack(f"<{count}H", *(rng.randrange(vocab) for _ in range(count))))
+    with open(prefix + ".idx", "wb") as out:
+        out.write(b"MMIDIDX\x00\x00" + struct.pack("<QBQQ", 1, 8, 1, 2))
+        out.write(struct.pack("<iqqq", count, 0, 0, 1))
+
+
+def run(command, env=None):
+    """Returns (peak resident MiB, stdout, wall-clock start) of one process; fails loudly."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.time()
+        process = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **(env or {})})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            sys.exit(f"{' '.join(command)} failed ({process.returncode}):\n{err.read().decode()[-2000:]}")
+        return usage.ru_maxrss / 1024, out.read().decode(), start
+
+
+class Oriel:
+    def __init__(self, build, model, folder, steps):
+        self.model, self.spec, self.steps = model, MODELS[model], steps
+        self.bin, self.folder = os.path.join(build, "bin"), folder
+        self.prefix = os.path.join(folder, f"{model}-tokens")
+        write_tokens(self.prefix, self.spec["vocab"], self.spec["batch"] * self.spec["tokens"] * 16)
+
+    def compile(self):
+        """Seconds of one `orielc`."""
+        start = time.perf_counter()
+        run([f"{self.bin}/orielc", f"{ROOT}/trainer/examples/{self.model}.oriel", "--batch", str(self.spec["batch"]),
+             "--tokens", str(self.spec["tokens"]), "-o", os.path.join(self.folder, "package")])
+        return time.perf_counter() - start
+
+    def train(self, cold, steps=None):
+        """One `oriel train`: (seconds from the command to the first finished step, tokens per second, peak MiB)."""
+        cache, run_dir = os.path.join(self.folder, "cache"), os.path.join(self.folder, "run")
+        if cold:
+            shutil.rmtree(cache, ignore_errors=True)
+        shutil.rmtree(run_dir, ignore_errors=True)
+        job = os.path.join(self.folder, "job.toml")
+        with open(job, "w") as out:
+            out.write(JOB.format(root=ROOT, model=self.model, prefix=self.prefix, run_dir=run_dir,
+                                 steps=steps or self.steps, **self.spec))
+        peak, _, start = run([f"{self.bin}/oriel", "train", job], {"ORIEL_CACHE": cache, "OMP_PROC_BIND": "true"})
+        with open(os.path.join(run_dir, "metrics", "metrics.jsonl")) as lines:
+            times = [json.loads(line)["time"] for line in lines if "train/loss" in line]
+        gaps = [b - a for a, b in zip(times, times[1:])]
+        rate = self.spec["batch"] * self.spec["tokens"] / statistics.median(gaps) if gaps else None
+        return times[0] - start, rate, peak
+
+
+def torch_row(python, folder, model, name):
+    """(seconds of the first two steps, tokens per second, peak MiB) of one contender in a process of its own."""
+    swa = ["--eager_swa", "fn:64:64", "--compile_swa", "manual:64:64" if model == "ra-nano" else "fn:128:64"]
+    peak, text, _ = run([python, os.path.join(folder, "train_torch.py"), "--spec", model, "--names", name, "--reps", "3"] + swa,
+                        {"OMP_NUM_THREADS": "2"})
+    head = next(line for line in text.splitlines() if line.startswith("# "))
+    return float(head.split("first two steps ")[1].split("s")[0]), json.loads(text.splitlines()[-1])["tok_s"], peak
+
+
+def jax_row(python, folder, model):
+    peak, text, _ = run([python, os.path.join(folder, "train_jax.py"), "--spec", model, "--prec", "f32", "--reps", "3"])
+    rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return None, rows[-1]["tok_s"], peak
+
+
+def show(name, rows, reference):
+    """Prints medians; `reference` is the rate that others are divided by."""
+    column = lambda i: [row[i] for row in rows if row[i] is not None]
+    first = f"{statistics.median(column(0)):8.2f}" if column(0) else f"{'-':>8}"
+    rate = statistics.median(column(1))
+    print(f"{name:30} {first} {rate:10,.0f} {rate / reference:8.2f} {statistics.median(column(2)):10,.0f}", flush=True)
+
+
+def measure(model, options):
+    with tempfile.TemporaryDirectory() as folder:
+        oriel = Oriel(options.build, model, folder, options.steps)
+        compiles = [oriel.compile() for _ in range(options.runs)]
+        cold = [oriel.train(cold=True, steps=1)[0] for _ in range(options.runs)]
+        rows = {"Oriel f32 (warm cache)": []}
+        for _ in range(options.runs):
+            rows["Oriel f32 (warm cache)"].append(oriel.train(cold=False))
+            for name in ("ra-eager-f32", "ra-compile-f32") if options.torch else ():
+                rows.setdefault("PyTorch " + name, []).append(torch_row(options.torch, options.peers, model, name))
+            if options.jax:
+                rows.setdefault("JAX jit f32", []).append(jax_row(options.jax, options.peers, model))
+    median = statistics.median
+    reference = median(row[1] for row in rows["Oriel f32 (warm cache)"])
+    print(f"\n{model}: {MODELS[model]['batch']} x {MODELS[model]['tokens']} tokens per step, medians of {options.runs} runs")
+    print(f"orielc {median(compiles):.2f} s; from the command to the first finished step, cold cache: {median(cold):.2f} s")
+    print(f"{'contender':30} {'first s':>8} {'tok/s':>10} {'/ Oriel':>8} {'peak MiB':>10}")
+    for name, samples in rows.items():
+        show(name, samples, reference)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--models", default="ra-nano", help="of " + ", ".join(MODELS))
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--peers", help="folder with train_torch.py and train_jax.py")
+    parser.add_argument("--torch", help="python with torch")
+    parser.add_argument("--jax", help="python with jax")
+    options = parser.parse_args()
+    if (options.torch or options.jax) and not options.peers:
+        parser.error("--torch and --jax need --peers DIR")
+    for model in options.models.split(","):
+        measure(model, options)
+
+
+main()
