@@ -7,7 +7,6 @@
 #include "absl/strings/str_join.h"
 
 #include <algorithm>
-#include <omp.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -26,21 +25,11 @@ std::vector<int> allowedCores() {
   return cores;
 }
 
-void bindWorkers(int threads, int firstCore) {
-  std::vector<int> cores = allowedCores();
-  if (omp_get_proc_bind() != omp_proc_bind_false || threads < 2 || firstCore < 0 ||
-      static_cast<size_t>(firstCore + threads) > cores.size())
-    return;
-#pragma omp parallel num_threads(threads)
-  {
-    int worker = omp_get_thread_num();
-    if (worker > 0) {
-      cpu_set_t set;
-      CPU_ZERO(&set);
-      CPU_SET(cores[firstCore + worker], &set);
-      ::sched_setaffinity(0, sizeof(set), &set);
-    }
-  }
+void bindThisThread(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<size_t>(core), &set);
+  ::sched_setaffinity(0, sizeof(set), &set);
 }
 
 std::string describeCores() {

@@ -6,13 +6,13 @@
 #include "runtime/device/cpu/CpuCores.h"
 #include "runtime/device/cpu/CpuGemm.h"
 #include "runtime/device/cpu/CpuMemory.h"
+#include "runtime/device/cpu/WorkerPool.h"
 
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
 #include <cstring>
 #include <dlfcn.h>
-#include <omp.h>
 
 namespace oriel::runtime {
 
@@ -38,7 +38,7 @@ private:
 
 class CpuDevice final : public Device {
 public:
-  explicit CpuDevice(int threads) : threads_(threads), gemms_(threads) {}
+  CpuDevice(int threads, int firstCore) : threads_(threads), pool_(threads, firstCore), gemms_(pool_) {}
 
   std::string description() const override {
     return absl::StrCat("cpu: ", hostCpuName(), ", ", threads_, threads_ == 1 ? " thread" : " threads");
@@ -58,6 +58,7 @@ public:
 
 private:
   int threads_;
+  WorkerPool pool_;
   CpuGemmLibrary gemms_;
   std::unique_ptr<DeviceMemory> scratch_;
   size_t scratchBytesPerThread_ = 0;
@@ -89,15 +90,13 @@ absl::Status CpuDevice::reserveScratch(size_t bytesPerCell) {
 absl::Status CpuDevice::launch(KernelFunction function, void *const *args, const std::array<int64_t, 3> &grid) {
   int64_t cells = grid[0] * grid[1] * grid[2];
   std::byte *scratch = scratch_ ? scratch_->data() : nullptr;
-  int threads = static_cast<int>(std::min<int64_t>(threads_, cells));
   // Later cells of causal kernels cost more than early ones, so threads take small runs of cells as they come. Cells
   // are independent: who computes one changes no bit.
-  int64_t run = std::max<int64_t>(1, cells / (threads * 16));
-#pragma omp parallel for num_threads(threads) schedule(dynamic, run) if (threads > 1)
-  for (int64_t cell = 0; cell < cells; ++cell) {
+  int64_t run = std::max<int64_t>(1, cells / (threads_ * 16));
+  pool_.forEach(cells, run, [&](int64_t cell, int thread) {
     int64_t x = cell % grid[0], y = cell / grid[0] % grid[1], z = cell / (grid[0] * grid[1]);
-    function(args, x, y, z, scratch + scratchBytesPerThread_ * omp_get_thread_num());
-  }
+    function(args, x, y, z, scratch + scratchBytesPerThread_ * static_cast<size_t>(thread));
+  });
   return absl::OkStatus();
 }
 
@@ -121,8 +120,7 @@ absl::StatusOr<std::unique_ptr<Device>> createCpuDevice(const CpuOptions &option
   if (options.threads < 0 || options.threads > 4096)
     return absl::InvalidArgumentError(absl::StrCat("threads = ", options.threads, " must be 0 (all cores) to 4096"));
   int threads = options.threads > 0 ? options.threads : static_cast<int>(allowedCores().size());
-  bindWorkers(threads, options.firstCore);
-  return std::make_unique<CpuDevice>(threads);
+  return std::make_unique<CpuDevice>(threads, options.firstCore);
 }
 
 } // namespace oriel::runtime

@@ -1,4 +1,4 @@
-// The CPU as a device: kernels as OpenMP loops over grid cells, large matrix products by oneDNN.
+// The CPU as a device: kernels as parallel loops over grid cells, large matrix products by oneDNN.
 //
 // The number of threads changes no bit of any result: cells are independent, and no product splits its K dimension by
 // threads (CpuGemm.h says how; tests/unit/runtime/device/CpuGemmTest.cpp holds it to that).
@@ -14,8 +14,7 @@ namespace oriel::runtime {
 
 struct CpuOptions {
   int threads = 0;    // 0: every core this process may use
-  int firstCore = -1; // >= 0: worker threads are bound to the cores from this index of the process's set on, unless
-                      // OMP_PROC_BIND already says how
+  int firstCore = -1; // >= 0: worker threads are bound to the cores from this index of the process's set on
 };
 
 absl::StatusOr<std::unique_ptr<Device>> createCpuDevice(const CpuOptions &options);

@@ -41,7 +41,7 @@ const void *elementAt(const void *data, int64_t index, DType dtype) {
   return static_cast<const std::byte *>(data) + index * static_cast<int64_t>(bytesOf(dtype));
 }
 
-/// One OpenMP thread for the calling thread while a oneDNN primitive is made: it keeps that number.
+/// One OpenMP thread for oneDNN when the calling thread makes a primitive (it keeps that number) or runs one.
 class OneThread {
 public:
   OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -110,8 +110,8 @@ bool TileProduct::run(int thread, const dnnl::stream &stream, const void *a, con
          dnnl_success;
 }
 
-CpuGemmLibrary::CpuGemmLibrary(int threads) : threads_(threads), engine_(dnnl::engine::kind::cpu, 0) {
-  for (int thread = 0; thread < threads; ++thread)
+CpuGemmLibrary::CpuGemmLibrary(WorkerPool &pool) : pool_(pool), engine_(dnnl::engine::kind::cpu, 0) {
+  for (int thread = 0; thread < pool.threads(); ++thread)
     streams_.emplace_back(engine_);
 }
 
@@ -125,7 +125,7 @@ absl::StatusOr<std::shared_ptr<CpuGemm>> CpuGemmLibrary::create(const GemmSpec &
       GemmSpec tile = spec;
       tile.m = lastRow ? spec.m - (grid.rows - 1) * grid.tileM : grid.tileM;
       tile.n = lastColumn ? spec.n - (grid.columns - 1) * grid.tileN : grid.tileN;
-      ORIEL_ASSIGN_OR_RETURN(TileProduct product, TileProduct::create(tile, engine_, threads_));
+      ORIEL_ASSIGN_OR_RETURN(TileProduct product, TileProduct::create(tile, engine_, pool_.threads()));
       gemm->scratchBytes = std::max(gemm->scratchBytes, product.scratchBytes());
       gemm->products.push_back(std::move(product));
     }
@@ -139,7 +139,7 @@ absl::StatusOr<std::shared_ptr<CpuGemm>> CpuGemmLibrary::prepare(const GemmSpec 
   ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<CpuGemm> gemm, create(spec));
   if (!scratch_ || scratchBytesPerThread_ < gemm->scratchBytes) {
     scratchBytesPerThread_ = (gemm->scratchBytes + 4095) / 4096 * 4096;
-    ORIEL_ASSIGN_OR_RETURN(scratch_, allocateCpuMemory(scratchBytesPerThread_ * static_cast<size_t>(threads_)));
+    ORIEL_ASSIGN_OR_RETURN(scratch_, allocateCpuMemory(scratchBytesPerThread_ * static_cast<size_t>(pool_.threads())));
   }
   cached = gemm;
   return gemm;
@@ -159,15 +159,8 @@ absl::Status CpuGemmLibrary::run(const CpuGemm &gemm, const void *a, const void 
     if (!gemm.productOf(row, column).run(thread, streams_[static_cast<size_t>(thread)], aTile, bTile, cTile, scratch))
       ok = false;
   };
-  int threads = static_cast<int>(std::min<int64_t>(threads_, grid.tiles()));
-#pragma omp parallel num_threads(threads)
-  {
-    // A region of one thread does not count as parallel, and oneDNN would start threads of its own in it.
-    omp_set_num_threads(1);
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t tile = 0; tile < grid.tiles(); ++tile)
-      runTile(tile, omp_get_thread_num());
-  }
+  OneThread guard;
+  pool_.forEach(grid.tiles(), 1, runTile);
   return ok ? absl::OkStatus() : absl::InternalError(absl::StrCat("oneDNN could not run gemm ", describe(spec)));
 }
 

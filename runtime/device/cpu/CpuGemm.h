@@ -12,6 +12,7 @@
 #define ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 
 #include "runtime/device/Device.h"
+#include "runtime/device/cpu/WorkerPool.h"
 
 #include "absl/container/flat_hash_map.h"
 
@@ -64,14 +65,14 @@ public:
 /// Engine, streams, scratch and cache of prepared products of one device.
 class CpuGemmLibrary {
 public:
-  explicit CpuGemmLibrary(int threads);
+  explicit CpuGemmLibrary(WorkerPool &pool);
   absl::StatusOr<std::shared_ptr<CpuGemm>> prepare(const GemmSpec &spec);
   absl::Status run(const CpuGemm &gemm, const void *a, const void *b, void *c);
 
 private:
   absl::StatusOr<std::shared_ptr<CpuGemm>> create(const GemmSpec &spec);
 
-  int threads_;
+  WorkerPool &pool_;
   dnnl::engine engine_;
   std::vector<dnnl::stream> streams_; // of each thread
   absl::flat_hash_map<std::string, std::shared_ptr<CpuGemm>> cache_;
