@@ -79,7 +79,7 @@ public:
         return failure();
     for (auto &[path, decision] : given_)
       if (!used_.contains(path))
-        return module_.emitError() << "the schedule file speaks of '" << path << "', which is no mixer or value of the step"
+        return emitError(decision.getLoc()) << "the schedule file speaks of '" << path << "', which is no mixer or value of the step"
                                    << (suggestion(path).empty() ? "" : "; there is '" + suggestion(path) + "'");
     applyToOtherFunctions();
     return success();
@@ -89,13 +89,13 @@ private:
   LogicalResult readScheduleFile(StringRef scheduleFile) {
     file_ = parseSourceFile<ModuleOp>(scheduleFile, module_.getContext());
     if (!file_)
-      return module_.emitError() << "cannot read the schedule file '" << scheduleFile << "'";
+      return emitError(UnknownLoc::get(module_.getContext())) << "cannot read the schedule file '" << scheduleFile << "'";
     for (Operation &op : *file_->getBody()) {
       auto decision = dyn_cast<tape::ScheduleOp>(op);
       if (!decision)
-        return op.emitError("a schedule file holds tape.schedule ops only");
+        return emitError(op.getLoc(), "a schedule file holds tape.schedule ops only");
       if (!given_.try_emplace(decision.getPath(), decision).second)
-        return decision.emitOpError("decides this path twice");
+        return emitError(decision.getLoc(), "decides this path twice");
     }
     return success();
   }
@@ -112,7 +112,7 @@ private:
     auto found = given_.find(path);
     if (found == given_.end())
       return {};
-    used_.insert(path);
+    used_.insert(found->first);
     return found->second;
   }
 
@@ -123,7 +123,7 @@ private:
       return function.emitError() << "the state-save problem is malformed: " << wrong;
     std::optional<schedule::Schedule> schedule = schedule::solveGreedy(problem);
     if (!schedule)
-      return function.emitError() << "no schedule keeps the saved values within " << memoryBudget_ << " bytes";
+      return emitError(function.getLoc()) << "no schedule keeps the saved values within " << memoryBudget_ << " bytes";
     OpBuilder builder(function);
     for (auto [i, site] : llvm::enumerate(sites.mixers))
       if (failed(decideMixer(builder, site, problem.mixers[i], schedule->candidates[i])))
@@ -146,7 +146,7 @@ private:
     StringAttr why = builder.getStringAttr(explainMixer(mixer, chosen));
     if (tape::ScheduleOp given = givenFor(site.path)) {
       if (!given.getChunk())
-        return given.emitOpError("is about a recurrent mixer: give 'chunk C save_every m'");
+        return emitError(given.getLoc(), "this path is about a recurrent mixer: give 'chunk C save_every m'");
       chunk = *given.getChunk();
       saveEvery = *given.getSaveEvery();
       why = builder.getStringAttr("given");
@@ -163,7 +163,7 @@ private:
     StringAttr why = builder.getStringAttr(explainValue(value));
     if (tape::ScheduleOp given = givenFor(site.path)) {
       if (!given.getAction())
-        return given.emitOpError("is about a value: give 'save' or 'recompute'");
+        return emitError(given.getLoc(), "this path is about a value: give 'save' or 'recompute'");
       recompute = *given.getAction() == tape::Action::Recompute;
       why = builder.getStringAttr("given");
     }
