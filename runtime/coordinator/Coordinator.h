@@ -39,8 +39,8 @@ struct RankStatus {
 };
 
 struct JobStatus {
-  std::string phase; // "joining", "running", "finished", "failed"
-  std::string cause; // of a failure
+  std::string phase;    // "joining", "running", "finished", "failed"
+  std::string cause;    // of a failure
   JobIdentity identity; // without the token
   int64_t committedStep = -1;
   int64_t refusedJoins = 0;
@@ -91,8 +91,8 @@ public:
   // What the next heartbeat says. Does not block.
   virtual void report(const RankProgress &progress) = 0;
 
-  // OK while the job lives; ABORTED with the cause once it has failed; UNAVAILABLE when the coordinator has not answered
-  // for unreachableTimeout. Does not block.
+  // OK while the job lives; ABORTED with the cause once it has failed; UNAVAILABLE when the coordinator has not
+  // answered for unreachableTimeout. Does not block.
   virtual absl::Status health() const = 0;
 
   // Votes on the checkpoint of `step` (`prepared`: whether this rank's files are durable) and waits for the decision.

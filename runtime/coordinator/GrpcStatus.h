@@ -17,6 +17,8 @@ inline absl::Status fromGrpc(const grpc::Status &status) {
 }
 
 // gRPC prints its own account of errors to stderr; ours reach the caller as a Status, once.
-inline void silenceGrpcLog() { gpr_set_log_function([](gpr_log_func_args *) {}); }
+inline void silenceGrpcLog() {
+  gpr_set_log_function([](gpr_log_func_args *) {});
+}
 
 } // namespace oriel::runtime

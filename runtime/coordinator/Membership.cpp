@@ -198,8 +198,11 @@ JobStatus Membership::status() const {
   TimePoint now = clock_();
   for (const auto &[rank, member] : members_) {
     bool missing = !member.left && now - member.lastSeen > options_.heartbeatTimeout;
-    result.ranks.push_back({rank, member.left ? "left" : missing ? "missing" : "running", member.progress,
-                            seconds(now - member.lastSeen)});
+    result.ranks.push_back({rank,
+                            member.left ? "left"
+                            : missing   ? "missing"
+                                        : "running",
+                            member.progress, seconds(now - member.lastSeen)});
   }
   return result;
 }

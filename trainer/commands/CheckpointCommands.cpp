@@ -1,6 +1,6 @@
 // oriel export, oriel checkpoint verify | inspect: checkpoints without running a model.
-#include "trainer/checkpoint/CheckpointStore.h"
 #include "runtime/base/Status.h"
+#include "trainer/checkpoint/CheckpointStore.h"
 #include "trainer/checkpoint/ExportModel.h"
 #include "trainer/commands/Commands.h"
 #include "trainer/commands/OpenModel.h"
@@ -46,8 +46,8 @@ absl::Status verifyAll(const std::string &path) {
 absl::Status inspect(const std::string &path) {
   ORIEL_ASSIGN_OR_RETURN(std::string folder, findCheckpoint(path));
   ORIEL_ASSIGN_OR_RETURN(CheckpointInfo info, CheckpointStore::verify(folder));
-  fmt::print("{}\nstep {}, next sample {}, seed {}, run {}\nplan {}\njob {}\n", folder, info.step, info.position, info.seed,
-             info.runId, info.planFingerprint, info.configHash);
+  fmt::print("{}\nstep {}, next sample {}, seed {}, run {}\nplan {}\njob {}\n", folder, info.step, info.position,
+             info.seed, info.runId, info.planFingerprint, info.configHash);
   for (const auto &[key, value] : info.extra)
     if (key != "model_text")
       fmt::print("{} {}\n", key, value);

@@ -1,6 +1,6 @@
-// The commands of `oriel`, one function and one file each. A function adds its sub-command to the command line; when the
-// command line names it, parsing sets `*action`, which main runs afterwards. (`oriel data` is in trainer/data, `oriel
-// verify` in trainer/verify.)
+// The commands of `oriel`, one function and one file each. A function adds its sub-command to the command line; when
+// the command line names it, parsing sets `*action`, which main runs afterwards. (`oriel data` is in trainer/data,
+// `oriel verify` in trainer/verify.)
 #pragma once
 
 #include "absl/status/status.h"
@@ -25,8 +25,8 @@ void addExportCommand(CLI::App &app, Action *action);      // a checkpoint as on
 void addPlanCommand(CLI::App &app, Action *action);        // buffers and peak memory, without running anything
 void addCheckpointCommand(CLI::App &app, Action *action);  // verify and inspect
 
-/// Prints the error of a command, once and on one rank, and returns the exit code: 0 ok, 1 failure, 2 usage or malformed
-/// input.
+/// Prints the error of a command, once and on one rank, and returns the exit code: 0 ok, 1 failure, 2 usage or
+/// malformed input.
 int report(const absl::Status &status);
 
 } // namespace oriel::trainer

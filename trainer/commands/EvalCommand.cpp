@@ -41,12 +41,13 @@ absl::Status runRanks(const Options &options, runtime::Communicator &communicato
   double patience = job->distributed().deadline();
   ORIEL_ASSIGN_OR_RETURN(RunSetup setup, setUpRun(*job, communicator));
   std::string folder;
-  ORIEL_RETURN_IF_ERROR(agree(communicator, loadWeights(options, *job, *setup.state, folder),
-                              runtime::Deadline::after(patience)));
+  ORIEL_RETURN_IF_ERROR(
+      agree(communicator, loadWeights(options, *job, *setup.state, folder), runtime::Deadline::after(patience)));
   ORIEL_RETURN_IF_ERROR(setup.state->gatherParameters(runtime::Deadline::after(patience)));
   int64_t batches = options.batches >= 0 ? options.batches : job->validation().batches();
-  ORIEL_ASSIGN_OR_RETURN(ValidationResult result, validate(*setup.state, *setup.validation, batches, setup.tokenizer.get(),
-                                                           communicator, patience, [](const char *) {}));
+  ORIEL_ASSIGN_OR_RETURN(ValidationResult result,
+                         validate(*setup.state, *setup.validation, batches, setup.tokenizer.get(), communicator,
+                                  patience, [](const char *) {}));
   if (communicator.rank() == 0)
     fmt::print("{}: validation loss {:.6f} nats/token, {:.6f} nats/byte over {} tokens\n", folder, result.perToken(),
                result.perByte(), result.tokens);
@@ -64,7 +65,8 @@ void addEvalCommand(CLI::App &app, Action *action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("eval", "the validation loss of a checkpoint");
   command->add_option("job", options->job, "job file (TOML)")->required();
-  command->add_option("--checkpoint", options->checkpoint, "a checkpoint or a folder of them; default: the job's newest");
+  command->add_option("--checkpoint", options->checkpoint,
+                      "a checkpoint or a folder of them; default: the job's newest");
   command->add_option("--batches", options->batches, "micro-batches over all ranks; 0: the whole set")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--set", options->overrides, "override a key of the job")->allow_extra_args(false);

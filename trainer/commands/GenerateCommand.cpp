@@ -1,9 +1,9 @@
 // oriel generate: text from a checkpoint, printed as it comes.
-#include "trainer/generate/Generate.h"
 #include "runtime/base/Status.h"
 #include "trainer/commands/Commands.h"
 #include "trainer/commands/OpenModel.h"
 #include "trainer/commands/Ranks.h"
+#include "trainer/generate/Generate.h"
 
 #include "absl/strings/match.h"
 

@@ -59,7 +59,9 @@ void addPlanCommand(CLI::App &app, Action *action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("plan", "buffers, peak memory and FLOPs of a step");
   command->add_option("path", options->path, "a job (.toml), a model (.oriel) or a package folder")->required();
-  command->add_option("--world", options->world, "ranks of the fsdp axis")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--world", options->world, "ranks of the fsdp axis")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--batch", options->batch, "rows of a micro-batch (of a model)")->check(CLI::PositiveNumber);
   command->add_option("--tokens", options->tokens, "tokens of a row (of a model)")->check(CLI::PositiveNumber);
   command->add_option("--grad-slots", options->slots, "gradient slots (of a model)")->check(CLI::PositiveNumber);

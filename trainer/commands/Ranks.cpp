@@ -28,7 +28,8 @@ absl::StatusOr<std::unique_ptr<runtime::Communicator>> startRanks() {
 absl::StatusOr<std::unique_ptr<runtime::Communicator>> startAlone(const char *command) {
   ORIEL_ASSIGN_OR_RETURN(auto communicator, startRanks());
   if (communicator->size() > 1) {
-    absl::Status status = absl::InvalidArgumentError(fmt::format("oriel {} runs in one process: leave out mpirun", command));
+    absl::Status status =
+        absl::InvalidArgumentError(fmt::format("oriel {} runs in one process: leave out mpirun", command));
     return endRanks(asAgreed(status), *communicator);
   }
   return communicator;

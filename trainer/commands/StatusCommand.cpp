@@ -1,6 +1,6 @@
 // oriel status and oriel coordinator: a running job seen from outside, and its control plane as a process of its own.
-#include "runtime/base/Status.h"
 #include "runtime/base/Log.h"
+#include "runtime/base/Status.h"
 #include "runtime/coordinator/Coordinator.h"
 #include "trainer/commands/Commands.h"
 #include "trainer/loop/StopSignal.h"
@@ -29,8 +29,9 @@ std::string describe(const JobStatus &status) {
     text += fmt::format("{:>5}  {:<8} {:>8} {:>9} {:>10} {:>14}\n", "rank", "state", "step", "loss", "tokens/s",
                         "heartbeat age");
   for (const runtime::RankStatus &rank : status.ranks)
-    text += fmt::format("{:>5}  {:<8} {:>8} {:>9.4f} {:>10.0f} {:>12.1f} s\n", rank.rank, rank.state, rank.progress.step,
-                        rank.progress.loss, rank.progress.tokensPerSecond, rank.heartbeatAgeSeconds);
+    text +=
+        fmt::format("{:>5}  {:<8} {:>8} {:>9.4f} {:>10.0f} {:>12.1f} s\n", rank.rank, rank.state, rank.progress.step,
+                    rank.progress.loss, rank.progress.tokensPerSecond, rank.heartbeatAgeSeconds);
   if (status.refusedJoins > 0)
     text += fmt::format("{} joins were refused\n", status.refusedJoins);
   return text;

@@ -33,8 +33,8 @@ void printSummary(const TrainSummary &summary) {
                summary.validationPerByte ? fmt::format(", {:.4f} nats/byte", *summary.validationPerByte) : "");
   if (!summary.sample.empty())
     fmt::print("sample\n{:-<72}\n{}{}\n{:-<72}\n", "", summary.samplePrompt, summary.sample, "");
-  for (auto [name, path] : {std::pair("checkpoint", &summary.checkpoint), {"metrics", &summary.metrics},
-                            {"report", &summary.report}})
+  for (auto [name, path] :
+       {std::pair("checkpoint", &summary.checkpoint), {"metrics", &summary.metrics}, {"report", &summary.report}})
     if (!path->empty())
       fmt::print("{:<15} {}\n", name, *path);
 }
@@ -65,7 +65,8 @@ absl::Status run(const Options &options) {
     return absl::OkStatus();
   }
   if (options.job.empty())
-    return absl::InvalidArgumentError("oriel train needs a job file (try: oriel train job.toml, oriel train --help-config)");
+    return absl::InvalidArgumentError(
+        "oriel train needs a job file (try: oriel train job.toml, oriel train --help-config)");
   if (options.printConfig) {
     ORIEL_ASSIGN_OR_RETURN(Job job, loadJob(options.job, options.overrides));
     fmt::print("{}", printJob(job));

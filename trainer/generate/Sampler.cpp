@@ -36,9 +36,7 @@ void keepNucleus(std::vector<Candidate> &candidates, double topP) {
 
 } // namespace
 
-double uniformDraw(uint64_t seed, uint64_t draw) {
-  return static_cast<double>(mix(mix(seed) ^ draw) >> 11) * 0x1p-53;
-}
+double uniformDraw(uint64_t seed, uint64_t draw) { return static_cast<double>(mix(mix(seed) ^ draw) >> 11) * 0x1p-53; }
 
 int32_t sampleToken(std::span<const float> logits, const SamplingOptions &options, uint64_t draw) {
   std::vector<Candidate> candidates;

@@ -14,8 +14,8 @@ struct SamplingOptions {
   uint64_t seed = 1;
 };
 
-/// Draw number `draw` from the logits. Equal logits are ordered by id. Logits that are not finite are never drawn unless
-/// all are; then the first id is.
+/// Draw number `draw` from the logits. Equal logits are ordered by id. Logits that are not finite are never drawn
+/// unless all are; then the first id is.
 int32_t sampleToken(std::span<const float> logits, const SamplingOptions &options, uint64_t draw);
 
 /// Uniform in [0, 1), a function of its arguments alone.

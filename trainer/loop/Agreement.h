@@ -17,7 +17,8 @@ absl::Status agree(runtime::Communicator &communicator, const absl::Status &mine
 
 /// Marks an error that every rank has computed alike from shared numbers (a loss that is not finite).
 absl::Status asAgreed(absl::Status status);
-/// Whether every rank has this error (it came from agree, fromRankZero or asAgreed), so that only rank 0 needs to print it.
+/// Whether every rank has this error (it came from agree, fromRankZero or asAgreed), so that only rank 0 needs to print
+/// it.
 bool isAgreed(const absl::Status &status);
 
 /// Rank 0's `text`, or its error, on every rank.

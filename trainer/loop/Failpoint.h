@@ -1,7 +1,7 @@
 // Faults on purpose, for tests of recovery: ORIEL_FAIL=phase:rank:step:action makes that rank fail when it reaches the
-// phase of that step. Actions: kill (SIGKILL to itself), stop (SIGSTOP), term (SIGTERM, and goes on), error (an Internal
-// status). Phases: step, micro, update, prepare, vote, commit, committed, eval. Without the variable a failpoint costs
-// one look at the environment.
+// phase of that step. Actions: kill (SIGKILL to itself), stop (SIGSTOP), term (SIGTERM, and goes on), error (an
+// Internal status). Phases: step, micro, update, prepare, vote, commit, committed, eval. Without the variable a
+// failpoint costs one look at the environment.
 #pragma once
 
 #include "absl/status/status.h"

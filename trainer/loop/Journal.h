@@ -1,5 +1,5 @@
-// What rank 0 tells the world while a job runs: progress bar, metrics files, and at the end the report. Other ranks have
-// a silent one, so the loop reads the same on all.
+// What rank 0 tells the world while a job runs: progress bar, metrics files, and at the end the report. Other ranks
+// have a silent one, so the loop reads the same on all.
 #pragma once
 
 #include "trainer/config/job.pb.h"

@@ -29,7 +29,8 @@ absl::StatusOr<TreeShare> shareOfRank(int64_t microBatches, int world);
 /// Where leaf `leaf` (0 … of this rank) writes its gradient: as many slots are taken as earlier subtrees are open.
 inline int64_t slotOfLeaf(int64_t leaf) { return std::popcount(static_cast<uint64_t>(leaf)); }
 
-/// How many additions follow leaf `leaf`: each closes a subtree by adding slot i+1 onto slot i, from i = slotOfLeaf - 1 down.
+/// How many additions follow leaf `leaf`: each closes a subtree by adding slot i+1 onto slot i, from i = slotOfLeaf - 1
+/// down.
 inline int64_t additionsAfterLeaf(int64_t leaf) { return std::countr_one(static_cast<uint64_t>(leaf)); }
 
 /// The sum of a power-of-two number of values along the tree.

@@ -50,8 +50,8 @@ absl::StatusOr<std::string> findCompiler(const std::string &wanted) {
 class ScratchFolder {
 public:
   explicit ScratchFolder(const std::string &cache)
-      : path_(fmt::format("{}/tmp-{}-{:x}", cache, getpid(), std::hash<std::string>()(fmt::format(
-                                                                 "{}", runtime::monotonicSeconds())))) {}
+      : path_(fmt::format("{}/tmp-{}-{:x}", cache, getpid(),
+                          std::hash<std::string>()(fmt::format("{}", runtime::monotonicSeconds())))) {}
   ~ScratchFolder() {
     std::error_code ignored;
     fs::remove_all(path_, ignored);
@@ -72,12 +72,12 @@ std::string diagnosticsOf(const runtime::ProcessResult &result) {
 
 absl::Status runCompiler(const PackageRequest &request, const std::string &compiler, const std::string &model,
                          const std::string &output, runtime::Deadline deadline) {
-  std::vector<std::string> command = {compiler,   model,
-                                      "--batch",  std::to_string(request.batch),
-                                      "--tokens", std::to_string(request.tokens),
-                                      "--world",  std::to_string(request.world),
+  std::vector<std::string> command = {compiler,       model,
+                                      "--batch",      std::to_string(request.batch),
+                                      "--tokens",     std::to_string(request.tokens),
+                                      "--world",      std::to_string(request.world),
                                       "--grad-slots", std::to_string(request.gradSlots),
-                                      "-o",       output};
+                                      "-o",           output};
   if (!request.scheduleFile.empty())
     command.insert(command.end(), {"--schedule", request.scheduleFile});
   if (request.memoryBudgetMib > 0)

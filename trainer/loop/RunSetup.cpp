@@ -31,10 +31,10 @@ absl::Status readInputs(const Job &job, RunSetup &setup, int world) {
 absl::Status openData(const Job &job, RunSetup &setup) {
   const plan::Plan &p = setup.state->plan();
   if (setup.tokenizer->vocabSize() > p.vocab())
-    return absl::InvalidArgumentError(fmt::format("{}: the model's vocabulary of {} is smaller than that of the tokenizer "
-                                                  "'{}' ({})",
-                                                  job.model(), p.vocab(), setup.tokenizer->name(),
-                                                  setup.tokenizer->vocabSize()));
+    return absl::InvalidArgumentError(
+        fmt::format("{}: the model's vocabulary of {} is smaller than that of the tokenizer "
+                    "'{}' ({})",
+                    job.model(), p.vocab(), setup.tokenizer->name(), setup.tokenizer->vocabSize()));
   PackingOptions packing{p.tokens(), job.training().seed(), job.data().shuffle(), static_cast<int32_t>(p.vocab())};
   ORIEL_ASSIGN_OR_RETURN(setup.training, PackedDataset::open(job.data().train(), packing));
   if (job.data().validation().empty())
@@ -85,8 +85,7 @@ absl::StatusOr<CachedPackage> sharePackage(const PackageRequest &request, runtim
     }
   }
   // The others wait for the compiler a little longer than it may take.
-  ORIEL_ASSIGN_OR_RETURN(std::string shared,
-                         fromRankZero(communicator, folder, Deadline::after(deadlineSeconds + 30)));
+  ORIEL_ASSIGN_OR_RETURN(std::string shared, fromRankZero(communicator, folder, Deadline::after(deadlineSeconds + 30)));
   absl::Status loaded;
   if (communicator.rank() != 0) {
     absl::StatusOr<std::shared_ptr<const runtime::Package>> package = runtime::Package::load(shared);
@@ -109,8 +108,7 @@ absl::StatusOr<std::unique_ptr<runtime::Device>> makeDevice(int64_t threads, run
 absl::StatusOr<RunSetup> setUpRun(const Job &job, runtime::Communicator &communicator) {
   RunSetup setup;
   double patience = job.distributed().deadline();
-  ORIEL_RETURN_IF_ERROR(
-      agree(communicator, readInputs(job, setup, communicator.size()), Deadline::after(patience)));
+  ORIEL_RETURN_IF_ERROR(agree(communicator, readInputs(job, setup, communicator.size()), Deadline::after(patience)));
   ORIEL_ASSIGN_OR_RETURN(PackageRequest request, packageRequestOf(job, setup.modelText, communicator.size()));
   double start = runtime::monotonicSeconds();
   ORIEL_ASSIGN_OR_RETURN(CachedPackage cached, sharePackage(request, communicator, kCompileDeadlineSeconds));

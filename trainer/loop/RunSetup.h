@@ -7,8 +7,8 @@
 #include "trainer/config/job.pb.h"
 #include "trainer/data/PackedDataset.h"
 #include "trainer/loop/MicroBatchTree.h"
-#include "trainer/state/ModelState.h"
 #include "trainer/loop/PackageCache.h"
+#include "trainer/state/ModelState.h"
 #include "trainer/tokenizer/Tokenizer.h"
 
 #include <memory>
@@ -22,7 +22,7 @@ struct RunSetup {
   std::string modelText;
   std::unique_ptr<Tokenizer> tokenizer;
   std::shared_ptr<const runtime::Package> package;
-  bool compiled = false;             // the package is new
+  bool compiled = false; // the package is new
   std::unique_ptr<runtime::Device> device;
   std::unique_ptr<ModelState> state; // ends before the device
   std::optional<PackedDataset> training, validation;

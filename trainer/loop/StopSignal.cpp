@@ -19,7 +19,7 @@ void onSignal(int number) {
 } // namespace
 
 void catchStopSignals() {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = onSignal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);

@@ -3,7 +3,6 @@
 
 #include "runtime/base/Status.h"
 #include "trainer/config/JobConfig.h"
-#include "trainer/generate/Generate.h"
 #include "trainer/loop/Agreement.h"
 #include "trainer/loop/Checkpointer.h"
 #include "trainer/loop/Failpoint.h"
@@ -11,6 +10,7 @@
 #include "trainer/loop/PeakFlops.h"
 #include "trainer/loop/RunLock.h"
 #include "trainer/loop/RunSetup.h"
+#include "trainer/loop/Sample.h"
 #include "trainer/loop/StopSignal.h"
 #include "trainer/loop/TrainStep.h"
 #include "trainer/loop/Validate.h"
@@ -26,6 +26,8 @@
 
 namespace oriel::trainer {
 namespace {
+
+constexpr double kFinishSeconds = 3600; // for rank 0's sample and report
 
 using runtime::Deadline;
 using runtime::monotonicSeconds;
@@ -53,7 +55,7 @@ private:
   absl::Status saveCheckpoint();
   absl::Status noteSave(const std::optional<SaveResult> &save);
   absl::Status finish();
-  absl::Status makeSample();
+  void makeSample();
   RunReport report() const;
   CheckpointInfo checkpointInfo() const;
 
@@ -69,10 +71,10 @@ private:
   std::unique_ptr<Journal> journal_;
   std::optional<Checkpointer> checkpointer_;
 
-  int64_t step_ = 0;      // steps done
-  int64_t position_ = 0;  // samples consumed
+  int64_t step_ = 0;       // steps done
+  int64_t position_ = 0;   // samples consumed
   int64_t triedStep_ = -1; // of the last checkpoint, committed or not: the same on all ranks
-  double peakFlops_ = 0;  // of all ranks
+  double peakFlops_ = 0;   // of all ranks
   double stepSeconds_ = 0; // smoothed
   double trainingSeconds_ = 0;
   std::optional<ValidationResult> validation_;
@@ -198,9 +200,9 @@ absl::Status Run::runValidation() {
   if (!setup_.validation || validatedStep_ == step_)
     return absl::OkStatus();
   ORIEL_RETURN_IF_ERROR(failpoint("eval", communicator_.rank(), step_));
-  ORIEL_ASSIGN_OR_RETURN(validation_,
-                         validate(*setup_.state, *setup_.validation, job_.validation().batches(), setup_.tokenizer.get(),
-                                  communicator_, patience(), [this](const char *phase) { beat(phase); }));
+  ORIEL_ASSIGN_OR_RETURN(validation_, validate(*setup_.state, *setup_.validation, job_.validation().batches(),
+                                               setup_.tokenizer.get(), communicator_, patience(),
+                                               [this](const char *phase) { beat(phase); }));
   validatedStep_ = step_;
   return journal_->validation(step_, validation_->perToken());
 }
@@ -246,37 +248,33 @@ absl::Status Run::noteSave(const std::optional<SaveResult> &save) {
   return absl::OkStatus();
 }
 
-absl::Status Run::makeSample() {
-  if (!leads() || summary_.stopped || job_.sample().tokens() == 0 || !setup_.state->executor().hasEntry("logits"))
-    return absl::OkStatus();
-  SamplingOptions options{job_.sample().temperature(), job_.sample().top_k(), 1.0, job_.training().seed()};
-  std::vector<int32_t> prompt = setup_.tokenizer->encode(job_.sample().prompt());
-  if (prompt.empty())
-    prompt.push_back(setup_.tokenizer->endOfDocument());
-  ORIEL_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
-                         generate(*setup_.state, prompt, job_.sample().tokens(), options,
-                                  setup_.tokenizer->vocabSize(), setup_.tokenizer->endOfDocument(),
-                                  [this](int32_t) { beat("sample"); }));
+void Run::makeSample() {
+  if (!leads() || summary_.stopped || job_.sample().tokens() == 0)
+    return;
+  absl::StatusOr<std::string> text = sampleOfRun(job_, setup_, [this] { beat("sample"); });
+  if (!text.ok())
+    return spdlog::warn("no sample: {}", std::string(text.status().message()));
   summary_.samplePrompt = job_.sample().prompt();
-  summary_.sample = setup_.tokenizer->decode(ids);
-  return absl::OkStatus();
+  summary_.sample = *std::move(text);
 }
 
 RunReport Run::report() const {
   RunReport page;
   page.title = job_.name();
-  page.facts = {{"model", fmt::format("{} ({} parameters)", setup_.state->plan().model(),
-                                      parameterCount(setup_.state->plan()))},
-                {"steps", fmt::format("{} of {}", step_, job_.training().steps())},
-                {"tokens per step", std::to_string(job_.training().batch() * job_.training().sequence())},
-                {"ranks", std::to_string(communicator_.size())},
-                {"device", setup_.device->description()},
-                {"tokens/s", fmt::format("{:.0f}", summary_.tokensPerSecond)},
-                {"memory per rank", fmt::format("{:.1f} MiB", static_cast<double>(setup_.state->executor().memoryBytes()) / 1048576)},
-                {"training loss", fmt::format("{:.4f} nats/token", summary_.trainLoss)}};
+  page.facts = {
+      {"model", fmt::format("{} ({} parameters)", setup_.state->plan().model(), parameterCount(setup_.state->plan()))},
+      {"steps", fmt::format("{} of {}", step_, job_.training().steps())},
+      {"tokens per step", std::to_string(job_.training().batch() * job_.training().sequence())},
+      {"ranks", std::to_string(communicator_.size())},
+      {"device", setup_.device->description()},
+      {"tokens/s", fmt::format("{:.0f}", summary_.tokensPerSecond)},
+      {"memory per rank",
+       fmt::format("{:.1f} MiB", static_cast<double>(setup_.state->executor().memoryBytes()) / 1048576)},
+      {"training loss", fmt::format("{:.4f} nats/token", summary_.trainLoss)}};
   if (summary_.validationPerToken)
-    page.facts.emplace_back("validation loss", fmt::format("{:.4f} nats/token, {:.4f} nats/byte", *summary_.validationPerToken,
-                                                           summary_.validationPerByte.value_or(0)));
+    page.facts.emplace_back("validation loss",
+                            fmt::format("{:.4f} nats/token, {:.4f} nats/byte", *summary_.validationPerToken,
+                                        summary_.validationPerByte.value_or(0)));
   page.facts.emplace_back("checkpoint", summary_.checkpoint);
   page.samplePrompt = summary_.samplePrompt;
   page.sample = summary_.sample;
@@ -289,14 +287,15 @@ absl::Status Run::finish() {
   journal_->finishBar();
   summary_.lastStep = step_;
   summary_.metrics = metricsDir(job_);
-  double tokens = static_cast<double>((step_ - summary_.firstStep) * job_.training().batch() * job_.training().sequence());
+  double tokens =
+      static_cast<double>((step_ - summary_.firstStep) * job_.training().batch() * job_.training().sequence());
   summary_.tokensPerSecond = trainingSeconds_ > 0 ? tokens / trainingSeconds_ : 0;
   if (validation_ && validatedStep_ == step_) {
     summary_.validationPerToken = validation_->perToken();
     if (validation_->bytes > 0)
       summary_.validationPerByte = validation_->perByte();
   }
-  ORIEL_RETURN_IF_ERROR(makeSample());
+  makeSample();
   ORIEL_ASSIGN_OR_RETURN(summary_.report, journal_->writeReport(report()));
   return absl::OkStatus();
 }
@@ -317,7 +316,10 @@ absl::StatusOr<TrainSummary> Run::execute() {
     journal_->finishBar();
   control_->leave(outcome, communicator_, patience());
   ORIEL_RETURN_IF_ERROR(outcome);
-  ORIEL_RETURN_IF_ERROR(finish());
+  // The others wait here, since MPI ends a rank whose peers leave early. Should rank 0 die, mpirun ends them.
+  if (!leads())
+    watchdog_.reset();
+  ORIEL_RETURN_IF_ERROR(agree(communicator_, leads() ? finish() : absl::OkStatus(), Deadline::after(kFinishSeconds)));
   return summary_;
 }
 

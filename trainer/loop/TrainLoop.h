@@ -20,14 +20,14 @@ struct TrainSummary {
   double tokensPerSecond = 0;               // over this run's steps, without validation and checkpoints
   std::optional<double> validationPerToken; // nats
   std::optional<double> validationPerByte;
-  std::string checkpoint, metrics, report;  // paths; empty when there is none
+  std::string checkpoint, metrics, report; // paths; empty when there is none
   std::string samplePrompt, sample;
 };
 
-/// Collective. Runs the job to its end, or until a stop was requested (StopSignal.h). The summary is complete on rank 0.
-/// Errors name rank and step; the other ranks learn of them through the coordinator. `abandon` is called from another
-/// thread when this rank is stuck or the job has failed elsewhere and the training thread does not come back: it must
-/// not return control to the loop (the program prints the reason and leaves by _exit).
+/// Collective. Runs the job to its end, or until a stop was requested (StopSignal.h). The summary is complete on rank
+/// 0. Errors name rank and step; the other ranks learn of them through the coordinator. `abandon` is called from
+/// another thread when this rank is stuck or the job has failed elsewhere and the training thread does not come back:
+/// it must not return control to the loop (the program prints the reason and leaves by _exit).
 absl::StatusOr<TrainSummary> train(const Job &job, runtime::Communicator &communicator,
                                    const std::function<void(const absl::Status &)> &abandon);
 

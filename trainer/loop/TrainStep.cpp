@@ -75,8 +75,8 @@ absl::Status TrainStep::checkFinite(int64_t step, int64_t position) const {
     if (!std::isfinite(leafLoss_[leaf])) {
       int64_t first = position + static_cast<int64_t>(leaf) * job_.training().micro_batch();
       return asAgreed(absl::DataLossError(fmt::format(
-          "step {}: the loss of micro-batch {} (samples {} to {}, rank {}) is {}; the weights were not updated", step, leaf,
-          first, first + job_.training().micro_batch() - 1, leaf / share_.leaves, leafLoss_[leaf])));
+          "step {}: the loss of micro-batch {} (samples {} to {}, rank {}) is {}; the weights were not updated", step,
+          leaf, first, first + job_.training().micro_batch() - 1, leaf / share_.leaves, leafLoss_[leaf])));
     }
   return absl::OkStatus();
 }

@@ -29,8 +29,8 @@ public:
   TrainStep(const Job &job, TreeShare share, ModelState &state, const PackedDataset &data,
             runtime::Communicator &communicator, std::function<void(const char *)> beat);
 
-  /// Step `step` on the samples from `position` on. Errors name the step; a loss that is not finite is an error on every
-  /// rank and leaves the weights untouched.
+  /// Step `step` on the samples from `position` on. Errors name the step; a loss that is not finite is an error on
+  /// every rank and leaves the weights untouched.
   absl::StatusOr<StepOutcome> run(int64_t step, int64_t position, bool stopRequested);
 
 private:
@@ -44,8 +44,8 @@ private:
   const PackedDataset &data_;
   runtime::Communicator &communicator_;
   const std::function<void(const char *)> beat_;
-  std::vector<float> gathered_;   // [world, leaves + 1]: losses of a rank's leaves, then its stop request
-  std::vector<double> leafLoss_;  // [world * leaves]
+  std::vector<float> gathered_;  // [world, leaves + 1]: losses of a rank's leaves, then its stop request
+  std::vector<double> leafLoss_; // [world * leaves]
 };
 
 } // namespace oriel::trainer

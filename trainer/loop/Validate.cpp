@@ -61,8 +61,8 @@ absl::StatusOr<ValidationResult> validate(ModelState &state, const PackedDataset
                                                   data.file().binPath(), data.rowsPerEpoch(), data.rowTokens(),
                                                   state.plan().batch()));
   int64_t world = communicator.size(), rank = communicator.rank();
-  ORIEL_ASSIGN_OR_RETURN(Share mine, runShare(state, data, count * rank / world, count * (rank + 1) / world, tokenizer,
-                                              beat));
+  ORIEL_ASSIGN_OR_RETURN(Share mine,
+                         runShare(state, data, count * rank / world, count * (rank + 1) / world, tokenizer, beat));
   ORIEL_ASSIGN_OR_RETURN(std::vector<std::string> messages,
                          communicator.allGatherBytes(mine.encode(), runtime::Deadline::after(deadlineSeconds)));
   Share all;

@@ -11,9 +11,9 @@
 namespace oriel::trainer {
 
 struct ValidationResult {
-  double nats = 0;        // sum over all predictions
-  int64_t tokens = 0;     // predictions
-  int64_t bytes = 0;      // text bytes of the predicted tokens; 0 without a tokenizer
+  double nats = 0;    // sum over all predictions
+  int64_t tokens = 0; // predictions
+  int64_t bytes = 0;  // text bytes of the predicted tokens; 0 without a tokenizer
   double perToken() const { return tokens > 0 ? nats / static_cast<double>(tokens) : 0; }
   double perByte() const { return bytes > 0 ? nats / static_cast<double>(bytes) : 0; }
 };

@@ -1,6 +1,7 @@
 // The last line against hanging. A thread of its own that ends the process (by the given action) when the job's health
 // turns bad while the training thread is blocked, or when the training thread has shown no sign of life for too long.
-// Collectives have deadlines of their own; this catches what they cannot: a kernel, a disk or a library that never returns.
+// Collectives have deadlines of their own; this catches what they cannot: a kernel, a disk or a library that never
+// returns.
 #pragma once
 
 #include "absl/status/status.h"
@@ -14,8 +15,8 @@
 namespace oriel::trainer {
 
 struct WatchdogOptions {
-  double silenceSeconds = 300; // at least this long without a beat is a hang
-  double timesLongest = 20;    // and at least this many times the longest span between two beats so far
+  double silenceSeconds = 300;   // at least this long without a beat is a hang
+  double timesLongest = 20;      // and at least this many times the longest span between two beats so far
   double healthGraceSeconds = 5; // after bad health the training thread has this long to notice and leave by itself
   double pollSeconds = 0.2;
 };
@@ -23,7 +24,8 @@ struct WatchdogOptions {
 class Watchdog {
 public:
   /// `health` is asked from the watchdog's thread; `trip` is called there, at most once, with the reason.
-  Watchdog(WatchdogOptions options, std::function<absl::Status()> health, std::function<void(const absl::Status &)> trip);
+  Watchdog(WatchdogOptions options, std::function<absl::Status()> health,
+           std::function<void(const absl::Status &)> trip);
   ~Watchdog();
 
   /// The training thread lives and is about to do `phase` of `step` (shown when it does not come back).

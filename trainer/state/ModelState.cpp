@@ -76,6 +76,14 @@ absl::Status ModelState::gatherParameters(runtime::Deadline deadline) {
   return communicator_.allGather(params_.data(), sliceCount_, runtime::DType::F32, deadline);
 }
 
+absl::Status ModelState::copyParameters(const ModelState &other) {
+  if (places() != other.places())
+    return absl::InvalidArgumentError("the two packages have different parameters");
+  int64_t used = usedElements(plan());
+  std::copy_n(other.params_.begin(), used, params_.begin());
+  return absl::OkStatus();
+}
+
 absl::Status ModelState::setDecay(std::span<const std::string> noDecay) {
   ORIEL_ASSIGN_OR_RETURN(std::vector<float> mask, decayMask(plan(), noDecay, sliceFirst_, sliceCount_));
   if (mask.size() != decay.size())
@@ -89,9 +97,7 @@ ShardSlices ModelState::slices() const {
   return {sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_};
 }
 
-ShardTargets ModelState::targets() {
-  return {sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_};
-}
+ShardTargets ModelState::targets() { return {sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_}; }
 
 std::vector<ParameterPlace> ModelState::places() const {
   std::vector<ParameterPlace> result;

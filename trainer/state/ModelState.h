@@ -21,9 +21,8 @@ namespace oriel::trainer {
 class ModelState {
 public:
   /// InvalidArgument when the plan lacks a buffer that its entry points need. Device and communicator outlive it.
-  static absl::StatusOr<std::unique_ptr<ModelState>> create(std::shared_ptr<const runtime::Package> package,
-                                                            runtime::Device &device,
-                                                            runtime::Communicator &communicator);
+  static absl::StatusOr<std::unique_ptr<ModelState>>
+  create(std::shared_ptr<const runtime::Package> package, runtime::Device &device, runtime::Communicator &communicator);
 
   runtime::Executor &executor() { return *executor_; }
   const plan::Plan &plan() const { return executor_->plan(); }
@@ -36,6 +35,9 @@ public:
   absl::Status initialize(uint64_t seed, runtime::Deadline deadline);
   /// Makes every rank's `params` whole again after slices were written.
   absl::Status gatherParameters(runtime::Deadline deadline);
+  /// Takes the parameters of another state of the same model, whatever its batch or world. Not collective: `other` has
+  /// whole parameters.
+  absl::Status copyParameters(const ModelState &other);
   /// Fills the decay flags of the slice.
   absl::Status setDecay(std::span<const std::string> noDecay);
 

@@ -1,4 +1,5 @@
-// Tests that the rules of Membership reach clients over real sockets: codes, heartbeats, votes, floods and dead servers.
+// Tests that the rules of Membership reach clients over real sockets: codes, heartbeats, votes, floods and dead
+// servers.
 #include "runtime/coordinator/Coordinator.h"
 
 #include <gtest/gtest.h>

@@ -13,7 +13,8 @@ namespace {
 
 const std::vector<float> kLogits = {std::log(0.1f), std::log(0.4f), std::log(0.2f), std::log(0.3f)};
 
-std::map<int32_t, double> frequencies(std::span<const float> logits, const SamplingOptions &options, int draws = 20000) {
+std::map<int32_t, double> frequencies(std::span<const float> logits, const SamplingOptions &options,
+                                      int draws = 20000) {
   std::map<int32_t, double> result;
   for (int i = 0; i < draws; ++i)
     result[sampleToken(logits, options, i)] += 1.0 / draws;

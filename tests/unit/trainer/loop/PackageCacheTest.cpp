@@ -1,5 +1,5 @@
-// Tests what determines a cache key, and that a refused model leaves nothing behind. The compiler here is a script: real
-// packages are the business of tests/e2e.
+// Tests what determines a cache key, and that a refused model leaves nothing behind. The compiler here is a script:
+// real packages are the business of tests/e2e.
 #include "trainer/loop/PackageCache.h"
 #include "tests/unit/trainer/TemporaryFolder.h"
 
@@ -31,7 +31,9 @@ struct PackageCacheTest : testing::Test {
     return findOrCompile(request, runtime::Deadline::after(seconds)).status();
   }
   int64_t entries() const {
-    return fs::exists(request.cacheDir) ? std::distance(fs::directory_iterator(request.cacheDir), fs::directory_iterator()) : 0;
+    return fs::exists(request.cacheDir)
+               ? std::distance(fs::directory_iterator(request.cacheDir), fs::directory_iterator())
+               : 0;
   }
 };
 

@@ -61,8 +61,9 @@ TEST(Watchdog, BarksAtBadHealthAfterTheGrace) {
 TEST(Watchdog, ForgivesARankThatLeavesByItself) {
   Barks barks;
   {
-    Watchdog dog({.silenceSeconds = 100, .healthGraceSeconds = 5, .pollSeconds = 0.01},
-                 [] { return absl::AbortedError("gone"); }, barks.trip);
+    Watchdog dog(
+        {.silenceSeconds = 100, .healthGraceSeconds = 5, .pollSeconds = 0.01},
+        [] { return absl::AbortedError("gone"); }, barks.trip);
     std::this_thread::sleep_for(50ms);
   }
   EXPECT_EQ(barks.heard.wait_for(0s), std::future_status::timeout);
