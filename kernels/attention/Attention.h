@@ -1,9 +1,10 @@
-// Softmax attention in blocks (FlashAttention, Dao et al., arXiv 2205.14135 and 2307.08691), full or over a sliding window.
+// Softmax attention in blocks (FlashAttention, Dao et al., arXiv 2205.14135 and 2307.08691), full or over a sliding
+// window.
 //
 //   s[t,i] = scale·q[t]·k[i], soft-capped by c·tanh(s/c);  o[t] = sum_i softmax_i(s) v[i]
 //   token t sees max(doc_start[t], t - window) <= i <= t; window -1: no limit on the left
-// Nothing of size T×T exists: blocks outside the visible band are left out by the bounds of the loops. Every output place is
-// written by exactly one cell, so there are no atomics and no dependence on threads.
+// Nothing of size T×T exists: blocks outside the visible band are left out by the bounds of the loops. Every output
+// place is written by exactly one cell, so there are no atomics and no dependence on threads.
 #ifndef ORIEL_KERNELS_ATTENTION_ATTENTION_H
 #define ORIEL_KERNELS_ATTENTION_ATTENTION_H
 
@@ -26,30 +27,33 @@ struct AttentionSpec {
   int64_t queryTile = 64;
   int64_t keyTile = 64;
 };
-/// The spec with tiles that do well on CPUs: 64, or 32 where the window is so narrow that much of larger tiles would lie outside
-/// it; never longer than the row.
+/// The spec with tiles that do well on CPUs: 64, or 32 where the window is so narrow that much of larger tiles would
+/// lie outside it; never longer than the row.
 AttentionSpec withDefaultTiles(AttentionSpec spec);
 
 /// `stage` is "fwd", "delta", "dq", "dkdv" or "grad".
 std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);
 
 ///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E] [, doc_start [B,T]]  →  o [B,T,N,E], lse [B,N,T]
-tile::KernelOp buildAttention(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const AttentionSpec &spec);
+tile::KernelOp buildAttention(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                              const AttentionSpec &spec);
 
-/// The gradient is two or three kernels: delta first, then either grad, or dq and dkdv in any order. grad makes the scores once
-/// (5 products per block instead of 7), but its cells are only the key/value heads of each row: see `hasManyGroups`.
-/// `delta[b,n,t] = sum_e do·o`:
+/// The gradient is two or three kernels: delta first, then either grad, or dq and dkdv in any order. grad makes the
+/// scores once (5 products per block instead of 7), but its cells are only the key/value heads of each row: see
+/// `hasManyGroups`. `delta[b,n,t] = sum_e do·o`:
 ///   o [B,T,N,E], do [B,T,N,E]  →  delta [B,N,T]
 tile::KernelOp buildAttentionDelta(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                    const AttentionSpec &spec);
 ///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dq [B,T,N,D]
-tile::KernelOp buildAttentionDq(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const AttentionSpec &spec);
+tile::KernelOp buildAttentionDq(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                                const AttentionSpec &spec);
 /// dk and dv are summed over the query heads of a group.
 ///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dk [B,T,KV,D], dv [B,T,KV,E]
 tile::KernelOp buildAttentionDkDv(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                   const AttentionSpec &spec);
 
-///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dq [B,T,N,D], dk [B,T,KV,D], dv [B,T,KV,E]
+///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dq [B,T,N,D], dk [B,T,KV,D], dv
+///   [B,T,KV,E]
 tile::KernelOp buildAttentionGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                   const AttentionSpec &spec);
 /// Whether the groups of all rows alone keep a machine busy, as they must for residual linear attention: at least four.

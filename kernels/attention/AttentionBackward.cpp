@@ -1,5 +1,6 @@
 // Builders of the gradient: probabilities are made again from q, k and lse, block by block.
-//   p = exp(s - lse),  dp = do·vᵀ,  ds = p ∘ (dp - delta) ∘ (1 - (s/c)²),  dq = scale·ds·k,  dk = dsᵀ·(scale·q),  dv = pᵀ·do
+//   p = exp(s - lse),  dp = do·vᵀ,  ds = p ∘ (dp - delta) ∘ (1 - (s/c)²),  dq = scale·ds·k,  dk = dsᵀ·(scale·q),  dv =
+//   pᵀ·do
 #include "kernels/attention/AttentionBlocks.h"
 #include "kernels/common/Signature.h"
 
@@ -37,8 +38,8 @@ static AttentionGradBuffers addInputs(Signature &signature, const AttentionSpec 
 }
 
 /// Probabilities and cotangents of the products of one block, both shaped like `scores`.
-static std::pair<Value, Value> scoreGradients(TileBuilder &b, const AttentionSpec &spec, Value scores, Value dp, Value lse,
-                                              Value delta) {
+static std::pair<Value, Value> scoreGradients(TileBuilder &b, const AttentionSpec &spec, Value scores, Value dp,
+                                              Value lse, Value delta) {
   Value p = b.map({scores, lse}, [](Scalar s, Scalar l) { return exp(s - l); });
   Value ds = b.map({p, dp, delta, scores}, [&](Scalar p, Scalar dp, Scalar delta, Scalar s) {
     Scalar d = p * (dp - delta);
@@ -85,8 +86,8 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
 }
 
 namespace {
-/// What one block of keys needs while queries pass by. Scores are kept as [keys, queries]: then the products that sum over
-/// queries read their operands as they lie.
+/// What one block of keys needs while queries pass by. Scores are kept as [keys, queries]: then the products that sum
+/// over queries read their operands as they lie.
 class KeyBlockProgram {
 public:
   KeyBlockProgram(TileBuilder &b, const AttentionSpec &spec, const AttentionGradBuffers &buffers, Scalar batch,

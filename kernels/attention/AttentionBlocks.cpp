@@ -47,11 +47,11 @@ std::pair<Scalar, Scalar> AttentionBlocks::visibleQueries(Scalar batch, Scalar f
     return {firstKey, end};
   // Blocks whose first query starts its document after the last key see nothing, nor do those that follow.
   Scalar last = toI32(lastKey);
-  Value documentsEnd =
-      b_.loop(firstKey, end, spec_.queryTile, firstKey.value(), [&](Scalar query, ValueRange carried) -> TileBuilder::Values {
-          Scalar start = b_.loadScalar(b_.buffer(*docStart_), {batch, query});
-          return {select(start <= last, query + spec_.queryTile, b_.scalar(carried[0]))};
-        })[0];
+  Value documentsEnd = b_.loop(firstKey, end, spec_.queryTile, firstKey.value(),
+                               [&](Scalar query, ValueRange carried) -> TileBuilder::Values {
+                                 Scalar start = b_.loadScalar(b_.buffer(*docStart_), {batch, query});
+                                 return {select(start <= last, query + spec_.queryTile, b_.scalar(carried[0]))};
+                               })[0];
   return {firstKey, min(end, b_.scalar(documentsEnd))};
 }
 

@@ -1,5 +1,6 @@
-// What the attention kernels share: which blocks of keys and queries meet, which pairs inside a block are visible, and the
-// places of blocks in the buffers. Internal to kernels/attention and to kernels that fuse attention with other work.
+// What the attention kernels share: which blocks of keys and queries meet, which pairs inside a block are visible, and
+// the places of blocks in the buffers. Internal to kernels/attention and to kernels that fuse attention with other
+// work.
 #ifndef ORIEL_KERNELS_ATTENTION_ATTENTIONBLOCKS_H
 #define ORIEL_KERNELS_ATTENTION_ATTENTIONBLOCKS_H
 
@@ -8,7 +9,8 @@
 
 namespace oriel::kernels {
 
-/// A masked score is less than the running maximum's start, so that a row that has seen nothing yet gets weight exp(-1e30) = 0.
+/// A masked score is less than the running maximum's start, so that a row that has seen nothing yet gets weight
+/// exp(-1e30) = 0.
 inline constexpr double maskedScore = -2e30;
 inline constexpr double maximumStart = -1e30;
 
@@ -37,7 +39,9 @@ public:
   mlir::Value loadDocStart(Scalar batch, Scalar firstQuery, bool transposed);
 
   /// A block of heads' rows: dimension 1 of [B,T,heads,width].
-  static Place rows(Scalar batch, Scalar token, Scalar head, Scalar zero) { return Place{{batch, token, head, zero}, 1, 3}; }
+  static Place rows(Scalar batch, Scalar token, Scalar head, Scalar zero) {
+    return Place{{batch, token, head, zero}, 1, 3};
+  }
   /// One value per query of [B,N,T]: [Q,1], or [1,Q] when transposed.
   static Place perQuery(Scalar batch, Scalar head, Scalar token, bool transposed) {
     return transposed ? Place{{batch, head, token}, -1, 2} : Place{{batch, head, token}, 2, -1};

@@ -1,5 +1,5 @@
-// Builder of the forward pass. One cell is one block of queries of one group of heads; the group's heads follow one another,
-// so that keys and values stay in the cache.
+// Builder of the forward pass. One cell is one block of queries of one group of heads; the group's heads follow one
+// another, so that keys and values stay in the cache.
 #include "kernels/attention/AttentionBlocks.h"
 #include "kernels/common/Signature.h"
 
@@ -32,7 +32,8 @@ static TileBuilder::Values walkKeys(TileBuilder &b, const AttentionSpec &spec, A
     Value acc_QE = b.map({carried[0], shrink_Q1}, [](Scalar a, Scalar shrink) { return a * shrink; });
     return {b.dot(p_QK, v_KE, acc_QE), max_Q1, sum_Q1};
   };
-  Value start[] = {b.zeros(spec.queryTile, valueDim), b.fill(maximumStart, spec.queryTile, 1), b.zeros(spec.queryTile, 1)};
+  Value start[] = {b.zeros(spec.queryTile, valueDim), b.fill(maximumStart, spec.queryTile, 1),
+                   b.zeros(spec.queryTile, 1)};
   return b.loop(keys.first, keys.second, spec.keyTile, start, step);
 }
 

@@ -2,9 +2,9 @@
 //
 // A kernel is a struct `XSpec` of static sizes and options and one or more functions
 //     tile::KernelOp buildX(OpBuilder &, Location, StringRef symbol, const XSpec &)
-// that insert the tile program at the builder's insertion point (a module's body). The header that declares them gives the
-// order of the buffers, inputs then outputs, with their shapes. Shapes are views: a [B,T,M] tensor may be passed where
-// [rows, M] with rows = B·T is written. An output marked "in place" is read before it is written.
+// that insert the tile program at the builder's insertion point (a module's body). The header that declares them gives
+// the order of the buffers, inputs then outputs, with their shapes. Shapes are views: a [B,T,M] tensor may be passed
+// where [rows, M] with rows = B·T is written. An output marked "in place" is read before it is written.
 #ifndef ORIEL_KERNELS_COMMON_KERNELSPEC_H
 #define ORIEL_KERNELS_COMMON_KERNELSPEC_H
 
@@ -18,7 +18,8 @@ class KernelOp;
 
 namespace oriel::kernels {
 
-/// Makes a C identifier from a stem and one number per letter: `SymbolName("rla_fwd").add("d", 64).str()` is "rla_fwd_d64".
+/// Makes a C identifier from a stem and one number per letter: `SymbolName("rla_fwd").add("d", 64).str()` is
+/// "rla_fwd_d64".
 class SymbolName {
 public:
   explicit SymbolName(llvm::StringRef stem) : text_(stem.str()) {}

@@ -48,7 +48,8 @@ std::string symbol(const SumPartialsSpec &spec);
 tile::KernelOp buildSumPartials(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                 const SumPartialsSpec &spec);
 
-/// Number of partial sums that a reduction over `rows` rows leaves: one per 256 rows, at most 64. Depends on nothing else.
+/// Number of partial sums that a reduction over `rows` rows leaves: one per 256 rows, at most 64. Depends on nothing
+/// else.
 int64_t partialCount(int64_t rows);
 /// Rows behind one partial sum, a multiple of 16: partial p sums rows [p*n, (p+1)*n) with n = partialRows(rows).
 int64_t partialRows(int64_t rows);

@@ -68,8 +68,8 @@ tile::KernelOp buildScaleChannels(OpBuilder &builder, Location loc, StringRef sy
   unsigned scale = signature.input({spec.width});
   unsigned y = signature.output({spec.rows, spec.width});
   int64_t cols = columnTileSize(spec.width);
-  TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.rows, rowTile), ceilDiv(spec.width, cols), 1},
-                                 "y = x * scale");
+  TileBuilder b =
+      signature.open(loc, symbol, {ceilDiv(spec.rows, rowTile), ceilDiv(spec.width, cols), 1}, "y = x * scale");
   Scalar column = b.y() * cols;
   Place place{{b.x() * rowTile, column}, 0, 1};
   Value x_RC = b.load(b.buffer(x), place, rowTile, cols);

@@ -62,9 +62,8 @@ tile::KernelOp buildGateGrad(OpBuilder &builder, Location loc, StringRef symbol,
   Place place{{b.x() * size}, -1, 0};
   Value gate_1C = b.load(b.buffer(gate), place, 1, size), up_1C = b.load(b.buffer(up), place, 1, size);
   Value dy_1C = b.load(b.buffer(dy), place, 1, size);
-  Value dgate_1C = b.map({gate_1C, up_1C, dy_1C}, [&](Scalar g, Scalar u, Scalar d) {
-    return d * u * activateGrad(spec.activation, g);
-  });
+  Value dgate_1C = b.map({gate_1C, up_1C, dy_1C},
+                         [&](Scalar g, Scalar u, Scalar d) { return d * u * activateGrad(spec.activation, g); });
   Value dup_1C = b.map({gate_1C, dy_1C}, [&](Scalar g, Scalar d) { return d * activate(spec.activation, g); });
   b.store(dgate_1C, b.buffer(dgate), place);
   b.store(dup_1C, b.buffer(dup), place);

@@ -13,7 +13,8 @@ enum class GateActivation {
 
 ///   forward    gate [elements], up [elements]                   →  y [elements]
 ///   backward   gate [elements], up [elements], dy [elements]    →  dgate [elements], dup [elements]
-/// Outputs may be the same buffers as inputs (y with gate or up; dgate with gate or dy, dup with up or dy, not both dy).
+/// Outputs may be the same buffers as inputs (y with gate or up; dgate with gate or dy, dup with up or dy, not both
+/// dy).
 struct GateSpec {
   int64_t elements = 0;
   GateActivation activation = GateActivation::Silu;

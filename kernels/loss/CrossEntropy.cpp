@@ -1,5 +1,6 @@
-// Builders of the cross entropy. One cell is 16 rows of logits: one walk over the vocabulary finds the logarithm of the sum of
-// exponentials with a running maximum (Milakov & Gimelshein, arXiv 1805.02867), a second one writes the gradient.
+// Builders of the cross entropy. One cell is 16 rows of logits: one walk over the vocabulary finds the logarithm of the
+// sum of exponentials with a running maximum (Milakov & Gimelshein, arXiv 1805.02867), a second one writes the
+// gradient.
 #include "kernels/loss/CrossEntropy.h"
 
 #include "kernels/common/Signature.h"
@@ -60,12 +61,10 @@ std::pair<Value, Value> CrossEntropyProgram::forward() {
       z_RC = b_.map({z_RC}, [&](Scalar z) { return select(first + b_.col() < spec_.vocab, z, veryNegative); });
     Value max_R1 = b_.map({carried[0], b_.reduceMax(z_RC, 1)}, [](Scalar m, Scalar z) { return max(m, z); });
     Value exps_R1 = b_.reduceSum(b_.map({z_RC, max_R1}, [](Scalar z, Scalar m) { return exp(z - m); }), 1);
-    Value sum_R1 = b_.map({carried[1], carried[0], max_R1, exps_R1}, [](Scalar s, Scalar before, Scalar m, Scalar e) {
-      return s * exp(before - m) + e;
-    });
-    Value hit_RC = b_.map({z_RC, targets_}, [&](Scalar z, Scalar target) {
-      return select(first + b_.col() == target, z, 0.0);
-    });
+    Value sum_R1 = b_.map({carried[1], carried[0], max_R1, exps_R1},
+                          [](Scalar s, Scalar before, Scalar m, Scalar e) { return s * exp(before - m) + e; });
+    Value hit_RC =
+        b_.map({z_RC, targets_}, [&](Scalar z, Scalar target) { return select(first + b_.col() == target, z, 0.0); });
     Value picked_R1 = b_.map({carried[2], b_.reduceSum(hit_RC, 1)}, [](Scalar a, Scalar c) { return a + c; });
     return {max_R1, sum_R1, picked_R1};
   };
@@ -95,9 +94,11 @@ tile::KernelOp buildCrossEntropy(OpBuilder &builder, Location loc, StringRef sym
   Signature signature(builder);
   unsigned targets = signature.inputI32({spec.rows});
   unsigned lossScale = spec.gradient ? signature.input({1}) : 0;
-  unsigned logits = spec.gradient ? signature.output({spec.rows, spec.vocab}) : signature.input({spec.rows, spec.vocab});
+  unsigned logits =
+      spec.gradient ? signature.output({spec.rows, spec.vocab}) : signature.input({spec.rows, spec.vocab});
   unsigned losses = signature.output({spec.rows});
-  TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.rows, rowTile), 1, 1}, "cross entropy of one block of logits");
+  TileBuilder b =
+      signature.open(loc, symbol, {ceilDiv(spec.rows, rowTile), 1, 1}, "cross entropy of one block of logits");
   Place rows{{b.x() * rowTile}, 0, -1};
   Value targets_R1 = b.load(b.buffer(targets), rows, rowTile, 1);
   CrossEntropyProgram program(b, spec, b.buffer(logits), targets_R1);
@@ -120,10 +121,11 @@ tile::KernelOp buildSumLosses(OpBuilder &builder, Location loc, StringRef symbol
   TileBuilder b = signature.open(loc, symbol, {1, 1, 1}, "sum of the losses of all rows");
   Type f64 = b.builder().getF64Type();
   Value zero = arith::ConstantOp::create(b.builder(), loc, b.builder().getF64FloatAttr(0.0));
-  Value sum = b.loop(b.index(0), b.index(spec.rows), 1, zero, [&](Scalar row, ValueRange carried) -> TileBuilder::Values {
-    Value term = arith::ExtFOp::create(b.builder(), loc, f64, b.loadScalar(b.buffer(losses), {row}).value());
-    return {arith::AddFOp::create(b.builder(), loc, carried[0], term)};
-  })[0];
+  Value sum =
+      b.loop(b.index(0), b.index(spec.rows), 1, zero, [&](Scalar row, ValueRange carried) -> TileBuilder::Values {
+        Value term = arith::ExtFOp::create(b.builder(), loc, f64, b.loadScalar(b.buffer(losses), {row}).value());
+        return {arith::AddFOp::create(b.builder(), loc, carried[0], term)};
+      })[0];
   Value rounded = arith::TruncFOp::create(b.builder(), loc, b.builder().getF32Type(), sum);
   b.store(b.fill(b.scalar(rounded), 1, 1), b.buffer(loss), Place{{b.index(0)}, -1, 0});
   return b.op();

@@ -6,9 +6,9 @@
 
 namespace oriel::kernels {
 
-/// With z = logits, or c·tanh(logits/c) for `softCap` c > 0: `losses[r] = logsumexp(z[r]) - z[r, targets[r]]`, 0 where the
-/// target is negative. With `gradient`, logits are replaced by
-/// `loss_scale * (softmax(z) - onehot(target)) * dz/dlogits` (0 where the target is negative).
+/// With z = logits, or c·tanh(logits/c) for `softCap` c > 0: `losses[r] = logsumexp(z[r]) - z[r, targets[r]]`, 0 where
+/// the target is negative. With `gradient`, logits are replaced by `loss_scale * (softmax(z) - onehot(target)) *
+/// dz/dlogits` (0 where the target is negative).
 ///   with gradient      targets [rows] i32, loss_scale [1]            →  logits [rows, vocab] (in place), losses [rows]
 ///   without gradient   targets [rows] i32, logits [rows, vocab]      →  losses [rows]
 /// The loss itself is not scaled.
@@ -28,7 +28,8 @@ struct SumLossesSpec {
   int64_t rows = 0;
 };
 std::string symbol(const SumLossesSpec &spec);
-tile::KernelOp buildSumLosses(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const SumLossesSpec &spec);
+tile::KernelOp buildSumLosses(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                              const SumLossesSpec &spec);
 
 } // namespace oriel::kernels
 

@@ -68,12 +68,13 @@ tile::KernelOp buildRmsNormGrad(OpBuilder &builder, Location loc, StringRef symb
     Value dy_RD = b.load(b.buffer(dy), place, rows, cols);
     Value r_R1 = inverseRms(b, spec, x_RD);
     Value gx_RD = b.map({dy_RD, w_1D, x_RD}, [](Scalar d, Scalar w, Scalar v) { return d * w * v; });
-    Value c_R1 = b.map({b.reduceSum(gx_RD, 1), r_R1},
-                       [&](Scalar s, Scalar r) { return s * (1.0 / spec.width) * r * r * r; });
+    Value c_R1 =
+        b.map({b.reduceSum(gx_RD, 1), r_R1}, [&](Scalar s, Scalar r) { return s * (1.0 / spec.width) * r * r * r; });
     Value dx_RD = b.map({x_RD, dy_RD, w_1D, r_R1, c_R1},
                         [](Scalar v, Scalar d, Scalar w, Scalar r, Scalar c) { return d * w * r - v * c; });
     b.store(dx_RD, b.buffer(dx), place);
-    Value part_1D = b.reduceSum(b.map({dy_RD, x_RD, r_R1}, [](Scalar d, Scalar v, Scalar r) { return d * (v * r); }), 0);
+    Value part_1D =
+        b.reduceSum(b.map({dy_RD, x_RD, r_R1}, [](Scalar d, Scalar v, Scalar r) { return d * (v * r); }), 0);
     return {b.map({carried[0], part_1D}, [](Scalar a, Scalar p) { return a + p; })};
   };
   Value sum_1D = b.loop(begin, min(begin + block, spec.rows), rows, b.zeros(1, cols), step)[0];

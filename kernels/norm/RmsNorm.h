@@ -1,7 +1,7 @@
 // Root-mean-square norm of the last dimension, forward and backward.
 //
-//   y = x · r ∘ w,  r = 1/sqrt(mean_d(x²) + eps),  w = weight or 1 + weight          (Zhang & Sennrich, arXiv 1910.07467)
-//   g = w ∘ dy,  dx = r·g - x·r³·mean_d(g∘x),  dweight = sum over vectors of dy ∘ x·r
+//   y = x · r ∘ w,  r = 1/sqrt(mean_d(x²) + eps),  w = weight or 1 + weight          (Zhang & Sennrich, arXiv
+//   1910.07467) g = w ∘ dy,  dx = r·g - x·r³·mean_d(g∘x),  dweight = sum over vectors of dy ∘ x·r
 // r is computed again in the backward pass: it costs one read of x, which the backward reads anyway.
 #ifndef ORIEL_KERNELS_NORM_RMSNORM_H
 #define ORIEL_KERNELS_NORM_RMSNORM_H
@@ -10,8 +10,8 @@
 
 namespace oriel::kernels {
 
-/// One norm per vector of `width` elements. weight [width]: groups = 1, rows = all vectors. weight [N,D] on x [B,T,N,D]:
-/// groups = N, rows = B·T.
+/// One norm per vector of `width` elements. weight [width]: groups = 1, rows = all vectors. weight [N,D] on x
+/// [B,T,N,D]: groups = N, rows = B·T.
 ///   forward    x [rows, groups, width], weight [groups, width]            →  y [rows, groups, width]
 ///   backward   x, weight, dy [rows, groups, width]                        →  dx [rows, groups, width],
 ///                                                                            dweight_partials [parts, groups, width]
@@ -25,7 +25,8 @@ struct RmsNormSpec {
 };
 std::string symbol(const RmsNormSpec &spec, bool backward);
 tile::KernelOp buildRmsNorm(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RmsNormSpec &spec);
-tile::KernelOp buildRmsNormGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RmsNormSpec &spec);
+tile::KernelOp buildRmsNormGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                                const RmsNormSpec &spec);
 
 } // namespace oriel::kernels
 

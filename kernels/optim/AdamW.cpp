@@ -1,5 +1,5 @@
-// Builders of the parameter update and of gradient accumulation. A cell is 4096 elements: 16 blocks of 256, one row each, so
-// that the decay flags of the blocks are one column.
+// Builders of the parameter update and of gradient accumulation. A cell is 4096 elements: 16 blocks of 256, one row
+// each, so that the decay flags of the blocks are one column.
 #include "kernels/optim/Optim.h"
 
 #include "kernels/common/Signature.h"

@@ -37,7 +37,8 @@ tile::KernelOp buildTotalNorm(OpBuilder &builder, Location loc, StringRef symbol
     return {arith::AddFOp::create(b.builder(), loc, carried[0], term)};
   })[0];
   Scalar rounded = b.scalar(arith::TruncFOp::create(b.builder(), loc, b.builder().getF32Type(), total));
-  b.store(b.map({b.fill(rounded, 1, 1)}, [](Scalar sum) { return sqrt(sum); }), b.buffer(norm), Place{{b.index(0)}, -1, 0});
+  b.store(b.map({b.fill(rounded, 1, 1)}, [](Scalar sum) { return sqrt(sum); }), b.buffer(norm),
+          Place{{b.index(0)}, -1, 0});
   return b.op();
 }
 

@@ -1,5 +1,5 @@
-// Optimizer kernels on a contiguous range of the flat parameter space. `elements` is a multiple of 4096; one decay flag per
-// 256 elements. The order of every sum depends on places in the flat space only, not on ranks or threads.
+// Optimizer kernels on a contiguous range of the flat parameter space. `elements` is a multiple of 4096; one decay flag
+// per 256 elements. The order of every sum depends on places in the flat space only, not on ranks or threads.
 #ifndef ORIEL_KERNELS_OPTIM_OPTIM_H
 #define ORIEL_KERNELS_OPTIM_OPTIM_H
 
@@ -18,9 +18,9 @@ enum HyperIndex {
   HyperBeta2,
   HyperEps,
   HyperWeightDecay,
-  HyperMaxGradNorm,      // <= 0: no clipping
-  HyperBiasCorrection1,  // 1 - beta1^step
-  HyperBiasCorrection2,  // 1 - beta2^step
+  HyperMaxGradNorm,     // <= 0: no clipping
+  HyperBiasCorrection1, // 1 - beta1^step
+  HyperBiasCorrection2, // 1 - beta2^step
   HyperCount
 };
 
@@ -36,8 +36,8 @@ tile::KernelOp buildAdamW(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRe
 std::string sumSquaresSymbol(const FlatSpec &spec);
 tile::KernelOp buildSumSquares(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const FlatSpec &spec);
 
-/// `grad_norm = sqrt(block_sums[0] + block_sums[1] + …)`, added in this order in double. `elements` counts the whole flat
-/// space, so there are elements/4096 sums.
+/// `grad_norm = sqrt(block_sums[0] + block_sums[1] + …)`, added in this order in double. `elements` counts the whole
+/// flat space, so there are elements/4096 sums.
 ///   block_sums [n/4096]  →  grad_norm [1]
 std::string totalNormSymbol(const FlatSpec &spec);
 tile::KernelOp buildTotalNorm(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const FlatSpec &spec);

@@ -2,7 +2,8 @@
 //
 //   o[t] = phi(q[t]) · (h0 + sum of phi(k[i])ᵀ v[i] over doc_start[t] <= i <= t - window - 1)
 //   phi(x) = [softmax(x), softmax(-x)] or [relu(x), relu(-x)];  no rotation, no 1/sqrt(D), no denominator
-// Layout BTHD. One state per key/value head; the initial state h0 of each query head is added when it is read. See README.md.
+// Layout BTHD. One state per key/value head; the initial state h0 of each query head is added when it is read. See
+// README.md.
 #ifndef ORIEL_KERNELS_RATTENTION_RLA_H
 #define ORIEL_KERNELS_RATTENTION_RLA_H
 
@@ -20,8 +21,8 @@ enum class InitialState {
   PerBatchHead // h0 [B,N,2D,E]
 };
 
-/// The first group is what is computed, the second the schedule: any chunk (a multiple of 16) and any saveEvery give the same
-/// values within rounding.
+/// The first group is what is computed, the second the schedule: any chunk (a multiple of 16) and any saveEvery give
+/// the same values within rounding.
 struct RlaSpec {
   int64_t batch = 0;
   int64_t tokens = 0;
@@ -37,12 +38,12 @@ struct RlaSpec {
   bool finalState = false; // forward: writes final_state [B,N,2D,E]; backward: takes its cotangent
 
   int64_t chunk = 64;
-  /// The state before every saveEvery-th chunk is saved by the forward and read by the backward, which re-makes the states
-  /// between. 0: nothing is saved; the backward re-makes every state from the start of the row.
+  /// The state before every saveEvery-th chunk is saved by the forward and read by the backward, which re-makes the
+  /// states between. 0: nothing is saved; the backward re-makes every state from the start of the row.
   int64_t saveEvery = 0;
 
-  /// Forward only: value columns of one cell (a multiple of 16), for targets whose scratch does not hold a whole state; the
-  /// cells of a head share its E columns. 0: all columns in one cell.
+  /// Forward only: value columns of one cell (a multiple of 16), for targets whose scratch does not hold a whole state;
+  /// the cells of a head share its E columns. 0: all columns in one cell.
   int64_t valueBlock = 0;
 
   int64_t group() const { return heads / kvHeads; }
@@ -67,8 +68,8 @@ tile::KernelOp buildRla(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef 
 ///     [, dfinal_state [B,N,2D,E] (finalState)]
 ///   →  dq [B,T,N,D], dk [B,T,KV,D], dv [B,T,KV,E] [, dh0_batch [B,N,2D,E] (initialState)],
 ///      workspace [B,KV,segmentChunks,2D,E] (contents meaningless afterwards)
-/// dk and dv are summed over the query heads of a group. With InitialState::PerHead the caller sums dh0_batch over B with
-/// buildSumPartials{parts = B, width = N·2D·E}.
+/// dk and dv are summed over the query heads of a group. With InitialState::PerHead the caller sums dh0_batch over B
+/// with buildSumPartials{parts = B, width = N·2D·E}.
 tile::KernelOp buildRlaGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
 
 /// `h0[n] = sum_j phi(k_tokens[n,j])ᵀ v_tokens[n,j]`.

@@ -1,6 +1,6 @@
-// Builder of the backward pass. One cell is one key/value head of one row. Segments of saveEvery chunks are walked from the
-// last to the first: the states of a segment are made again into the workspace, then its chunks are walked backwards with
-// the cotangent of the state in hand.
+// Builder of the backward pass. One cell is one key/value head of one row. Segments of saveEvery chunks are walked from
+// the last to the first: the states of a segment are made again into the workspace, then its chunks are walked
+// backwards with the cotangent of the state in hand.
 //
 //   A = (phi(q)·phi(k)ᵀ)∘pairs      dA = (do·vᵀ)∘pairs      doR = carry∘do
 //   dphi(q) = dA·phi(k) + doR·Sᵀ + do·h0ᵀ
@@ -36,8 +36,8 @@ private:
   void remakeStates(Scalar segment, Scalar chunks);
   Values chunkBackward(Scalar first, const Halves &state, const Halves &dNext);
   Values headBackward(const RlaChunk &chunk, const Halves &stateT, Value vT, Scalar head, ValueRange carried);
-  Value queryGradient(const RlaChunk &chunk, const Halves &stateT, Scalar head, const Halves &phiQ, Value dA, Value dout_CE,
-                      Value doutCarry_CE);
+  Value queryGradient(const RlaChunk &chunk, const Halves &stateT, Scalar head, const Halves &phiQ, Value dA,
+                      Value dout_CE, Value doutCarry_CE);
   Halves transposed(const Halves &x) { return {b.transpose(x.plus), b.transpose(x.minus)}; }
   Halves loadSegmentState(Scalar segment) {
     return states ? parts.loadState(b.buffer(*states), {b.y(), b.x(), segment}) : parts.zeroState();
@@ -67,8 +67,9 @@ Halves RlaGradProgram::startCotangent() {
   Halves zero = parts.zeroState();
   if (!dfinalState) {
     if (dinitialState)
-      b.loop(firstHead, firstHead + spec.group(), 1,
-             [&](Scalar head) { parts.storeState(zero, b.buffer(*dinitialState), {b.y(), head}); });
+      b.loop(firstHead, firstHead + spec.group(), 1, [&](Scalar head) {
+        parts.storeState(zero, b.buffer(*dinitialState), {b.y(), head});
+      });
     return zero;
   }
   Value start[] = {zero.plus, zero.minus};
@@ -129,8 +130,8 @@ RlaGradProgram::Values RlaGradProgram::chunkBackward(Scalar first, const Halves 
 }
 
 /// Adds one head's part to dphi(k) (two halves), dv and dS (two halves).
-RlaGradProgram::Values RlaGradProgram::headBackward(const RlaChunk &chunk, const Halves &stateT, Value vT_EC, Scalar head,
-                                                    ValueRange carried) {
+RlaGradProgram::Values RlaGradProgram::headBackward(const RlaChunk &chunk, const Halves &stateT, Value vT_EC,
+                                                    Scalar head, ValueRange carried) {
   Place rows = parts.queryRows(chunk, head);
   Halves phiQ = parts.loadPhiQ(chunk, head);
   Value dout_CE = b.load(b.buffer(dout), rows, spec.chunk, parts.valueDim());
@@ -146,8 +147,8 @@ RlaGradProgram::Values RlaGradProgram::headBackward(const RlaChunk &chunk, const
           b.dotAT(phiQ.minus, doutCarry_CE, carried[4])};
 }
 
-Value RlaGradProgram::queryGradient(const RlaChunk &chunk, const Halves &stateT, Scalar head, const Halves &phiQ, Value dA,
-                                    Value dout_CE, Value doutCarry_CE) {
+Value RlaGradProgram::queryGradient(const RlaChunk &chunk, const Halves &stateT, Scalar head, const Halves &phiQ,
+                                    Value dA, Value dout_CE, Value doutCarry_CE) {
   Halves dphi{b.dot(doutCarry_CE, stateT.plus), b.dot(doutCarry_CE, stateT.minus)};
   dphi = {b.dot(dA, chunk.phiK.plus, dphi.plus), b.dot(dA, chunk.phiK.minus, dphi.minus)};
   if (parts.hasInitialState()) {

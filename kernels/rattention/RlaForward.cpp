@@ -72,9 +72,8 @@ tile::KernelOp buildRla(OpBuilder &builder, Location loc, StringRef symbol, cons
   };
   Halves zero = parts.zeroState();
   TileBuilder::Values start = {zero.plus, zero.minus};
-  TileBuilder::Values ends = spec.saveEvery
-                                 ? b.loop(b.index(0), b.index(spec.savedStates()), 1, start, segmentStep)
-                                 : b.loop(b.index(0), b.index(spec.tokens), spec.chunk, start, chunkStep);
+  TileBuilder::Values ends = spec.saveEvery ? b.loop(b.index(0), b.index(spec.savedStates()), 1, start, segmentStep)
+                                            : b.loop(b.index(0), b.index(spec.tokens), spec.chunk, start, chunkStep);
   if (spec.finalState)
     writeFinalStates(b, parts, firstHead, spec.group(), {ends[0], ends[1]}, b.buffer(finalStates));
   return b.op();

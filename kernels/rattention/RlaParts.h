@@ -1,11 +1,13 @@
-// The parts of chunked residual linear attention, each emitted for one chunk, from which the forward, the backward and fused
-// kernels are put together.
+// The parts of chunked residual linear attention, each emitted for one chunk, from which the forward, the backward and
+// fused kernels are put together.
 //
-// Chunk c0 pairs the queries t in [c0, c0+C) with the shifted keys i in [c0-s, c0-s+C), s = window+1, so row r of the queries
-// sees column j of the keys iff j <= r, whatever the window. With documents three masks join, all from doc_start:
+// Chunk c0 pairs the queries t in [c0, c0+C) with the shifted keys i in [c0-s, c0-s+C), s = window+1, so row r of the
+// queries sees column j of the keys iff j <= r, whatever the window. With documents three masks join, all from
+// doc_start:
 //   pair    key i is visible to t iff i >= doc_start[t]
-//   carry   t uses the carried state iff doc_start[t] < c0-s: the state's keys all lie before c0-s, in the last key's document
-//   update  with e the chunk's last key: S' = [doc_start[e] < c0-s]·S + sum over i >= doc_start[e] of phi(k_i)ᵀ v_i
+//   carry   t uses the carried state iff doc_start[t] < c0-s: the state's keys all lie before c0-s, in the last key's
+//   document update  with e the chunk's last key: S' = [doc_start[e] < c0-s]·S + sum over i >= doc_start[e] of
+//   phi(k_i)ᵀ v_i
 // Keys i >= T-s reach no query. Keys outside [0, T-s) read as zeros, so their values add nothing and need no mask.
 #ifndef ORIEL_KERNELS_RATTENTION_RLAPARTS_H
 #define ORIEL_KERNELS_RATTENTION_RLAPARTS_H
@@ -22,20 +24,21 @@ struct RlaBuffers {
 
 /// What all heads of a group share for one chunk.
 struct RlaChunk {
-  Scalar first;           // c0
-  Scalar firstKey;        // c0 - s
-  Halves phiK;            // [C, D]
-  Halves phiKT;           // [D, C]
-  mlir::Value v;          // [C, E]
-  mlir::Value vUpdate;    // v where the update mask holds, 0 elsewhere
-  mlir::Value docStart;   // doc_start of the queries, i32 [C,1]; null without documents
-  Scalar keysDocument;    // doc_start of the last key, i32 (documents)
+  Scalar first;         // c0
+  Scalar firstKey;      // c0 - s
+  Halves phiK;          // [C, D]
+  Halves phiKT;         // [D, C]
+  mlir::Value v;        // [C, E]
+  mlir::Value vUpdate;  // v where the update mask holds, 0 elsewhere
+  mlir::Value docStart; // doc_start of the queries, i32 [C,1]; null without documents
+  Scalar keysDocument;  // doc_start of the last key, i32 (documents)
 };
 
 class RlaParts {
 public:
   RlaParts(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers, Scalar batch, Scalar kvHead)
-      : b_(b), spec_(spec), buffers_(buffers), batch_(batch), kvHead_(kvHead), firstColumn_(b.z() * spec.cellColumns()) {}
+      : b_(b), spec_(spec), buffers_(buffers), batch_(batch), kvHead_(kvHead),
+        firstColumn_(b.z() * spec.cellColumns()) {}
 
   int64_t dim() const { return tileSize(spec_.headDim); }
   int64_t valueDim() const { return tileSize(spec_.cellColumns()); }
@@ -44,7 +47,9 @@ public:
   /// Rows of queries (dimension 1 of [B,T,N,·]) and of the shifted keys, which end at T-s.
   Place queryRows(const RlaChunk &chunk, Scalar head) { return Place{{batch_, chunk.first, head, b_.index(0)}, 1, 3}; }
   /// The same rows of a buffer of values: this cell's columns of [B,T,N,E].
-  Place outputRows(const RlaChunk &chunk, Scalar head) { return Place{{batch_, chunk.first, head, firstColumn_}, 1, 3}; }
+  Place outputRows(const RlaChunk &chunk, Scalar head) {
+    return Place{{batch_, chunk.first, head, firstColumn_}, 1, 3};
+  }
   Place keyRows(Scalar firstKey);
 
   /// Loads keys and values of a chunk and maps the keys. `transposed` also fills phiKT.

@@ -33,7 +33,8 @@ RopeTables ropeTables(int64_t tokens, int64_t rotary, double theta) {
 }
 
 /// Rows of a table at the positions of `rows` tokens from `token` on.
-static Value loadAngles(TileBuilder &b, const RopeSpec &spec, Value table, Value positions, Scalar token, int64_t rows) {
+static Value loadAngles(TileBuilder &b, const RopeSpec &spec, Value table, Value positions, Scalar token,
+                        int64_t rows) {
   int64_t pairs = spec.rotary / 2;
   if (positions)
     return b.gather(table, positions, b.index(0), tileSize(pairs), pairs);

@@ -7,8 +7,8 @@
 
 namespace oriel::kernels {
 
-/// Pairs are (j, j + rotary/2), or (2j, 2j+1) when `interleaved`; channels from `rotary` on pass through. The position of
-/// token t is t, or t - doc_start[t] with `documents`. `inverse` turns the other way (the gradient).
+/// Pairs are (j, j + rotary/2), or (2j, 2j+1) when `interleaved`; channels from `rotary` on pass through. The position
+/// of token t is t, or t - doc_start[t] with `documents`. `inverse` turns the other way (the gradient).
 ///   x [B,T,N,D], cos [T, rotary/2], sin [T, rotary/2] [, doc_start [B,T] i32]  →  y [B,T,N,D]
 /// y may be the same buffer as x.
 struct RopeSpec {

@@ -1,12 +1,12 @@
-// Times kernels on one thread at the shapes of a small language model and prints time, arithmetic rate and, for memory-bound
-// kernels, bandwidth. Usage: oriel-bench-kernels [tokens] [head_dim] [window] [repeats]
+// Times kernels on one thread at the shapes of a small language model and prints time, arithmetic rate and, for
+// memory-bound kernels, bandwidth. Usage: oriel-bench-kernels [tokens] [head_dim] [window] [repeats]
 #include "kernels/attention/Attention.h"
+#include "kernels/elementwise/Elementwise.h"
+#include "kernels/embed/Embed.h"
 #include "kernels/gate/Gate.h"
 #include "kernels/loss/CrossEntropy.h"
 #include "kernels/norm/RmsNorm.h"
 #include "kernels/optim/Optim.h"
-#include "kernels/elementwise/Elementwise.h"
-#include "kernels/embed/Embed.h"
 #include "kernels/rattention/Rla.h"
 #include "kernels/rope/Rope.h"
 #include "tests/support/kernels/KernelRunner.h"
@@ -37,7 +37,8 @@ void bench(const char *name, Build build, const std::string &symbol, const Spec 
   }
   auto buildFn = [&](mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef s) { return build(b, loc, s, spec); };
   double seconds = timeKernel(buildFn, symbol, arguments, repeats);
-  std::printf("%-22s %9.3f ms  %7.1f GFLOP/s  %6.1f GB/s\n", name, seconds * 1e3, flops / seconds * 1e-9, bytes / seconds * 1e-9);
+  std::printf("%-22s %9.3f ms  %7.1f GFLOP/s  %6.1f GB/s\n", name, seconds * 1e3, flops / seconds * 1e-9,
+              bytes / seconds * 1e-9);
 }
 
 void benchRla(int64_t tokens, int64_t dim, int64_t window) {
@@ -50,7 +51,8 @@ void benchRla(int64_t tokens, int64_t dim, int64_t window) {
       double t = double(tokens);
       // Per token: pairs (2D + E wide, half visible is not counted as saved), state read, state update.
       double forward = t * 4 * (2.0 * chunk * (2 * dim + dim) + 2.0 * 2 * dim * dim) + t * 2 * 2.0 * 2 * dim * dim;
-      double backward = t * 4 * (2.0 * chunk * (2 * dim * 3 + dim * 2) + 2.0 * 2 * dim * dim * 2) + t * 2 * 2.0 * 2 * dim * dim * 3;
+      double backward =
+          t * 4 * (2.0 * chunk * (2 * dim * 3 + dim * 2) + 2.0 * 2 * dim * dim * 2) + t * 2 * 2.0 * 2 * dim * dim * 3;
       char name[64];
       std::snprintf(name, sizeof name, "rla_fwd c%ld m%ld", chunk, saveEvery);
       bench(name, buildRla, symbol(s, false), s, {q, k, k, tokens, q, 2 * s.savedStates() * state},
@@ -74,12 +76,12 @@ void benchAttention(int64_t tokens, int64_t dim, int64_t window, int64_t queryTi
   bench(("attn_fwd" + where).c_str(), buildAttention, symbol(s, "fwd"), s, {q, k, k, tokens, q, rows},
         {false, false, false, true}, pairs * 4 * dim);
   std::vector<bool> integers = {false, false, false, false, false, false, true};
-  bench(("attn_dq" + where).c_str(), buildAttentionDq, symbol(s, "dq"), s, {q, k, k, q, rows, rows, tokens, q}, integers,
-        pairs * 6 * dim);
+  bench(("attn_dq" + where).c_str(), buildAttentionDq, symbol(s, "dq"), s, {q, k, k, q, rows, rows, tokens, q},
+        integers, pairs * 6 * dim);
   bench(("attn_dkdv" + where).c_str(), buildAttentionDkDv, symbol(s, "dkdv"), s, {q, k, k, q, rows, rows, tokens, k, k},
         integers, pairs * 8 * dim);
-  bench(("attn_grad" + where).c_str(), buildAttentionGrad, symbol(s, "grad"), s, {q, k, k, q, rows, rows, tokens, q, k, k},
-        integers, pairs * 10 * dim);
+  bench(("attn_grad" + where).c_str(), buildAttentionGrad, symbol(s, "grad"), s,
+        {q, k, k, q, rows, rows, tokens, q, k, k}, integers, pairs * 10 * dim);
 }
 
 void benchPointwise(int64_t tokens, int64_t dim) {
@@ -87,7 +89,8 @@ void benchPointwise(int64_t tokens, int64_t dim) {
   RmsNormSpec norm{tokens, 1, width, 1e-6, false};
   int64_t partials = partialCount(tokens) * width;
   bench("rms_norm_fwd", buildRmsNorm, symbol(norm, false), norm, {size, width, size}, {}, 4.0 * size);
-  bench("rms_norm_bwd", buildRmsNormGrad, symbol(norm, true), norm, {size, width, size, size, partials}, {}, 10.0 * size);
+  bench("rms_norm_bwd", buildRmsNormGrad, symbol(norm, true), norm, {size, width, size, size, partials}, {},
+        10.0 * size);
   RopeSpec rope{1, tokens, 4, dim, dim, false, true, false};
   bench("rope", buildRope, symbol(rope), rope, {size, tokens * dim / 2, tokens * dim / 2, tokens, size},
         {false, false, false, true}, 3.0 * size);
@@ -100,13 +103,16 @@ void benchPointwise(int64_t tokens, int64_t dim) {
   bench("cross_entropy", buildCrossEntropy, symbol(loss), loss, {tokens / 4, 1, tokens / 4 * vocab, tokens / 4}, {true},
         20.0 * tokens / 4 * vocab);
   EmbedSpec embed{tokens, vocab, width, 1.0, false};
-  bench("embed_bwd", buildEmbedGrad, symbol(embed, true), embed, {size, tokens, vocab * width}, {false, true}, 1.0 * size);
+  bench("embed_bwd", buildEmbedGrad, symbol(embed, true), embed, {size, tokens, vocab * width}, {false, true},
+        1.0 * size);
   FlatSpec flat{4096 * 1024};
   bench("adamw", buildAdamW, adamWSymbol(flat), flat,
-        {flat.elements, 1, 8, flat.elements / 256, flat.elements, flat.elements, flat.elements}, {}, 15.0 * flat.elements);
+        {flat.elements, 1, 8, flat.elements / 256, flat.elements, flat.elements, flat.elements}, {},
+        15.0 * flat.elements);
   bench("sum_squares", buildSumSquares, sumSquaresSymbol(flat), flat, {flat.elements, flat.elements / 4096}, {},
         2.0 * flat.elements);
-  bench("accumulate", buildAccumulate, accumulateSymbol(flat), flat, {flat.elements, flat.elements}, {}, 1.0 * flat.elements);
+  bench("accumulate", buildAccumulate, accumulateSymbol(flat), flat, {flat.elements, flat.elements}, {},
+        1.0 * flat.elements);
 }
 
 } // namespace

@@ -125,7 +125,8 @@ void check(const AttentionSpec &spec, int64_t documentTokens) {
   expectClose(c.dvOnce, expected.dv, 2e-5, "dv of grad");
 }
 
-AttentionSpec makeSpec(int64_t tokens, int64_t heads, int64_t kvHeads, int64_t headDim, int64_t valueDim, int64_t window) {
+AttentionSpec makeSpec(int64_t tokens, int64_t heads, int64_t kvHeads, int64_t headDim, int64_t valueDim,
+                       int64_t window) {
   AttentionSpec spec;
   spec.batch = 2, spec.tokens = tokens, spec.heads = heads, spec.kvHeads = kvHeads;
   spec.headDim = headDim, spec.valueDim = valueDim, spec.window = window;
@@ -170,16 +171,16 @@ TEST(AttentionTest, PackedEqualsAlone) {
   const int64_t length = 90;
   Case packed = makeCase(makeSpec(2 * length, 2, 1, 16, 16, 25), length);
   Case alone = makeCase(makeSpec(length, 2, 1, 16, 16, 25), 0);
-  for (auto [from, to] : {std::pair(&packed.q, &alone.q), std::pair(&packed.k, &alone.k), std::pair(&packed.v, &alone.v),
-                          std::pair(&packed.dout, &alone.dout)})
+  for (auto [from, to] : {std::pair(&packed.q, &alone.q), std::pair(&packed.k, &alone.k),
+                          std::pair(&packed.v, &alone.v), std::pair(&packed.dout, &alone.dout)})
     for (int64_t b = 0; b < 2; ++b) {
       int64_t rowElements = to->size() / 2;
       std::copy_n(from->begin() + (2 * b + 1) * rowElements, rowElements, to->begin() + b * rowElements);
     }
   runCase(packed);
   runCase(alone);
-  for (auto [from, to] : {std::pair(&packed.o, &alone.o), std::pair(&packed.dq, &alone.dq), std::pair(&packed.dk, &alone.dk),
-                          std::pair(&packed.dv, &alone.dv)})
+  for (auto [from, to] : {std::pair(&packed.o, &alone.o), std::pair(&packed.dq, &alone.dq),
+                          std::pair(&packed.dk, &alone.dk), std::pair(&packed.dv, &alone.dv)})
     for (int64_t b = 0; b < 2; ++b) {
       int64_t rowElements = to->size() / 2;
       for (int64_t i = 0; i < rowElements; ++i)

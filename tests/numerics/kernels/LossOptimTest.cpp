@@ -39,7 +39,8 @@ TEST(CrossEntropyTest, LossAndGradientInPlace) {
   for (int64_t rows : {1, 65})
     for (int64_t vocab : {10, 256, 1000})
       for (double softCap : {0.0, 30.0}) {
-        Floats logits = randomFloats(rows * vocab, 1, 60.0f), losses(rows), evalLosses(rows), lossScale(1, 0.25f), total(1);
+        Floats logits = randomFloats(rows * vocab, 1, 60.0f), losses(rows), evalLosses(rows), lossScale(1, 0.25f),
+               total(1);
         Ints targets(rows);
         for (int64_t r = 0; r < rows; ++r)
           targets[r] = r % 5 == 3 ? -100 : static_cast<int32_t>(r * 13 % vocab);
@@ -64,7 +65,8 @@ TEST(AdamWTest, ClipsDecaysAndSteps) {
   const int64_t n = 2 * 4096;
   FlatSpec spec{n};
   for (float maxNorm : {0.0f, 1.0f, 1e6f}) {
-    Floats grads = randomFloats(n, 1, 3.0f), params = randomFloats(n, 2), m = randomFloats(n, 3), v = randomFloats(n, 4);
+    Floats grads = randomFloats(n, 1, 3.0f), params = randomFloats(n, 2), m = randomFloats(n, 3),
+           v = randomFloats(n, 4);
     for (float &x : v)
       x = std::abs(x);
     Floats decay(n / 256), hyper(HyperCount), blockSums(n / 4096), gradNorm(1);

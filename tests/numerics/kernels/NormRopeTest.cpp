@@ -16,7 +16,8 @@ struct NormReference {
 };
 
 NormReference normReference(const RmsNormSpec &spec, const Floats &x, const Floats &w, const Floats &dy) {
-  NormReference reference{std::vector<double>(x.size()), std::vector<double>(x.size()), std::vector<double>(w.size(), 0.0)};
+  NormReference reference{std::vector<double>(x.size()), std::vector<double>(x.size()),
+                          std::vector<double>(w.size(), 0.0)};
   for (int64_t vector = 0; vector < spec.rows * spec.groups; ++vector) {
     int64_t base = vector * spec.width, weightBase = vector % spec.groups * spec.width;
     double squares = 0, mixed = 0;

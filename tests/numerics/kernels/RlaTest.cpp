@@ -1,6 +1,6 @@
 // Residual linear attention in chunks against sums over all visible pairs in double, forward and gradient.
-#include "kernels/elementwise/Elementwise.h"
 #include "kernels/rattention/Rla.h"
+#include "kernels/elementwise/Elementwise.h"
 #include "tests/support/kernels/KernelRunner.h"
 #include "gtest/gtest.h"
 #include <cmath>
@@ -120,8 +120,9 @@ void runBackward(Case &c) {
 class Reference {
 public:
   explicit Reference(const Case &c)
-      : o(c.o.size(), 0.0), finalState(c.dfinal.size(), 0.0), dq(c.q.size(), 0.0), dk(c.k.size(), 0.0), dv(c.v.size(), 0.0),
-        dh0(c.dfinal.size(), 0.0), c_(c), s_(c.spec), width_(2 * s_.headDim), dphiK_(2 * c.k.size(), 0.0) {
+      : o(c.o.size(), 0.0), finalState(c.dfinal.size(), 0.0), dq(c.q.size(), 0.0), dk(c.k.size(), 0.0),
+        dv(c.v.size(), 0.0), dh0(c.dfinal.size(), 0.0), c_(c), s_(c.spec), width_(2 * s_.headDim),
+        dphiK_(2 * c.k.size(), 0.0) {
     for (int64_t row = 0; row < s_.batch * s_.tokens * s_.kvHeads; ++row)
       phiK_.push_back(phi(s_.featureMap, c.k.begin() + row * s_.headDim, s_.headDim));
     for (int64_t b = 0; b < s_.batch; ++b)
@@ -145,9 +146,7 @@ private:
       end = std::min<int64_t>(end, c_.lengths[b] - s_.window - 1);
     return {c_.docStart[b * s_.tokens + t], end};
   }
-  int64_t keyRow(int64_t b, int64_t n, int64_t i) const {
-    return (b * s_.tokens + i) * s_.kvHeads + n / s_.group();
-  }
+  int64_t keyRow(int64_t b, int64_t n, int64_t i) const { return (b * s_.tokens + i) * s_.kvHeads + n / s_.group(); }
   double initial(int64_t b, int64_t n, int64_t at) const {
     if (s_.initialState == InitialState::None)
       return 0;
@@ -156,7 +155,8 @@ private:
   }
 
   void query(int64_t b, int64_t n, int64_t t) {
-    int64_t row = (b * s_.tokens + t) * s_.heads + n, oAt = row * s_.valueDim, stateAt = (b * s_.heads + n) * width_ * s_.valueDim;
+    int64_t row = (b * s_.tokens + t) * s_.heads + n, oAt = row * s_.valueDim,
+            stateAt = (b * s_.heads + n) * width_ * s_.valueDim;
     const float *x = c_.q.begin() + row * s_.headDim, *g = c_.dout.begin() + oAt;
     Doubles p = phi(s_.featureMap, x, s_.headDim), dp(width_, 0.0);
     auto [begin, end] = visible(b, t);
@@ -317,15 +317,15 @@ TEST(RlaTest, PackedEqualsAlone) {
   Case packed = makeCase(spec, {.documentTokens = length});
   spec.tokens = length;
   Case alone = makeCase(spec);
-  for (auto [from, to] : {std::pair(&packed.q, &alone.q), std::pair(&packed.k, &alone.k), std::pair(&packed.v, &alone.v),
-                          std::pair(&packed.dout, &alone.dout)})
+  for (auto [from, to] : {std::pair(&packed.q, &alone.q), std::pair(&packed.k, &alone.k),
+                          std::pair(&packed.v, &alone.v), std::pair(&packed.dout, &alone.dout)})
     std::copy_n(from->begin() + to->size(), to->size(), to->begin());
   runForward(packed);
   runBackward(packed);
   runForward(alone);
   runBackward(alone);
-  for (auto [from, to] : {std::pair(&packed.o, &alone.o), std::pair(&packed.dq, &alone.dq), std::pair(&packed.dk, &alone.dk),
-                          std::pair(&packed.dv, &alone.dv)})
+  for (auto [from, to] : {std::pair(&packed.o, &alone.o), std::pair(&packed.dq, &alone.dq),
+                          std::pair(&packed.dk, &alone.dk), std::pair(&packed.dv, &alone.dv)})
     for (int64_t i = 0; i < to->size(); ++i)
       ASSERT_NEAR((*from)[to->size() + i], (*to)[i], 2e-6);
 }

@@ -48,7 +48,8 @@ struct CompiledKernel {
 class Compiler {
 public:
   Compiler() : folder_(std::filesystem::temp_directory_path() / ("oriel-kernels-" + std::to_string(getpid()))) {
-    context_.loadDialect<tile::TileDialect, arith::ArithDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
+    context_.loadDialect<tile::TileDialect, arith::ArithDialect, math::MathDialect, memref::MemRefDialect,
+                         scf::SCFDialect>();
     std::filesystem::create_directories(folder_);
   }
   ~Compiler() { std::filesystem::remove_all(folder_); }

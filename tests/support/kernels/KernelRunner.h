@@ -11,7 +11,8 @@
 
 namespace oriel::testing {
 
-/// 32-bit elements between two guards of NaN: a kernel that reads outside gives NaN, one that writes outside is found out.
+/// 32-bit elements between two guards of NaN: a kernel that reads outside gives NaN, one that writes outside is found
+/// out.
 template <typename T> class GuardedArray {
 public:
   GuardedArray() : GuardedArray(0) {}
@@ -40,8 +41,10 @@ using Ints = GuardedArray<int32_t>;
 
 /// One argument of a kernel.
 struct Argument {
-  Argument(Floats &array) : data(array.begin()), elements(array.size()), guardsIntact([&] { return array.guardsIntact(); }) {}
-  Argument(Ints &array) : data(array.begin()), elements(array.size()), guardsIntact([&] { return array.guardsIntact(); }) {}
+  Argument(Floats &array)
+      : data(array.begin()), elements(array.size()), guardsIntact([&] { return array.guardsIntact(); }) {}
+  Argument(Ints &array)
+      : data(array.begin()), elements(array.size()), guardsIntact([&] { return array.guardsIntact(); }) {}
   void *data;
   int64_t elements;
   std::function<bool()> guardsIntact;
@@ -49,14 +52,14 @@ struct Argument {
 
 using BuildFn = std::function<tile::KernelOp(mlir::OpBuilder &, mlir::Location, llvm::StringRef)>;
 
-/// Builds, compiles (once per symbol of this process) and runs all cells, from the last to the first. Reports failures to
-/// GoogleTest: laws, compilation, sizes of arguments, guards.
+/// Builds, compiles (once per symbol of this process) and runs all cells, from the last to the first. Reports failures
+/// to GoogleTest: laws, compilation, sizes of arguments, guards.
 void runKernel(const BuildFn &build, const std::string &symbol, std::vector<Argument> arguments);
 
 template <typename Build, typename Spec>
 void runKernel(Build build, const std::string &symbol, const Spec &spec, std::vector<Argument> arguments) {
-  runKernel([&](mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef name) { return build(b, loc, name, spec); }, symbol,
-            std::move(arguments));
+  runKernel([&](mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef name) { return build(b, loc, name, spec); },
+            symbol, std::move(arguments));
 }
 
 /// Least CPU seconds of `repeats` runs of all cells on one thread, without compilation. Negative after a failure.
