@@ -15,7 +15,7 @@
 namespace oriel::trainer {
 namespace {
 
-constexpr char kSilentPayload[] = "oriel/told-by-rank-0";
+constexpr char kSilentPayload[] = "oriel/told";
 
 } // namespace
 
@@ -40,9 +40,12 @@ absl::Status endRanks(const absl::Status &status, const runtime::Communicator &c
     return status;
   if (!isAgreed(status))
     leaveAtOnce(status);
+  // Told here and not by main: the ranks meet once more when the communicator is destroyed, and after that the first to exit
+  // makes mpirun end the others.
+  if (communicator.rank() == 0)
+    report(status);
   absl::Status silent = status;
-  if (communicator.rank() != 0)
-    silent.SetPayload(kSilentPayload, absl::Cord("1"));
+  silent.SetPayload(kSilentPayload, absl::Cord("1"));
   return silent;
 }
 
