@@ -71,7 +71,8 @@ void placeProgram(tape::ProgramOp program, ConstantLayout &constants) {
   };
   for (Operation &op : program.getBody().front().without_terminator()) {
     SmallVector<Attribute> places(llvm::map_range(op.getResults(), placeOf));
-    op.setAttr(tape::atAttrName, builder.getArrayAttr(places));
+    if (!places.empty())
+      op.setAttr(tape::atAttrName, builder.getArrayAttr(places));
   }
   program.setArenaBytes(layout.highWater);
 }

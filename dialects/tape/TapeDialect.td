@@ -15,7 +15,7 @@ def Tape_Dialect : Dialect {
     ```
     A `tape.program` is a straight line of ops on dense tensors: calls of fused kernels, library products, fills and
     collectives. The order of the text is the order of execution. What the backward half needs from the forward half is
-    visible: a saved value is used on both sides, a re-made one is computed twice.
+    visible: `tape.save` lists it by layer at the turning point; a re-made value is computed twice.
 
     Neighbours: above it `lm` says what to compute, on values without memory. Below it the plan (runtime/plan) says the
     same steps with byte addresses. `tile.kernel`s are called by symbol and live in the same module.

@@ -116,6 +116,23 @@ def Tape_ScheduleOp : Tape_Op<"schedule"> {
   let hasVerifier = 1;
 }
 
+def Tape_SaveOp : Tape_Op<"save"> {
+  let summary = "Name the values of one layer that wait for the backward";
+  let description = [{
+    Stands between the forward and the backward half of a step and is no step itself: the operands were made before it and are
+    used after it. `bytes` is what they hold. Values that the schedule re-makes are not among them.
+
+    * (C1) `bytes` is the size of the operands together.
+
+    ```mlir
+    tape.save @layers.0.mixer %x, %y bytes 8448 : tensor<64x32xf32>, tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$path, Variadic<Tape_Tensor>:$values, I64Attr:$bytes);
+  let assemblyFormat = "$path $values `bytes` $bytes attr-dict `:` type($values)";
+  let hasVerifier = 1;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Steps
 // ---------------------------------------------------------------------------------------------------------------------

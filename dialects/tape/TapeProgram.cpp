@@ -1,4 +1,4 @@
-// tape.program, tape.return and tape.schedule: text form and laws.
+// tape.program, tape.return, tape.schedule and tape.save: text form and laws.
 #include "dialects/tape/TapeOps.h"
 
 #include "mlir/Interfaces/FunctionImplementation.h"
@@ -62,5 +62,14 @@ LogicalResult ScheduleOp::verify() {
     return emitOpError() << "chunk " << *getChunk() << " is not a positive multiple of 16";
   if (mixer && *getSaveEvery() < 1) // (C2)
     return emitOpError() << "save_every " << *getSaveEvery() << " is below 1";
+  return success();
+}
+
+LogicalResult SaveOp::verify() {
+  int64_t bytes = 0;
+  for (Value value : getValues())
+    bytes += sizeInBytes(value.getType());
+  if (static_cast<int64_t>(getBytes()) != bytes) // (C1)
+    return emitOpError() << "says " << getBytes() << " bytes, its values hold " << bytes;
   return success();
 }

@@ -5,6 +5,7 @@
 #include "compiler/conversion/lmToTape/LowerOps.h"
 #include "compiler/conversion/lmToTape/OptimizerPrograms.h"
 #include "compiler/conversion/lmToTape/ParameterLayout.h"
+#include "compiler/conversion/lmToTape/SavedValues.h"
 #include "dialects/lm/LmDialect.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -130,10 +131,16 @@ LogicalResult ModuleLowering::lowerFunction(func::FuncOp function, StringRef pro
   for (auto [from, to] : llvm::zip(function.getArguments(), program.getBody().getArguments()))
     lowering.set(from, to);
   Block &block = function.getBody().front();
-  for (Operation &op : block.without_terminator())
+  Operation *lastForward = nullptr;
+  for (Operation &op : block.without_terminator()) {
+    if (!lastForward && op.getName().getStringRef().ends_with("_grad") && !program.getBody().front().empty())
+      lastForward = &program.getBody().front().back();
     if (failed(lowerOp(lowering, op)))
       return failure();
+  }
   lowering.tape.finish(llvm::map_to_vector(block.getTerminator()->getOperands(), [&](Value v) { return lowering.get(v); }));
+  if (lastForward)
+    listSavedValues(lastForward);
   return success();
 }
 

@@ -156,7 +156,7 @@ LogicalResult StepBuilder::add(Operation *op) {
       .Case([&](tape::ReduceScatterOp scatter) { return addScatter(scatter); })
       .Case([&](tape::ZeroOp zero) { return addZero(zero); })
       .Case([&](tape::CopyOp copy) { return addCopy(copy); })
-      .Case<tape::ViewOp, tape::ConcatOp, tape::ShardOp, tape::ConstantOp>([](Operation *) { return success(); })
+      .Case<tape::ViewOp, tape::ConcatOp, tape::ShardOp, tape::ConstantOp, tape::SaveOp>([](Operation *) { return success(); })
       .Default([](Operation *other) { return other->emitOpError("cannot be said in a plan"); });
 }
 

@@ -126,3 +126,11 @@ tape.program @eval(%x: tensor<4x8xf32> {tape.place = #tape.place<tokens + 0>}) {
   %y = tape.shard %x over "fsdp" world 2 : tensor<4x8xf32> -> tensor<8xf32>
   tape.return
 }
+
+// -----
+
+tape.program @eval(%x: tensor<4x8xf32> {tape.place = #tape.place<tokens + 0>}) {
+  // expected-error @+1 {{says 64 bytes, its values hold 128}}
+  tape.save @layers.0.norm %x bytes 64 : tensor<4x8xf32>
+  tape.return
+}

@@ -31,6 +31,9 @@ module attributes {lm.model = "tied", lm.batch = 2 : i64, lm.tokens = 300 : i64,
 // CHECK-SAME: tape.place = #tape.place<loss_scale + 0>
 // CHECK-SAME: tape.place = #tape.place<grads + 0>
 // CHECK-SAME: tape.place = #tape.place<grads + 4096>
+// CHECK: %[[X:.*]] = tape.call @embed_fwd
+// Tests that what the backward needs is named at the turning point.
+// CHECK: tape.save @{{.*}} %[[X]] bytes 9600 : tensor<2x300x4xf32>
 // CHECK: tape.matmul %{{.*}} transpose_b : (tensor<600x4xf32>, tensor<256x4xf32>) -> tensor<600x256xf32>
 // CHECK: tape.call @cross_entropy_grad{{.*}} into(%{{.*}}) ties [0, -1]
 // CHECK: tape.call @embed_bwd

@@ -28,6 +28,8 @@ tape.program @update(%p: tensor<8x8xf32> {tape.place = #tape.place<params + 0>},
   %n = tape.matmul %p, %p into %m transpose_a : (tensor<8x8xf32>, tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
   // CHECK: tape.view %{{.*}}[32] : tensor<8x8xf32> -> tensor<32xf32>
   %v = tape.view %n[32] : tensor<8x8xf32> -> tensor<32xf32>
+  // CHECK: tape.save @layers.0.mixer %{{.*}}, %{{.*}} bytes 384 : tensor<32xf32>, tensor<8x8xf32>
+  tape.save @layers.0.mixer %v, %n bytes 384 : tensor<32xf32>, tensor<8x8xf32>
   // CHECK: tape.zero
   %z = tape.zero : tensor<32xf32>
   // CHECK: tape.copy
