@@ -62,10 +62,12 @@ int64_t largestLiveBytes(const std::vector<ArenaBlock> &blocks) {
 
 std::string verifyArena(const std::vector<ArenaBlock> &blocks, const ArenaLayout &layout) {
   if (layout.offsets.size() != blocks.size())
-    return "the layout has " + std::to_string(layout.offsets.size()) + " offsets for " + std::to_string(blocks.size()) + " blocks";
+    return "the layout has " + std::to_string(layout.offsets.size()) + " offsets for " + std::to_string(blocks.size()) +
+           " blocks";
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (layout.offsets[i] < 0 || layout.offsets[i] % arenaAlignment != 0)
-      return "block " + std::to_string(i) + " lies at " + std::to_string(layout.offsets[i]) + ", which is not a multiple of 64";
+      return "block " + std::to_string(i) + " lies at " + std::to_string(layout.offsets[i]) +
+             ", which is not a multiple of 64";
     if (layout.offsets[i] + blocks[i].bytes > layout.highWater)
       return "block " + std::to_string(i) + " ends above the high-water mark";
     for (size_t j = 0; j < i; ++j) {

@@ -14,7 +14,9 @@ double visiblePairs(int64_t tokens, int64_t window) {
   return ramp + static_cast<double>(tokens - window) * static_cast<double>(window + 1);
 }
 
-static double dim(Value value, unsigned i) { return static_cast<double>(cast<ShapedType>(value.getType()).getDimSize(i)); }
+static double dim(Value value, unsigned i) {
+  return static_cast<double>(cast<ShapedType>(value.getType()).getDimSize(i));
+}
 
 static double elements(Value value) { return static_cast<double>(cast<ShapedType>(value.getType()).getNumElements()); }
 

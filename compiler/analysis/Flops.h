@@ -6,9 +6,9 @@
 
 namespace oriel::analysis {
 
-/// FLOPs of one forward run of a primitive lm op. A multiply-add counts 2; causal and windowed pairs are counted exactly;
-/// residual linear attention in its least, recurrent form (state update per KV head, read per query head, tokens beyond the
-/// window); look-ups, norms and elementwise ops are free.
+/// FLOPs of one forward run of a primitive lm op. A multiply-add counts 2; causal and windowed pairs are counted
+/// exactly; residual linear attention in its least, recurrent form (state update per KV head, read per query head,
+/// tokens beyond the window); look-ups, norms and elementwise ops are free.
 double forwardFlops(mlir::Operation *op);
 
 /// Pairs (t, i) with max(0, t - window) <= i <= t < tokens; window -1: no limit.

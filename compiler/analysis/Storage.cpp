@@ -54,7 +54,8 @@ bool StorageMap::isReadAgain(OpOperand &init) const {
     if (&operand != &init && overlap(operand.get(), init.get()))
       return true;
   for (auto &[other, unused] : places_)
-    if (overlap(other, init.get()) && llvm::any_of(other.getUsers(), [&](Operation *user) { return op->isBeforeInBlock(user); }))
+    if (overlap(other, init.get()) &&
+        llvm::any_of(other.getUsers(), [&](Operation *user) { return op->isBeforeInBlock(user); }))
       return true;
   return false;
 }
@@ -70,7 +71,8 @@ void StorageMap::updateInPlace(Value result, OpOperand &init) {
 bool StorageMap::isFreshAndWhole(Value value) const {
   StoragePlace place = placeOf(value);
   const Storage &storage = storages_[place.storage];
-  return !storage.pinned && place.offset == 0 && place.rankStride == 0 && storage.bytes == tape::sizeInBytes(value.getType());
+  return !storage.pinned && place.offset == 0 && place.rankStride == 0 &&
+         storage.bytes == tape::sizeInBytes(value.getType());
 }
 
 void StorageMap::mergeInto(Value whole, OpOperand &part, int64_t offset, int64_t rankStride) {

@@ -1,8 +1,9 @@
 // Which values of a tape program share memory, and how long each piece of memory is needed.
 //
-// A *storage* is one contiguous piece of memory. Every value is a place in a storage: fresh results begin one; views, slices
-// and results tied to an `into` operand lie in an existing one; the parts of a concat are merged into the result's. A storage
-// is pinned when the program says where it must be (arguments, results, constants); the others go to the arena.
+// A *storage* is one contiguous piece of memory. Every value is a place in a storage: fresh results begin one; views,
+// slices and results tied to an `into` operand lie in an existing one; the parts of a concat are merged into the
+// result's. A storage is pinned when the program says where it must be (arguments, results, constants); the others go
+// to the arena.
 #ifndef ORIEL_COMPILER_ANALYSIS_STORAGE_H
 #define ORIEL_COMPILER_ANALYSIS_STORAGE_H
 
@@ -20,17 +21,17 @@ struct StoragePlace {
 
 struct Storage {
   int64_t bytes = 0;
-  tape::PlaceAttr pinned;   // null: arena
-  int64_t firstStep = 0;    // first and last op of the program (by number) that touches it
+  tape::PlaceAttr pinned; // null: arena
+  int64_t firstStep = 0;  // first and last op of the program (by number) that touches it
   int64_t lastStep = 0;
-  bool merged = false;      // its values now lie in another storage
+  bool merged = false; // its values now lie in another storage
 };
 
 class StorageMap {
 public:
-  /// Walks the program in order. Where the memory rules of the dialect would be broken, a `tape.copy` is inserted: before
-  /// an update in place whose old contents are read later, for a concat part that is not fresh memory of its own, and for
-  /// a result that must be somewhere else than it lies.
+  /// Walks the program in order. Where the memory rules of the dialect would be broken, a `tape.copy` is inserted:
+  /// before an update in place whose old contents are read later, for a concat part that is not fresh memory of its
+  /// own, and for a result that must be somewhere else than it lies.
   static StorageMap build(tape::ProgramOp program);
 
   StoragePlace placeOf(mlir::Value value) const;

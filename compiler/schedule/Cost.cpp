@@ -10,7 +10,8 @@ double rooflineSeconds(const DeviceDescriptor &device, double flops, double byte
   return std::max(flops / device.matrixFlopsPerSecond, bytes / device.memoryBytesPerSecond);
 }
 
-MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts &mixer, int64_t chunk, int64_t saveEvery) {
+MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts &mixer, int64_t chunk,
+                            int64_t saveEvery) {
   const int64_t chunks = (mixer.rowTokens + chunk - 1) / chunk;
   const int64_t stateBytes = mixer.stateElements * static_cast<int64_t>(sizeof(float));
   const double remadeShare = static_cast<double>(saveEvery - 1) / static_cast<double>(saveEvery);
@@ -21,7 +22,8 @@ MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts
   candidate.saveEvery = saveEvery;
   candidate.savedBytes = (chunks + saveEvery - 1) / saveEvery * stateBytes;
   candidate.workspaceBytes = stateBytes * std::min(saveEvery, chunks);
-  double flops = 3.5 * mixer.forwardFlops(chunk) + remadeShare * static_cast<double>(chunks) * mixer.stateUpdateFlops(chunk);
+  double flops =
+      3.5 * mixer.forwardFlops(chunk) + remadeShare * static_cast<double>(chunks) * mixer.stateUpdateFlops(chunk);
   double traffic = 3.0 * static_cast<double>(mixer.activationBytes) + 2.0 * static_cast<double>(candidate.savedBytes);
   candidate.seconds = rooflineSeconds(device, flops / tileEfficiency, traffic);
   return candidate;

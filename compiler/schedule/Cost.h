@@ -11,19 +11,19 @@ namespace oriel::schedule {
 /// What the model knows of a machine. Peaks are of the whole device.
 struct DeviceDescriptor {
   std::string name;
-  double matrixFlopsPerSecond = 0;  // small f32 tile products inside kernels
+  double matrixFlopsPerSecond = 0; // small f32 tile products inside kernels
   double memoryBytesPerSecond = 0;
 };
 
-/// Two cores of the kind that the project is developed on: f32 peak 230 GFLOP/s, of which tile products reach about 40 %;
-/// 28 GB/s.
+/// Two cores of the kind that the project is developed on: f32 peak 230 GFLOP/s, of which tile products reach about 40
+/// %; 28 GB/s.
 DeviceDescriptor genericCpu();
 
 /// What the op interface RecurrentMixer tells of one mixer (dialects/lm/LmInterfaces.td), free of MLIR.
 struct RecurrentFacts {
   int64_t rowTokens = 0;
-  int64_t stateElements = 0;     // at one chunk boundary, whole batch, f32
-  int64_t activationBytes = 0;   // operands and results, read and written once
+  int64_t stateElements = 0;   // at one chunk boundary, whole batch, f32
+  int64_t activationBytes = 0; // operands and results, read and written once
   std::function<double(int64_t chunk)> forwardFlops;
   std::function<double(int64_t chunk)> stateUpdateFlops; // of one chunk
 };
@@ -31,9 +31,11 @@ struct RecurrentFacts {
 /// Seconds of `flops` arithmetic that moves `bytes`: the slower of the two.
 double rooflineSeconds(const DeviceDescriptor &device, double flops, double bytes);
 
-/// Forward + backward of one mixer with chunk C and save interval m: the backward has the forward's products about 2.5 times
-/// and re-makes (m-1)/m of the states; saved states are written and read once. Small tiles run below the peak by C / (C + 16).
-MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts &mixer, int64_t chunk, int64_t saveEvery);
+/// Forward + backward of one mixer with chunk C and save interval m: the backward has the forward's products about 2.5
+/// times and re-makes (m-1)/m of the states; saved states are written and read once. Small tiles run below the peak by
+/// C / (C + 16).
+MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts &mixer, int64_t chunk,
+                            int64_t saveEvery);
 
 /// predictMixer for C in {16 … 256} and m in {1, 2, 4, 8, 16}, as far as the row has that many chunks.
 std::vector<MixerCandidate> mixerCandidates(const DeviceDescriptor &device, const RecurrentFacts &mixer);

@@ -13,7 +13,8 @@ std::string Problem::check() const {
     if (!paths.insert(mixer.path).second)
       return "two things are named " + mixer.path;
     for (const MixerCandidate &candidate : mixer.candidates)
-      if (candidate.chunk <= 0 || candidate.saveEvery <= 0 || candidate.seconds < 0 || candidate.savedBytes < 0 || candidate.workspaceBytes < 0)
+      if (candidate.chunk <= 0 || candidate.saveEvery <= 0 || candidate.seconds < 0 || candidate.savedBytes < 0 ||
+          candidate.workspaceBytes < 0)
         return "mixer " + mixer.path + " has a candidate with a number out of range";
   }
   for (const SavedValue &value : values) {
@@ -54,7 +55,8 @@ std::string verify(const Problem &problem, const Schedule &schedule) {
       return "mixer " + problem.mixers[i].path + " has no candidate " + std::to_string(schedule.candidates[i]);
   int64_t bytes = predictedBytes(problem, schedule);
   if (problem.budgetBytes > 0 && bytes > problem.budgetBytes)
-    return "the schedule needs " + std::to_string(bytes) + " bytes, the budget is " + std::to_string(problem.budgetBytes);
+    return "the schedule needs " + std::to_string(bytes) + " bytes, the budget is " +
+           std::to_string(problem.budgetBytes);
   return {};
 }
 

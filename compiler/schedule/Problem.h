@@ -5,8 +5,8 @@
 //   choose    one candidate per mixer, save or recompute per value
 //   such that the saved bytes, with the largest workspace, stay within the budget
 //   objective least predicted time; among equals, least memory
-// A problem and a schedule check themselves (`check`, `verify`); solvers are free functions (Solvers.h); predictions come
-// from Cost.h. No MLIR and no passes here.
+// A problem and a schedule check themselves (`check`, `verify`); solvers are free functions (Solvers.h); predictions
+// come from Cost.h. No MLIR and no passes here.
 #ifndef ORIEL_COMPILER_SCHEDULE_PROBLEM_H
 #define ORIEL_COMPILER_SCHEDULE_PROBLEM_H
 
@@ -33,8 +33,8 @@ struct Mixer {
 /// A value used on both sides of the step.
 struct SavedValue {
   std::string path;
-  int64_t bytes = 0;             // kept when saved
-  double recomputeSeconds = 0;   // spent when re-made
+  int64_t bytes = 0;           // kept when saved
+  double recomputeSeconds = 0; // spent when re-made
 };
 
 struct Problem {

@@ -1,4 +1,5 @@
-// Solvers of the state-save problem: free functions with a stated objective. Each returns a verified schedule or nothing.
+// Solvers of the state-save problem: free functions with a stated objective. Each returns a verified schedule or
+// nothing.
 #ifndef ORIEL_COMPILER_SCHEDULE_SOLVERS_H
 #define ORIEL_COMPILER_SCHEDULE_SOLVERS_H
 

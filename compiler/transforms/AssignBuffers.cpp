@@ -1,5 +1,5 @@
-// --oriel-assign-buffers: values of tape programs ⇒ places. Who shares memory is decided by analysis/Storage, offsets by
-// analysis/ArenaPacking; this pass applies both and lays out the constants of the whole module.
+// --oriel-assign-buffers: values of tape programs ⇒ places. Who shares memory is decided by analysis/Storage, offsets
+// by analysis/ArenaPacking; this pass applies both and lays out the constants of the whole module.
 #include "compiler/analysis/ArenaPacking.h"
 #include "compiler/analysis/Storage.h"
 #include "compiler/transforms/Passes.h"

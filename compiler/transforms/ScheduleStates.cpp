@@ -25,7 +25,8 @@ schedule::Mixer poseMixer(const MixerSite &site, const schedule::DeviceDescripto
   schedule::RecurrentFacts facts;
   facts.rowTokens = op.getRowTokens();
   facts.stateElements = op.getStateElements();
-  for (Value value : llvm::concat<Value>(llvm::to_vector(site.forward->getOperands()), llvm::to_vector(site.forward->getResults())))
+  for (Value value :
+       llvm::concat<Value>(llvm::to_vector(site.forward->getOperands()), llvm::to_vector(site.forward->getResults())))
     facts.activationBytes += value.use_empty() ? 0 : tape::sizeInBytes(value.getType());
   facts.forwardFlops = [op](int64_t chunk) mutable { return op.getForwardFlops(chunk); };
   facts.stateUpdateFlops = [op](int64_t chunk) mutable { return op.getStateUpdateFlops(chunk); };
@@ -53,13 +54,15 @@ schedule::Problem poseProblem(const StepSites &sites, int64_t budget) {
 /// "2.0 MiB saved, 1.3 ms; next: chunk 32 save_every 4, 1.4 ms".
 std::string explainMixer(const schedule::Mixer &mixer, size_t chosen) {
   const schedule::MixerCandidate &candidate = mixer.candidates[chosen];
-  std::string text = llvm::formatv("{0:f2} MiB saved, predicted {1:f3} ms", candidate.savedBytes / 1048576.0, candidate.seconds * 1e3);
+  std::string text =
+      llvm::formatv("{0:f2} MiB saved, predicted {1:f3} ms", candidate.savedBytes / 1048576.0, candidate.seconds * 1e3);
   const schedule::MixerCandidate *next = nullptr;
   for (const schedule::MixerCandidate &other : mixer.candidates)
     if (&other != &candidate && (!next || other.seconds < next->seconds))
       next = &other;
   if (next)
-    text += llvm::formatv("; next: chunk {0} save_every {1}, {2:f3} ms", next->chunk, next->saveEvery, next->seconds * 1e3);
+    text +=
+        llvm::formatv("; next: chunk {0} save_every {1}, {2:f3} ms", next->chunk, next->saveEvery, next->seconds * 1e3);
   return text;
 }
 
@@ -79,8 +82,9 @@ public:
         return failure();
     for (auto &[path, decision] : given_)
       if (!used_.contains(path))
-        return emitError(decision.getLoc()) << "the schedule file speaks of '" << path << "', which is no mixer or value of the step"
-                                   << (suggestion(path).empty() ? "" : "; there is '" + suggestion(path) + "'");
+        return emitError(decision.getLoc())
+               << "the schedule file speaks of '" << path << "', which is no mixer or value of the step"
+               << (suggestion(path).empty() ? "" : "; there is '" + suggestion(path) + "'");
     applyToOtherFunctions();
     return success();
   }
@@ -89,7 +93,8 @@ private:
   LogicalResult readScheduleFile(StringRef scheduleFile) {
     file_ = parseSourceFile<ModuleOp>(scheduleFile, module_.getContext());
     if (!file_)
-      return emitError(UnknownLoc::get(module_.getContext())) << "cannot read the schedule file '" << scheduleFile << "'";
+      return emitError(UnknownLoc::get(module_.getContext()))
+             << "cannot read the schedule file '" << scheduleFile << "'";
     for (Operation &op : *file_->getBody()) {
       auto decision = dyn_cast<tape::ScheduleOp>(op);
       if (!decision)
@@ -151,15 +156,17 @@ private:
       saveEvery = *given.getSaveEvery();
       why = builder.getStringAttr("given");
     }
-    tape::ScheduleOp::create(builder, site.forward->getLoc(), builder.getStringAttr(site.path), builder.getI64IntegerAttr(chunk),
-                             builder.getI64IntegerAttr(saveEvery), tape::ActionAttr(), why);
+    tape::ScheduleOp::create(builder, site.forward->getLoc(), builder.getStringAttr(site.path),
+                             builder.getI64IntegerAttr(chunk), builder.getI64IntegerAttr(saveEvery), tape::ActionAttr(),
+                             why);
     chunks_[site.path] = chunk;
     markMixer(site, chunk, saveEvery);
     return success();
   }
 
   /// Whether the value is re-made.
-  FailureOr<bool> decideValue(OpBuilder &builder, const ValueSite &site, const schedule::SavedValue &value, bool recompute) {
+  FailureOr<bool> decideValue(OpBuilder &builder, const ValueSite &site, const schedule::SavedValue &value,
+                              bool recompute) {
     StringAttr why = builder.getStringAttr(explainValue(value));
     if (tape::ScheduleOp given = givenFor(site.path)) {
       if (!given.getAction())

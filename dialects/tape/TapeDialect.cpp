@@ -7,9 +7,7 @@
 using namespace mlir;
 
 /// Buffer names print bare where they are identifiers: `arena`, `tokens`.
-static ParseResult parseBufferName(AsmParser &parser, std::string &name) {
-  return parser.parseKeywordOrString(&name);
-}
+static ParseResult parseBufferName(AsmParser &parser, std::string &name) { return parser.parseKeywordOrString(&name); }
 
 static void printBufferName(AsmPrinter &printer, StringRef name) { printer.printKeywordOrString(name); }
 

@@ -16,9 +16,8 @@ void ProgramOp::build(OpBuilder &builder, OperationState &state, StringRef name,
 
 ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
   auto makeType = [](Builder &builder, ArrayRef<Type> inputs, ArrayRef<Type> results,
-                     function_interface_impl::VariadicFlag, std::string &) {
-    return builder.getFunctionType(inputs, results);
-  };
+                     function_interface_impl::VariadicFlag,
+                     std::string &) { return builder.getFunctionType(inputs, results); };
   return function_interface_impl::parseFunctionOp(parser, result, /*allowVariadic=*/false,
                                                   getFunctionTypeAttrName(result.name), makeType,
                                                   getArgAttrsAttrName(result.name), getResAttrsAttrName(result.name));
@@ -37,7 +36,8 @@ void ProgramOp::setResultPlace(unsigned i, PlaceAttr place) { setResultAttr(i, p
 LogicalResult ProgramOp::verify() {
   static constexpr llvm::StringLiteral names[] = {"micro", "accumulate", "update", "eval", "logits", "vjp"};
   if (!llvm::is_contained(names, getSymName())) // (C2)
-    return emitOpError() << "'" << getSymName() << "' is not an entry point; use one of micro, accumulate, update, eval, logits, vjp";
+    return emitOpError() << "'" << getSymName()
+                         << "' is not an entry point; use one of micro, accumulate, update, eval, logits, vjp";
   for (unsigned i = 0; i < getNumArguments(); ++i) // (C1)
     if (!getArgumentPlace(i))
       return emitOpError() << "argument " << i << " has no tape.place";

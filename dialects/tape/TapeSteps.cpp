@@ -57,8 +57,8 @@ LogicalResult CallOp::verify() {
 static LogicalResult checkBuffer(CallOp call, unsigned index, Type type, Type buffer) {
   if (elementType(type) == elementType(buffer) && elementCount(type) == elementCount(buffer))
     return success();
-  return call.emitOpError() << "passes " << type << " as buffer " << index << " of @" << call.getCallee() << ", which is "
-                            << buffer; // (C2)
+  return call.emitOpError() << "passes " << type << " as buffer " << index << " of @" << call.getCallee()
+                            << ", which is " << buffer; // (C2)
 }
 
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -68,8 +68,9 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   ArrayRef<Type> buffers = kernel.getFunctionType().getInputs();
   size_t inputs = getInputs().size(), outputs = getNumResults();
   if (buffers.size() != inputs + outputs || kernel.getNumOutputs() != static_cast<uint64_t>(outputs)) // (C1)
-    return emitOpError() << "passes " << inputs << " inputs and " << outputs << " results to @" << getCallee() << ", which has "
-                         << buffers.size() << " buffers, " << kernel.getNumOutputs() << " of them outputs";
+    return emitOpError() << "passes " << inputs << " inputs and " << outputs << " results to @" << getCallee()
+                         << ", which has " << buffers.size() << " buffers, " << kernel.getNumOutputs()
+                         << " of them outputs";
   for (size_t i = 0; i < inputs; ++i)
     if (failed(checkBuffer(*this, i, getInputs()[i].getType(), buffers[i])))
       return failure();
@@ -99,7 +100,8 @@ LogicalResult MatmulOp::verify() {
     return emitOpError() << "the product is " << sizes.m << "x" << sizes.n << ", the result " << getType();
   if (getInit() && getInit().getType() != getType()) // (C2)
     return emitOpError("'into' has another type than the result");
-  if (elementType(getA().getType()) != elementType(getB().getType()) || !isa<FloatType>(elementType(getA().getType()))) // (C3)
+  if (elementType(getA().getType()) != elementType(getB().getType()) ||
+      !isa<FloatType>(elementType(getA().getType()))) // (C3)
     return emitOpError("a and b must have one float element type");
   return success();
 }
@@ -111,8 +113,8 @@ LogicalResult MatmulOp::verify() {
 LogicalResult ViewOp::verify() {
   int64_t offset = getOffset();
   if (offset < 0 || offset + elementCount(getType()) > elementCount(getSource().getType())) // (C1)
-    return emitOpError() << "elements [" << offset << ", " << offset + elementCount(getType()) << ") leave the source of "
-                         << elementCount(getSource().getType());
+    return emitOpError() << "elements [" << offset << ", " << offset + elementCount(getType())
+                         << ") leave the source of " << elementCount(getSource().getType());
   if (elementType(getType()) != elementType(getSource().getType())) // (C1)
     return emitOpError("the element types differ");
   return success();
@@ -147,16 +149,14 @@ LogicalResult ConstantOp::verify() {
 /// (C1) of tape.shard, shared by the collectives.
 static LogicalResult checkSlice(Operation *op, Type whole, Type slice, int64_t world) {
   if (world < 1 || elementCount(whole) != world * elementCount(slice))
-    return op->emitOpError() << "the whole has " << elementCount(whole) << " elements, which is not world (" << world << ") times "
-                             << elementCount(slice);
+    return op->emitOpError() << "the whole has " << elementCount(whole) << " elements, which is not world (" << world
+                             << ") times " << elementCount(slice);
   if (elementType(whole) != elementType(slice))
     return op->emitOpError("the element types differ");
   return success();
 }
 
-LogicalResult ShardOp::verify() {
-  return checkSlice(*this, getWhole().getType(), getSlice().getType(), getWorld());
-}
+LogicalResult ShardOp::verify() { return checkSlice(*this, getWhole().getType(), getSlice().getType(), getWorld()); }
 
 LogicalResult AllGatherOp::verify() {
   return checkSlice(*this, getWhole().getType(), getSlice().getType(), getWorld());
@@ -167,6 +167,7 @@ LogicalResult ReduceScatterOp::verify() {
     return failure();
   int64_t expected = (static_cast<int64_t>(getWorld()) - 1) * elementCount(getSlice().getType());
   if (elementCount(getScratch().getType()) != expected)
-    return emitOpError() << "scratch has " << elementCount(getScratch().getType()) << " elements instead of " << expected;
+    return emitOpError() << "scratch has " << elementCount(getScratch().getType()) << " elements instead of "
+                         << expected;
   return success();
 }

@@ -1,4 +1,4 @@
-// --oriel-lm-to-tape: lm functions ⇒ tape programs. The lowering of each op is in the Lower*.cpp files; this file makes the
+// --oriel-lm-to-tape: lm functions ⇒ tape programs. The lowering of each op is in the Lower*.cpp files; this one makes the
 // programs, says where their arguments and results lie, and adds the optimizer's programs.
 #include "compiler/analysis/Flops.h"
 #include "compiler/conversion/Passes.h"
@@ -73,7 +73,8 @@ FailureOr<Interface> ModuleLowering::modelInterface(func::FuncOp function, Strin
       interface.results.push_back(place("grads", argument->getOffset()));
   }
   if (interface.results.size() != function.getNumResults())
-    return function.emitError() << "has " << function.getNumResults() << " results instead of " << interface.results.size();
+    return function.emitError() << "has " << function.getNumResults() << " results instead of "
+                                << interface.results.size();
   return interface;
 }
 
@@ -138,7 +139,8 @@ LogicalResult ModuleLowering::lowerFunction(func::FuncOp function, StringRef pro
     if (failed(lowerOp(lowering, op)))
       return failure();
   }
-  lowering.tape.finish(llvm::map_to_vector(block.getTerminator()->getOperands(), [&](Value v) { return lowering.get(v); }));
+  lowering.tape.finish(
+      llvm::map_to_vector(block.getTerminator()->getOperands(), [&](Value v) { return lowering.get(v); }));
   if (lastForward)
     listSavedValues(lastForward);
   return success();
@@ -148,7 +150,8 @@ void ModuleLowering::writeModelAttributes(func::FuncOp counted) {
   Builder b(module_.getContext());
   module_->setAttr("tape.parameters", parameters_.toAttribute(module_.getContext()));
   module_->setAttr("tape.parameter_elements", b.getI64IntegerAttr(parameters_.paddedElements()));
-  auto batch = module_->getAttrOfType<IntegerAttr>(lm::kBatchAttr), tokens = module_->getAttrOfType<IntegerAttr>(lm::kTokensAttr);
+  auto batch = module_->getAttrOfType<IntegerAttr>(lm::kBatchAttr),
+       tokens = module_->getAttrOfType<IntegerAttr>(lm::kTokensAttr);
   if (counted && batch && tokens)
     module_->setAttr("tape.flops_per_token",
                      b.getF64FloatAttr(analysis::trainingFlopsPerToken(counted, batch.getInt(), tokens.getInt())));

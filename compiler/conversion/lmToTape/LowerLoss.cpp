@@ -32,10 +32,12 @@ struct LossShape {
 };
 
 template <typename Op> LossShape lossShape(Op op) {
-  return {leadingRows(op.getX()), dimOf(op.getWeight(), 1), dimOf(op.getWeight(), 0), op.getSoftCap().convertToDouble()};
+  return {leadingRows(op.getX()), dimOf(op.getWeight(), 1), dimOf(op.getWeight(), 0),
+          op.getSoftCap().convertToDouble()};
 }
 
-LossBlock makeBlock(Lowering &lowering, const LossShape &shape, int64_t firstRow, Value x, Value weight, Value targets) {
+LossBlock makeBlock(Lowering &lowering, const LossShape &shape, int64_t firstRow, Value x, Value weight,
+                    Value targets) {
   TapeBuilder &tape = lowering.tape;
   LossBlock block;
   block.firstRow = firstRow;
@@ -79,8 +81,9 @@ void lowerCrossEntropyGrad(Lowering &lowering, lm::CrossEntropyGradOp op) {
     LossBlock block = makeBlock(lowering, shape, row, x, weight, targets);
     kernels::CrossEntropySpec spec{block.rows, shape.vocab, shape.softCap, /*gradient=*/true};
     auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildCrossEntropy(b, loc, name, spec); };
-    SmallVector<Value> results = tape.call(kernels::symbol(spec), build, {block.logits.getType(), tape.f32({block.rows})},
-                                           {block.targets, lowering.get(op.getDloss())}, {{block.logits, 0}});
+    SmallVector<Value> results =
+        tape.call(kernels::symbol(spec), build, {block.logits.getType(), tape.f32({block.rows})},
+                  {block.targets, lowering.get(op.getDloss())}, {{block.logits, 0}});
     losses.push_back(results[1]);
     dxBlocks.push_back(tape.matmul(results[0], weight, block.x.getType(), {}));
     dweight = tape.matmul(results[0], block.x, op.getDweight().getType(), {true, false}, dweight);

@@ -1,5 +1,5 @@
-// Mixers: softmax attention and residual linear attention. Here the forward leaves states for the backward, as the schedule
-// (attributes tape.chunk, tape.save_every) says.
+// Mixers: softmax attention and residual linear attention. Here the forward leaves states for the backward, as the
+// schedule (attributes tape.chunk, tape.save_every) says.
 #include "compiler/conversion/lmToTape/LowerOps.h"
 #include "dialects/lm/LmOps.h"
 #include "dialects/tile/TileOps.h"
@@ -44,16 +44,21 @@ void lowerAttention(Lowering &lowering, lm::AttentionOp op) {
 void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
   kernels::AttentionSpec spec = attentionSpec(op);
   Value dresult = lowering.get(op.getDresult());
-  auto buildDelta = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDelta(b, loc, name, spec); };
+  auto buildDelta = [&](OpBuilder &b, Location loc, StringRef name) {
+    kernels::buildAttentionDelta(b, loc, name, spec);
+  };
   Value delta = lowering.tape.call(kernels::symbol(spec, "delta"), buildDelta,
                                    lowering.tape.f32({spec.batch, spec.heads, spec.tokens}),
                                    {lowering.get(op.getResult()), dresult})[0];
-  SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()),   lowering.get(op.getV()),
-                               dresult,                 lowering.get(op.getLse()), delta};
+  SmallVector<Value> inputs = {lowering.get(op.getQ()),   lowering.get(op.getK()),
+                               lowering.get(op.getV()),   dresult,
+                               lowering.get(op.getLse()), delta};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
   if (kernels::hasManyGroups(spec)) {
-    auto buildGrad = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionGrad(b, loc, name, spec); };
+    auto buildGrad = [&](OpBuilder &b, Location loc, StringRef name) {
+      kernels::buildAttentionGrad(b, loc, name, spec);
+    };
     SmallVector<Value> all = lowering.tape.call(kernels::symbol(spec, "grad"), buildGrad, op->getResultTypes(), inputs);
     lowering.set(op.getDq(), all[0]);
     lowering.set(op.getDk(), all[1]);
@@ -103,7 +108,8 @@ template <typename Op> kernels::RlaSpec rlaSpec(Op op) {
   return spec;
 }
 
-/// Whether `forward` and `grad` are the two halves of one mixer: by the site that the schedule gave them, or by operands.
+/// Whether `forward` and `grad` are the two halves of one mixer: by the site that the schedule gave them, or by
+/// operands.
 bool isSameMixer(Operation *forward, lm::ResidualLinearAttentionGradOp grad) {
   Attribute site = forward->getAttr("tape.site");
   if (site && grad->getAttr("tape.site"))
@@ -146,12 +152,14 @@ void lowerRla(Lowering &lowering, lm::ResidualLinearAttentionOp op) {
 }
 
 /// h0 per head: the kernel leaves one gradient per row of the batch.
-void setInitialStateGradient(Lowering &lowering, lm::ResidualLinearAttentionGradOp op, const kernels::RlaSpec &spec, Value perRow) {
+void setInitialStateGradient(Lowering &lowering, lm::ResidualLinearAttentionGradOp op, const kernels::RlaSpec &spec,
+                             Value perRow) {
   if (!op.getDinitialState())
     return;
   Type type = op.getDinitialState().getType();
   bool perHead = spec.initialState == kernels::InitialState::PerHead;
-  lowering.set(op.getDinitialState(), perHead ? sumPartials(lowering, perRow, spec.batch, type) : lowering.tape.view(perRow, type));
+  lowering.set(op.getDinitialState(),
+               perHead ? sumPartials(lowering, perRow, spec.batch, type) : lowering.tape.view(perRow, type));
 }
 
 void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
@@ -203,9 +211,9 @@ void lowerLearned(Lowering &lowering, lm::LearnedStateOp op) {
 void lowerLearnedGrad(Lowering &lowering, lm::LearnedStateGradOp op) {
   kernels::LearnedStateSpec spec = learnedSpec(op);
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildLearnedStateGrad(b, loc, name, spec); };
-  SmallVector<Value> results = lowering.tape.call(
-      kernels::symbol(spec, true), build, {op.getDkTokens().getType(), op.getDvTokens().getType()},
-      {lowering.get(op.getKTokens()), lowering.get(op.getVTokens()), lowering.get(op.getDstate())});
+  SmallVector<Value> results =
+      lowering.tape.call(kernels::symbol(spec, true), build, {op.getDkTokens().getType(), op.getDvTokens().getType()},
+                         {lowering.get(op.getKTokens()), lowering.get(op.getVTokens()), lowering.get(op.getDstate())});
   lowering.set(op.getDkTokens(), results[0]);
   lowering.set(op.getDvTokens(), results[1]);
 }

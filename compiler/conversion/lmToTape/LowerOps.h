@@ -1,6 +1,8 @@
-// How each primitive and gradient lm op becomes steps of a tape program. One function per family, in the file of its name.
+// How each primitive and gradient lm op becomes steps of a tape program. One function per family, in the file of its
+// name.
 //
-// An op that a family does not know is left for the next one: `NotMine`. The argument orders of kernels are in kernels/*/*.h.
+// An op that a family does not know is left for the next one: `NotMine`. The argument orders of kernels are in
+// kernels/*/*.h.
 #ifndef ORIEL_COMPILER_CONVERSION_LMTOTAPE_LOWEROPS_H
 #define ORIEL_COMPILER_CONVERSION_LMTOTAPE_LOWEROPS_H
 
@@ -30,9 +32,10 @@ struct Lowering {
 enum class Lowered { Done, NotMine, Failed };
 
 Lowered lowerProjection(Lowering &lowering, mlir::Operation *op); // linear, matmul, sum_rows, reshape, add, constants
-Lowered lowerPointwise(Lowering &lowering, mlir::Operation *op);  // embed, rms_norm, rope, scale_channels, gated_activation
-Lowered lowerMixer(Lowering &lowering, mlir::Operation *op);      // attention, residual_linear_attention, learned_state
-Lowered lowerLoss(Lowering &lowering, mlir::Operation *op);       // cross_entropy, logits
+Lowered lowerPointwise(Lowering &lowering,
+                       mlir::Operation *op);                 // embed, rms_norm, rope, scale_channels, gated_activation
+Lowered lowerMixer(Lowering &lowering, mlir::Operation *op); // attention, residual_linear_attention, learned_state
+Lowered lowerLoss(Lowering &lowering, mlir::Operation *op);  // cross_entropy, logits
 
 /// Product of all sizes but the last `trailing` ones.
 int64_t leadingRows(mlir::Value value, unsigned trailing = 1);

@@ -61,7 +61,8 @@ void lowerRope(Lowering &lowering, lm::RopeOp op) {
   spec.documents = static_cast<bool>(op.getDocStart());
   spec.inverse = op.getInverse();
   kernels::RopeTables tables = kernels::ropeTables(spec.tokens, spec.rotary, op.getTheta().convertToDouble());
-  SmallVector<Value> inputs = {lowering.get(op.getX()), lowering.tape.constant(tables.cos, {spec.tokens, spec.rotary / 2}),
+  SmallVector<Value> inputs = {lowering.get(op.getX()),
+                               lowering.tape.constant(tables.cos, {spec.tokens, spec.rotary / 2}),
                                lowering.tape.constant(tables.sin, {spec.tokens, spec.rotary / 2})};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));

@@ -1,5 +1,5 @@
-// Products, sums and views. A product whose only use is a sum is not written by itself: it is added onto the other summand in
-// place, at the sum.
+// Products, sums and views. A product whose only use is a sum is not written by itself: it is added onto the other
+// summand in place, at the sum.
 #include "compiler/conversion/lmToTape/LowerOps.h"
 #include "dialects/lm/LmOps.h"
 #include "dialects/tile/TileOps.h"
@@ -34,8 +34,8 @@ namespace {
 
 /// A bias is the product of a column of ones with the bias row; the projection is then added onto it.
 Value broadcastBias(Lowering &lowering, Value bias, int64_t rows, Type type) {
-  Value ones = lowering.tape.constant(
-      DenseElementsAttr::get(lowering.tape.f32({rows, 1}), llvm::ArrayRef<float>({1.0f})));
+  Value ones =
+      lowering.tape.constant(DenseElementsAttr::get(lowering.tape.f32({rows, 1}), llvm::ArrayRef<float>({1.0f})));
   return lowering.tape.matmul(ones, bias, type, {});
 }
 
@@ -76,8 +76,9 @@ void emitEmbedGrad(Lowering &lowering, lm::EmbedGradOp op, Value into) {
   SmallVector<TapeBuilder::Update> updates;
   if (into)
     updates.push_back({into, 0});
-  lowering.set(op.getDtable(), lowering.tape.call(kernels::symbol(spec, true), build, op.getDtable().getType(),
-                                                  {lowering.get(op.getDy()), lowering.get(op.getTokens())}, updates)[0]);
+  lowering.set(op.getDtable(),
+               lowering.tape.call(kernels::symbol(spec, true), build, op.getDtable().getType(),
+                                  {lowering.get(op.getDy()), lowering.get(op.getTokens())}, updates)[0]);
 }
 
 /// Writes a summand, onto `into` if that is given.

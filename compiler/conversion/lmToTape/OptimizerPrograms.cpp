@@ -15,7 +15,8 @@ struct NamedValue {
   int64_t offset = 0;
 };
 
-tape::ProgramOp makeProgram(ModuleOp module, StringRef name, ArrayRef<NamedValue> arguments, ArrayRef<NamedValue> results) {
+tape::ProgramOp makeProgram(ModuleOp module, StringRef name, ArrayRef<NamedValue> arguments,
+                            ArrayRef<NamedValue> results) {
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   auto typesOf = [](ArrayRef<NamedValue> values) {
     return llvm::map_to_vector(values, [](const NamedValue &value) { return value.type; });
@@ -48,8 +49,12 @@ void addUpdateProgram(ModuleOp module, KernelSet &kernels, int64_t elements, int
   int64_t sliceElements = elements / world;
   Type flat = f32(elements), slice = f32(sliceElements), one = f32(1);
   tape::ProgramOp program = makeProgram(module, "update",
-                                        {{"params", flat}, {"grads", flat}, {"adam_m", slice}, {"adam_v", slice},
-                                         {"hyper", f32(kernels::HyperCount)}, {"decay", f32(sliceElements / parameterBlock)}},
+                                        {{"params", flat},
+                                         {"grads", flat},
+                                         {"adam_m", slice},
+                                         {"adam_v", slice},
+                                         {"hyper", f32(kernels::HyperCount)},
+                                         {"decay", f32(sliceElements / parameterBlock)}},
                                         {{"params", flat}, {"adam_m", slice}, {"adam_v", slice}, {"grad_norm", one}});
   Block &body = program.getBody().front();
   TapeBuilder tape(program, kernels);
@@ -60,11 +65,15 @@ void addUpdateProgram(ModuleOp module, KernelSet &kernels, int64_t elements, int
     params = tape.shard(params, slice, world);
     grads = tape.reduceScatter(grads, slice, world);
   }
-  auto buildSquares = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildSumSquares(b, loc, name, sliceSpec); };
+  auto buildSquares = [&](OpBuilder &b, Location loc, StringRef name) {
+    kernels::buildSumSquares(b, loc, name, sliceSpec);
+  };
   Value sums = tape.call(kernels::sumSquaresSymbol(sliceSpec), buildSquares, f32(sliceElements / normBlock), grads)[0];
   if (world > 1)
     sums = tape.allGather(sums, f32(elements / normBlock), world);
-  auto buildNorm = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildTotalNorm(b, loc, name, wholeSpec); };
+  auto buildNorm = [&](OpBuilder &b, Location loc, StringRef name) {
+    kernels::buildTotalNorm(b, loc, name, wholeSpec);
+  };
   Value norm = tape.call(kernels::totalNormSymbol(wholeSpec), buildNorm, one, sums)[0];
 
   auto buildAdamW = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAdamW(b, loc, name, sliceSpec); };

@@ -31,7 +31,8 @@ void listSavedValues(Operation *lastForward) {
   llvm::SetVector<Value> saved;
   for (Operation &op : *lastForward->getBlock()) {
     for (Value result : op.getResults())
-      if (isUsedBehind(result, lastForward) && viewed(result).getDefiningOp() && !viewed(result).getDefiningOp<tape::ConstantOp>())
+      if (isUsedBehind(result, lastForward) && viewed(result).getDefiningOp() &&
+          !viewed(result).getDefiningOp<tape::ConstantOp>())
         saved.insert(viewed(result));
     if (&op == lastForward)
       break;

@@ -6,8 +6,8 @@
 
 namespace oriel::conversion {
 
-/// Inserts behind `lastForward` one `tape.save` per layer, with the values that were made up to there and are used later.
-/// Views count as what they show; arguments and constants do not count.
+/// Inserts behind `lastForward` one `tape.save` per layer, with the values that were made up to there and are used
+/// later. Views count as what they show; arguments and constants do not count.
 void listSavedValues(mlir::Operation *lastForward);
 
 } // namespace oriel::conversion

@@ -36,7 +36,8 @@ void addParameters(ModuleOp module, plan::Plan &plan) {
 
 /// The caller's buffers among the places, each once, in order.
 template <typename GetPlace>
-void addNames(const plan::Plan &plan, unsigned count, GetPlace placeOf, google::protobuf::RepeatedPtrField<std::string> *names) {
+void addNames(const plan::Plan &plan, unsigned count, GetPlace placeOf,
+              google::protobuf::RepeatedPtrField<std::string> *names) {
   for (unsigned i = 0; i < count; ++i) {
     std::string name = placeOf(i).getBuffer().str();
     for (const plan::Buffer &buffer : plan.buffers())
@@ -45,13 +46,17 @@ void addNames(const plan::Plan &plan, unsigned count, GetPlace placeOf, google::
   }
 }
 
-LogicalResult addEntry(tape::ProgramOp program, const PlanBuffers &buffers, const PlanOptions &options, plan::Plan &plan) {
+LogicalResult addEntry(tape::ProgramOp program, const PlanBuffers &buffers, const PlanOptions &options,
+                       plan::Plan &plan) {
   plan::EntryPoint *entry = plan.add_entry_points();
   entry->set_name(program.getSymName().str());
   entry->set_arena_bytes(program.getArenaBytes().value_or(0));
   plan.set_arena_bytes(std::max(plan.arena_bytes(), entry->arena_bytes()));
-  addNames(plan, program.getNumArguments(), [&](unsigned i) { return program.getArgumentPlace(i); }, entry->mutable_inputs());
-  addNames(plan, program.getNumResults(), [&](unsigned i) { return program.getResultPlace(i); }, entry->mutable_outputs());
+  addNames(
+      plan, program.getNumArguments(), [&](unsigned i) { return program.getArgumentPlace(i); },
+      entry->mutable_inputs());
+  addNames(
+      plan, program.getNumResults(), [&](unsigned i) { return program.getResultPlace(i); }, entry->mutable_outputs());
   return buildSteps(program, buffers, options, *entry);
 }
 

@@ -24,8 +24,8 @@ struct PlanArtifact {
   std::vector<char> constants; // the bytes of constants.bin; their checksum is in the plan
 };
 
-/// Preconditions: `oriel-lm-to-tape` and `oriel-assign-buffers` ran, and the tile.kernels are still in the module (their grids
-/// are read). Errors are emitted at the op that has no place or cannot be said in a plan.
+/// Preconditions: `oriel-lm-to-tape` and `oriel-assign-buffers` ran, and the tile.kernels are still in the module
+/// (their grids are read). Errors are emitted at the op that has no place or cannot be said in a plan.
 mlir::FailureOr<PlanArtifact> buildPlan(mlir::ModuleOp module, const PlanOptions &options);
 
 /// Hex XXH3-128 over the module's text and the target: everything that determines the numbers.

@@ -156,13 +156,15 @@ LogicalResult StepBuilder::add(Operation *op) {
       .Case([&](tape::ReduceScatterOp scatter) { return addScatter(scatter); })
       .Case([&](tape::ZeroOp zero) { return addZero(zero); })
       .Case([&](tape::CopyOp copy) { return addCopy(copy); })
-      .Case<tape::ViewOp, tape::ConcatOp, tape::ShardOp, tape::ConstantOp, tape::SaveOp>([](Operation *) { return success(); })
+      .Case<tape::ViewOp, tape::ConcatOp, tape::ShardOp, tape::ConstantOp, tape::SaveOp>(
+          [](Operation *) { return success(); })
       .Default([](Operation *other) { return other->emitOpError("cannot be said in a plan"); });
 }
 
 } // namespace
 
-LogicalResult buildSteps(tape::ProgramOp program, const PlanBuffers &buffers, const PlanOptions &options, plan::EntryPoint &entry) {
+LogicalResult buildSteps(tape::ProgramOp program, const PlanBuffers &buffers, const PlanOptions &options,
+                         plan::EntryPoint &entry) {
   StepBuilder builder(program, buffers, options, entry);
   for (Operation &op : program.getBody().front().without_terminator())
     if (failed(builder.add(&op)))

@@ -8,7 +8,8 @@
 namespace oriel::conversion {
 
 /// Appends the steps of `program` to `entry`; views, slices, concats and constants are no steps.
-mlir::LogicalResult buildSteps(tape::ProgramOp program, const PlanBuffers &buffers, const PlanOptions &options, plan::EntryPoint &entry);
+mlir::LogicalResult buildSteps(tape::ProgramOp program, const PlanBuffers &buffers, const PlanOptions &options,
+                               plan::EntryPoint &entry);
 
 } // namespace oriel::conversion
 

@@ -48,7 +48,8 @@ LogicalResult PlanBuffers::addCallerBuffer(Operation *op, plan::Plan &plan, tape
   const plan::Buffer &buffer = plan.buffers(known->second);
   if (buffer.placement() != plan::IO)
     return success();
-  if (static_cast<int64_t>(buffer.bytes()) != tape::sizeInBytes(type) || buffer.dtype() != dtypeOf(tensor.getElementType()))
+  if (static_cast<int64_t>(buffer.bytes()) != tape::sizeInBytes(type) ||
+      buffer.dtype() != dtypeOf(tensor.getElementType()))
     return op->emitError() << "buffer '" << place.getBuffer() << "' is used with two types, one of them " << type;
   return success();
 }

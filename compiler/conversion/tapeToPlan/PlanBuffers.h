@@ -12,8 +12,8 @@ namespace oriel::conversion {
 
 class PlanBuffers {
 public:
-  /// Adds to `plan`: state (params, grads, adam_m, adam_v of a model), the caller's buffers, one arena per program, and one
-  /// buffer of constants whose bytes go to `constants`.
+  /// Adds to `plan`: state (params, grads, adam_m, adam_v of a model), the caller's buffers, one arena per program, and
+  /// one buffer of constants whose bytes go to `constants`.
   static mlir::FailureOr<PlanBuffers> collect(mlir::ModuleOp module, plan::Plan &plan, std::vector<char> &constants);
 
   /// The reference to `place` in a step of `program`.

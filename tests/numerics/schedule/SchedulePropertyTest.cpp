@@ -1,7 +1,7 @@
 // Any legal schedule gives the same loss and gradients: chunks, save intervals, and values saved or re-made.
 //
-// A small model with packed documents is compiled with several schedule texts; each package runs one micro-batch on the same
-// parameters and tokens. Odd sizes: the row is no multiple of any chunk, and some chunks are longer than the row.
+// A small model with packed documents is compiled with several schedule texts; each package runs one micro-batch on the
+// same parameters and tokens. Odd sizes: the row is no multiple of any chunk, and some chunks are longer than the row.
 #include "runtime/base/Subprocess.h"
 #include "runtime/communicator/local/LocalCommunicator.h"
 #include "runtime/device/cpu/CpuDevice.h"
@@ -136,7 +136,8 @@ std::string scheduleText(const std::string &decisions, int chunk, int saveEvery,
       continue;
     std::string path = line.substr(at, line.find(' ', at) - at);
     if (line.find(" chunk ") != std::string::npos)
-      text += "tape.schedule " + path + " chunk " + std::to_string(chunk) + " save_every " + std::to_string(saveEvery) + "\n";
+      text += "tape.schedule " + path + " chunk " + std::to_string(chunk) + " save_every " + std::to_string(saveEvery) +
+              "\n";
     else if (!action.empty())
       text += "tape.schedule " + path + " " + action + "\n";
   }
@@ -154,7 +155,8 @@ TEST_F(ScheduleProperty, AnyLegalScheduleGivesTheSameGradients) {
     int chunk, saveEvery;
     const char *action;
   };
-  for (Setting setting : {Setting{16, 1, "save"}, {16, 3, "recompute"}, {32, 2, ""}, {64, 4, "recompute"}, {128, 1, "save"}}) {
+  for (Setting setting :
+       {Setting{16, 1, "save"}, {16, 3, "recompute"}, {32, 2, ""}, {64, 4, "recompute"}, {128, 1, "save"}}) {
     std::string text = scheduleText(own.standardOutput, setting.chunk, setting.saveEvery, setting.action);
     ASSERT_NE(text.find("save_every"), std::string::npos) << own.standardOutput;
     auto result = step(text);

@@ -29,9 +29,7 @@ struct Program {
     return std::distance(ops.begin(), ops.end());
   }
   /// The value that the n-th matmul makes.
-  Value matmul(int64_t n) {
-    return *std::next(program.getBody().front().getOps<tape::MatmulOp>().begin(), n);
-  }
+  Value matmul(int64_t n) { return *std::next(program.getBody().front().getOps<tape::MatmulOp>().begin(), n); }
 };
 
 const char kType[] = " : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>\n";
@@ -75,7 +73,8 @@ TEST(Storage, UpdateThroughAViewOfAValueReadLaterCopiesIt) {
 
 TEST(Storage, PartsOfAConcatLieInsideIt) {
   Program p(std::string("%a = tape.matmul %x, %x") + kType + "%b = tape.matmul %x, %x" + kType +
-            "%c = tape.concat %a, %b : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<8x4xf32>\ntape.return %c : tensor<8x4xf32>",
+                "%c = tape.concat %a, %b : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<8x4xf32>\ntape.return %c : "
+                "tensor<8x4xf32>",
             "tensor<8x4xf32>");
   ASSERT_TRUE(p.program);
   StorageMap map = StorageMap::build(p.program);
@@ -86,7 +85,8 @@ TEST(Storage, PartsOfAConcatLieInsideIt) {
 
 TEST(Storage, ConcatOfOneValueTwiceCopiesIt) {
   Program p(std::string("%a = tape.matmul %x, %x") + kType +
-            "%c = tape.concat %a, %a : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<8x4xf32>\ntape.return %c : tensor<8x4xf32>",
+                "%c = tape.concat %a, %a : tensor<4x4xf32>, tensor<4x4xf32> -> tensor<8x4xf32>\ntape.return %c : "
+                "tensor<8x4xf32>",
             "tensor<8x4xf32>");
   ASSERT_TRUE(p.program);
   StorageMap::build(p.program);
@@ -102,7 +102,7 @@ TEST(Storage, ReturningAnArgumentCopiesIt) {
 
 TEST(Storage, ReturningPartOfAValueCopiesThePart) {
   Program p(std::string("%a = tape.matmul %x, %x") + kType +
-            "%v = tape.view %a[4] : tensor<4x4xf32> -> tensor<4xf32>\ntape.return %v : tensor<4xf32>",
+                "%v = tape.view %a[4] : tensor<4x4xf32> -> tensor<4xf32>\ntape.return %v : tensor<4xf32>",
             "tensor<4xf32>");
   ASSERT_TRUE(p.program);
   StorageMap map = StorageMap::build(p.program);

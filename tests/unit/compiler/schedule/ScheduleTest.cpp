@@ -1,4 +1,5 @@
-// The state-save problem: checks, verification, the greedy solver against the exhaustive judge, and the cost model's shape.
+// The state-save problem: checks, verification, the greedy solver against the exhaustive judge, and the cost model's
+// shape.
 #include "compiler/schedule/Cost.h"
 #include "compiler/schedule/Solvers.h"
 
@@ -92,7 +93,8 @@ RecurrentFacts facts() {
 }
 
 TEST(Cost, SavingLessTakesLessMemoryAndMoreArithmetic) {
-  MixerCandidate every = predictMixer(genericCpu(), facts(), 64, 1), fourth = predictMixer(genericCpu(), facts(), 64, 4);
+  MixerCandidate every = predictMixer(genericCpu(), facts(), 64, 1),
+                 fourth = predictMixer(genericCpu(), facts(), 64, 4);
   EXPECT_EQ(every.savedBytes, 16 * 2 * 128 * 64 * 4); // ceil(1000 / 64) states
   EXPECT_EQ(fourth.savedBytes, every.savedBytes / 4);
   EXPECT_GT(fourth.seconds, every.seconds);

@@ -60,7 +60,8 @@ private:
   }
   void addConcat() {
     Value first = pick(smalls_), second = pick(smalls_);
-    larges_.push_back(tape::ConcatOp::create(builder_, builder_.getUnknownLoc(), large_, ValueRange{first, second}, ArrayAttr()));
+    larges_.push_back(
+        tape::ConcatOp::create(builder_, builder_.getUnknownLoc(), large_, ValueRange{first, second}, ArrayAttr()));
   }
   void addMatmul(bool update) {
     Value a = pick(smalls_), b = pick(smalls_), into = update ? pick(smalls_) : Value();
@@ -96,7 +97,9 @@ private:
   std::vector<Value> smalls_, larges_;
 };
 
-float entry(const float *matrix, bool transposed, int row, int col) { return transposed ? matrix[col * 4 + row] : matrix[row * 4 + col]; }
+float entry(const float *matrix, bool transposed, int row, int col) {
+  return transposed ? matrix[col * 4 + row] : matrix[row * 4 + col];
+}
 
 Numbers tableOf(tape::ConstantOp op) {
   auto values = cast<DenseElementsAttr>(op.getValue()).getValues<float>();
@@ -129,7 +132,8 @@ std::vector<Numbers> runByValue(tape::ProgramOp program, const Numbers &input) {
       for (int i = 0; i < 4; ++i)
         for (int j = 0; j < 4; ++j)
           for (int k = 0; k < 4; ++k)
-            result[i * 4 + j] += entry(a.data(), matmul.getTransposeA(), i, k) * entry(b.data(), matmul.getTransposeB(), k, j);
+            result[i * 4 + j] +=
+                entry(a.data(), matmul.getTransposeA(), i, k) * entry(b.data(), matmul.getTransposeB(), k, j);
     }
     values[op.getResult(0)] = result;
   }
@@ -166,7 +170,8 @@ void runMatmul(Memory &memory, tape::MatmulOp op) {
   for (int i = 0; i < 4; ++i)
     for (int j = 0; j < 4; ++j)
       for (int k = 0; k < 4; ++k)
-        result[i * 4 + j] += entry(memory.of(op.getA()), op.getTransposeA(), i, k) * entry(memory.of(op.getB()), op.getTransposeB(), k, j);
+        result[i * 4 + j] += entry(memory.of(op.getA()), op.getTransposeA(), i, k) *
+                             entry(memory.of(op.getB()), op.getTransposeB(), k, j);
 }
 
 std::vector<Numbers> runInMemory(tape::ProgramOp program, const Numbers &input) {

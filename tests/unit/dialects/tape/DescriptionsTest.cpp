@@ -70,7 +70,8 @@ std::string inProgram(const std::string &op, const std::string &example) {
 std::string reprint(const std::string &text, std::string &errors) {
   mlir::MLIRContext context;
   context.loadDialect<TapeDialect, tile::TileDialect>();
-  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) { errors += diagnostic.str() + "\n"; });
+  mlir::ScopedDiagnosticHandler handler(&context,
+                                        [&](mlir::Diagnostic &diagnostic) { errors += diagnostic.str() + "\n"; });
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   std::string printed;
   llvm::raw_string_ostream stream(printed);
