@@ -1,4 +1,4 @@
-// RUN: oriel-opt %s --oriel-decompose | FileCheck %s
+// RUN: oriel-opt "%s" --oriel-decompose | FileCheck "%s"
 
 // Tests that a gated feed-forward network becomes three projections and a gate.
 // CHECK-LABEL: func.func @mlp

@@ -1,4 +1,4 @@
-// RUN: oriel-opt %s --split-input-file --oriel-differentiate | FileCheck %s
+// RUN: oriel-opt "%s" --split-input-file --oriel-differentiate | FileCheck "%s"
 
 !x = tensor<2x6x4xf32>
 !i = tensor<2x6xi32>

@@ -1,4 +1,4 @@
-// RUN: oriel-opt %s --split-input-file --verify-diagnostics --oriel-differentiate
+// RUN: oriel-opt "%s" --split-input-file --verify-diagnostics --oriel-differentiate
 
 func.func @f(%q: tensor<1x5x3x2xf32>, %k: tensor<1x5x2x2xf32>) -> tensor<1x5x3x2xf32> {
   // expected-error @+1 {{(C2) has 3 query heads, not a multiple of its 2 key/value heads}}

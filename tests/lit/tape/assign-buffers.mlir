@@ -1,5 +1,5 @@
 // Tests that assign-buffers reuses dead memory, updates in place, and writes results where the program wants them.
-// RUN: oriel-opt %s --oriel-assign-buffers | FileCheck %s
+// RUN: oriel-opt "%s" --oriel-assign-buffers | FileCheck "%s"
 
 // Tests that a dead value's place is taken again, and that the last product lies in the result's buffer at once.
 // CHECK-LABEL: tape.program @eval

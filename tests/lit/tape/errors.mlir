@@ -1,5 +1,5 @@
 // Tests that every law of the tape dialect has its error.
-// RUN: oriel-opt %s --split-input-file --verify-diagnostics
+// RUN: oriel-opt "%s" --split-input-file --verify-diagnostics
 
 // expected-error @+1 {{'train' is not an entry point}}
 tape.program @train() {

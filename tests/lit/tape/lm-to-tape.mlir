@@ -1,6 +1,6 @@
 // Tests that lm functions become programs: places of arguments and results, products, blocks of the loss, sums in place.
-// RUN: oriel-opt %s --oriel-differentiate --oriel-lm-to-tape=grad-slots=2 | FileCheck %s
-// RUN: oriel-opt %s --oriel-differentiate --oriel-lm-to-tape="world=4 grad-slots=1" | FileCheck %s --check-prefix=RANKS
+// RUN: oriel-opt "%s" --oriel-differentiate --oriel-lm-to-tape=grad-slots=2 | FileCheck "%s"
+// RUN: oriel-opt "%s" --oriel-differentiate --oriel-lm-to-tape="world=4 grad-slots=1" | FileCheck "%s" --check-prefix=RANKS
 
 module attributes {lm.model = "tied", lm.batch = 2 : i64, lm.tokens = 300 : i64, lm.vocab = 256 : i64} {
   // CHECK: tape.flops_per_token = 6.144000e+03

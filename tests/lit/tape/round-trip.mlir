@@ -1,5 +1,5 @@
 // Tests that every tape op prints what it parses.
-// RUN: oriel-opt %s | oriel-opt | FileCheck %s
+// RUN: oriel-opt "%s" | oriel-opt | FileCheck "%s"
 
 // CHECK: tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 why "2.0 MiB saved"
 tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 why "2.0 MiB saved"

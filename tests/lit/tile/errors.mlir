@@ -1,5 +1,5 @@
 // Tests that broken kernels are refused with the number of the law they break; the unit tests go through all laws.
-// RUN: oriel-opt %s --split-input-file --verify-diagnostics
+// RUN: oriel-opt "%s" --split-input-file --verify-diagnostics
 
 // expected-error @+1 {{(C3) outputs is 3, expected 1 to 1}}
 tile.kernel @outputs(%o: memref<16x16xf32>) grid(%x, %y, %z) in [1, 1, 1] outputs 3 {

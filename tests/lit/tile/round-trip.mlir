@@ -1,5 +1,5 @@
 // Tests that a kernel prints what it parses, loops and branches over tiles included.
-// RUN: oriel-opt %s | oriel-opt | FileCheck %s
+// RUN: oriel-opt "%s" | oriel-opt | FileCheck "%s"
 
 // CHECK-LABEL: tile.kernel @scores(%{{.*}}: memref<64x32xf32>, %{{.*}}: memref<64x32xf32>, %{{.*}}: memref<64x64xf32>)
 // CHECK-SAME: grid(%{{.*}}, %{{.*}}, %{{.*}}) in [4, 1, 1] outputs 1 summary "exp of q kT by blocks"
