@@ -1,6 +1,6 @@
 // A polite stop: SIGTERM, SIGINT or SIGUSR1 asks the loop to finish its step, checkpoint and exit with status 0. The
-// second SIGTERM or SIGINT kills at once. (mpirun forwards SIGUSR1 to every rank, and kills the ranks a second after a
-// SIGTERM of its own unless it runs with --mca odls_base_sigkill_timeout SECONDS.)
+// second SIGTERM or SIGINT kills at once. (mpirun forwards SIGUSR1 to every rank; what it makes of a SIGTERM of its own is
+// in README.md.)
 #pragma once
 
 namespace oriel::trainer {
