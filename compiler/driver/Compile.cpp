@@ -78,15 +78,17 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options)
   return pm.run(module);
 }
 
-/// Prints what `emit` asks for: the whole module, or only its programs, kernels or schedule.
+/// Prints what `emit` asks for: the whole lm module, or the programs, kernels or schedule of a tape module.
 static void printText(ModuleOp module, Emit emit, llvm::raw_ostream &out) {
   OpPrintingFlags flags;
   flags.elideLargeElementsAttrs(16);
+  bool whole = emit == Emit::Lm || emit == Emit::Primitives || emit == Emit::Step;
+  if (whole)
+    return module.print(out, flags);
   for (Operation &op : module.getOps()) {
-    bool wanted = emit == Emit::Tape       ? !isa<tile::KernelOp>(op)
-                  : emit == Emit::Tile     ? isa<tile::KernelOp>(op)
-                  : emit == Emit::Schedule ? isa<tape::ScheduleOp>(op)
-                                           : true;
+    bool wanted = emit == Emit::Tape   ? !isa<tile::KernelOp>(op)
+                  : emit == Emit::Tile ? isa<tile::KernelOp>(op)
+                                       : isa<tape::ScheduleOp>(op);
     if (wanted) {
       op.print(out, flags);
       out << "\n";

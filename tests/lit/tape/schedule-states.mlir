@@ -1,9 +1,9 @@
 // Tests that schedule-states decides chunks, re-makes values where it is told to, and says so as tape text.
 // RUN: split-file "%s" "%t"
 // RUN: oriel-opt "%t/step.mlir" --oriel-differentiate --oriel-schedule-states | FileCheck "%s" --check-prefix=OWN
-// RUN: oriel-opt "%t/step.mlir" --oriel-differentiate --oriel-schedule-states=schedule-file="%t/given.mlir" | FileCheck "%s" --check-prefix=GIVEN
-// RUN: not oriel-opt "%t/step.mlir" --oriel-differentiate --oriel-schedule-states=schedule-file="%t/unknown.mlir" 2>&1 | FileCheck "%s" --check-prefix=UNKNOWN
-// RUN: not oriel-opt "%t/step.mlir" --oriel-differentiate --oriel-schedule-states=schedule-file="%t/wrong.mlir" 2>&1 | FileCheck "%s" --check-prefix=WRONG
+// RUN: cd "%t" && oriel-opt step.mlir --oriel-differentiate --oriel-schedule-states=schedule-file=given.mlir | FileCheck "%s" --check-prefix=GIVEN
+// RUN: cd "%t" && not oriel-opt step.mlir --oriel-differentiate --oriel-schedule-states=schedule-file=unknown.mlir 2>&1 | FileCheck "%s" --check-prefix=UNKNOWN
+// RUN: cd "%t" && not oriel-opt step.mlir --oriel-differentiate --oriel-schedule-states=schedule-file=wrong.mlir 2>&1 | FileCheck "%s" --check-prefix=WRONG
 // RUN: not oriel-opt "%t/step.mlir" --oriel-differentiate --oriel-schedule-states=memory-budget=64 2>&1 | FileCheck "%s" --check-prefix=BUDGET
 
 // Tests that both halves of the mixer carry the decision, and that without a budget nothing is re-made.
