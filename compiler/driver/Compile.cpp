@@ -74,7 +74,8 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options)
   pm.enableVerifier(options.verifyEach);
   if (options.timing)
     pm.enableTiming();
-  pipeline::buildPipeline(pm, {options.world, options.gradSlots, options.scheduleFile}, phaseOf(options.emit));
+  pipeline::buildPipeline(pm, {options.world, options.gradSlots, options.scheduleFile, options.memoryBudgetMib << 20},
+                          phaseOf(options.emit));
   return pm.run(module);
 }
 

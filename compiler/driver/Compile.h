@@ -22,6 +22,7 @@ struct CompileOptions {
   int64_t world = 1;         ///< ranks of the `fsdp` axis
   int64_t gradSlots = 1;     ///< slots of the gradient stack: 1 + log2(micro-batches per rank)
   std::string scheduleFile;  ///< state-save schedule as tape text; empty: chosen by the cost model
+  int64_t memoryBudgetMib = 0; ///< MiB that values saved for the backward may take; 0: no limit
   std::string cpu = "host";  ///< "host", "avx2" or "baseline" (plain x86-64)
   std::string output;        ///< package directory
   Emit emit = Emit::Package;

@@ -31,6 +31,9 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
       ->capture_default_str()
       ->check(CLI::Range(1, 32));
   app.add_option("--schedule", options.scheduleFile, "state-save schedule (tape text) to use instead of the cost model's");
+  app.add_option("--memory-budget-mib", options.memoryBudgetMib, "MiB that saved values may take; 0: no limit")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--cpu", options.cpu, "host, avx2 or baseline")->capture_default_str();
   app.add_option("--emit", options.emit, "print this text instead of writing a package")
       ->transform(CLI::CheckedTransformer(emits));
