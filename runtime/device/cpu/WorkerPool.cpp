@@ -4,6 +4,7 @@
 #include "runtime/device/cpu/CpuCores.h"
 
 #include <algorithm>
+#include <latch>
 #include <omp.h>
 
 namespace oriel::runtime {
@@ -25,15 +26,18 @@ void pauseBriefly() {
 WorkerPool::WorkerPool(int threads, int firstCore) {
   std::vector<int> cores = allowedCores();
   bool bind = firstCore >= 0 && static_cast<size_t>(firstCore + threads) <= cores.size();
+  std::latch ready(std::max(threads - 1, 0));
   for (int thread = 1; thread < threads; ++thread) {
     int core = bind ? cores[static_cast<size_t>(firstCore + thread)] : -1;
-    workers_.emplace_back([this, thread, core] {
+    workers_.emplace_back([this, &ready, thread, core] {
       if (core >= 0)
         bindThisThread(core);
       omp_set_num_threads(1); // a library called from a job starts no threads of its own
+      ready.count_down();
       work(thread);
     });
   }
+  ready.wait(); // what a thread allocates when it starts is allocated before the first job
 }
 
 WorkerPool::~WorkerPool() {
