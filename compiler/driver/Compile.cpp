@@ -3,14 +3,8 @@
 #include "compiler/driver/WritePackage.h"
 #include "compiler/frontend/Frontend.h"
 #include "compiler/pipeline/Pipeline.h"
-#include "dialects/lm/LmOps.h"
 #include "dialects/tape/TapeOps.h"
 #include "dialects/tile/TileOps.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -24,9 +18,11 @@ namespace oriel::driver {
 
 using pipeline::Phase;
 
-void registerDialects(MLIRContext &context) {
-  context.loadDialect<lm::LmDialect, tape::TapeDialect, tile::TileDialect, func::FuncDialect, arith::ArithDialect,
-                      math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
+static void loadDialects(MLIRContext &context) {
+  DialectRegistry registry;
+  pipeline::registerDialects(registry);
+  context.appendDialectRegistry(registry);
+  context.loadAllAvailableDialects();
 }
 
 static FailureOr<std::string> readText(const std::string &path, llvm::raw_ostream &errors) {
@@ -109,7 +105,7 @@ static FailureOr<codegen::CpuTarget> cpuTarget(const std::string &name, llvm::ra
 }
 
 FailureOr<OwningOpRef<ModuleOp>> lower(MLIRContext &context, const CompileOptions &options, llvm::raw_ostream &errors) {
-  registerDialects(context);
+  loadDialects(context);
   OwningOpRef<ModuleOp> module = importInput(context, options, errors);
   if (!module)
     return failure();

@@ -30,9 +30,6 @@ struct CompileOptions {
   bool timing = false;       ///< print the time of each pass and phase to stderr
 };
 
-/// Registers the dialects of the pipeline with `context`.
-void registerDialects(mlir::MLIRContext &context);
-
 /// Reads `options.input` into an lm module. Diagnostics go to `errors`; null on error.
 mlir::OwningOpRef<mlir::ModuleOp> importInput(mlir::MLIRContext &context, const CompileOptions &options,
                                               llvm::raw_ostream &errors);

@@ -2,6 +2,7 @@
 #ifndef ORIEL_COMPILER_PIPELINE_PIPELINE_H
 #define ORIEL_COMPILER_PIPELINE_PIPELINE_H
 
+#include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
 #include <cstdint>
 #include <string>
@@ -18,14 +19,17 @@ enum class Phase {
 };
 
 struct PipelineOptions {
-  int64_t world = 1;            ///< ranks of the fsdp axis
-  int64_t gradSlots = 1;        ///< slots of the gradient stack
-  std::string scheduleFile;     ///< tape.schedule text that overrides the solver; empty: none
+  int64_t world = 1;             ///< ranks of the fsdp axis
+  int64_t gradSlots = 1;         ///< slots of the gradient stack
+  std::string scheduleFile;      ///< tape.schedule text that overrides the solver; empty: none
   int64_t memoryBudgetBytes = 0; ///< bytes that saved values may take; 0: no limit
 };
 
 /// Adds the passes up to the end of `last`. The input is what compiler/frontend imports, or an lm module with `lm.vjp`.
 void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phase last);
+
+/// The dialects of the whole pipeline: ours and those of MLIR that tile kernels are written with.
+void registerDialects(mlir::DialectRegistry &registry);
 
 /// Registers every pass of the compiler and the pipeline `--oriel-compile`, for oriel-opt.
 void registerPassesAndPipelines();

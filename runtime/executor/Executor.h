@@ -31,7 +31,7 @@ struct StepTrace {
   absl::string_view entry;
   int64_t index = 0;         // of the step in its entry
   absl::string_view layer;   // "layers.0.mixer"
-  absl::string_view action;  // kernel symbol, "gemm", "all_gather", "reduce_scatter_tree", "fill" or "copy"
+  absl::string_view action;  // actionOf(step): kernel symbol, "gemm …", "all_gather" …
   double start = 0, end = 0; // monotonicSeconds()
   double flops = 0;
 };

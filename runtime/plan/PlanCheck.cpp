@@ -294,7 +294,8 @@ std::string actionOf(const plan::Step &step) {
   case plan::Step::kLaunch:
     return step.launch().symbol();
   case plan::Step::kGemm:
-    return "gemm";
+    return StrCat("gemm ", step.gemm().m(), "x", step.gemm().n(), "x", step.gemm().k(), " ",
+                  step.gemm().transpose_a() ? "T" : "N", step.gemm().transpose_b() ? "T" : "N");
   case plan::Step::kCollective:
     return step.collective().kind() == plan::Collective::ALL_GATHER ? "all_gather" : "reduce_scatter_tree";
   case plan::Step::kFill:

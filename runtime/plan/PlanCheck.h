@@ -42,7 +42,8 @@ absl::StatusOr<std::vector<RefUse>> refsOf(const plan::Step &step, int64_t world
 /// "entry 'micro', step 12 (layers.0.mixer, kernel rattention_fwd)": the place of a step, for messages.
 std::string describeStep(const plan::EntryPoint &entry, int index);
 
-/// The kernel symbol, or "gemm", "all_gather", "reduce_scatter_tree", "fill", "copy".
+/// The kernel symbol, or "gemm 8192x768x256 NT" (m x n x k, which operands are transposed), "all_gather",
+/// "reduce_scatter_tree", "fill", "copy".
 std::string actionOf(const plan::Step &step);
 
 } // namespace oriel::runtime

@@ -90,7 +90,7 @@ class Oriel:
         with open(job, "w") as out:
             out.write(JOB.format(root=ROOT, model=self.model, prefix=self.prefix, run_dir=run_dir,
                                  steps=steps or self.steps, **self.spec))
-        peak, _, start = run([f"{self.bin}/oriel", "train", job], {"ORIEL_CACHE": cache, "OMP_PROC_BIND": "true"})
+        peak, _, start = run([f"{self.bin}/oriel", "train", job], {"ORIEL_CACHE": cache})
         with open(os.path.join(run_dir, "metrics", "metrics.jsonl")) as lines:
             times = [json.loads(line)["time"] for line in lines if "train/loss" in line]
         gaps = [b - a for a, b in zip(times, times[1:])]

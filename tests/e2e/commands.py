@@ -79,6 +79,23 @@ class Commands(OrielTest):
         self.assertEqual(status, 0, err)
         self.assertIn("refused and built again", err)
 
+    def test_all_cores_are_used_where_openmp_binds_threads(self):
+        threads = []
+        for environment in ({}, {"OMP_PROC_BIND": "true"}):
+            status, _, err = self.run_oriel("train", "job.toml", "--set", "training.steps=1", "--set", "run_dir=bind",
+                                            "--set", "training.resume=false", environment=environment)
+            self.assertEqual(status, 0, err)
+            threads.append(re.search(r"(\d+) threads?, 1 rank", err)[1])
+        self.assertEqual(threads[0], threads[1])
+
+    def test_a_profile_names_kernels_and_layers(self):
+        out = self.oriel("train", "job.toml", "--profile", "--set", "training.steps=3", "--set", "run_dir=profiled")
+        self.assertRegex(out, r"ms in the executor per training step, mean of 2\n")
+        self.assertRegex(out, r"%  gemm \d+x\d+x\d+ NT\n")
+        trace = json.loads(self.read("profiled/metrics/trace-rank0.json"))["traceEvents"]
+        self.assertTrue(any(event["name"].startswith("layers.0.mixer ") for event in trace))
+        self.assertIn("of peak  layer", self.read("profiled/metrics/profile-rank0.txt").decode())
+
     def test_status_of_a_running_job(self):
         process = self.start("train", "job.toml", "--set", "training.steps=1000000", "--set", "checkpoint.every=0")
         try:

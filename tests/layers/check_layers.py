@@ -31,6 +31,7 @@ MAY_INCLUDE = {
     "trainer": ["trainer", "runtime"],
     "tools/orielc": ["compiler", "dialects"],
     "tools/oriel-opt": ["compiler", "dialects", "kernels"],
+    "tools/oriel-lsp-server": ["compiler"],
     "tools/oriel-tune": ["compiler", "dialects", "kernels", "runtime/plan", "runtime/base"],
     "tools/oriel": ["trainer", "runtime"],
     "tests": ["dialects", "kernels", "compiler", "runtime", "trainer", "tests"],
@@ -38,7 +39,7 @@ MAY_INCLUDE = {
 
 # system header pattern -> the folders that may include it
 FENCED = [
-    (r"^(mlir|llvm|lld)/", ["dialects", "kernels", "compiler", "tools/orielc", "tools/oriel-opt", "tools/oriel-tune", "tests"]),
+    (r"^(mlir|llvm|lld)/", ["dialects", "kernels", "compiler", "tools/orielc", "tools/oriel-opt", "tools/oriel-lsp-server", "tools/oriel-tune", "tests"]),
     (r"^grpc(pp|\+\+)?/", ["runtime/coordinator", "tests"]),
     (r"^mpi\.h$", ["runtime/communicator/mpi", "tests"]),
     (r"^(dnnl|oneapi)", ["runtime/device/cpu"]),

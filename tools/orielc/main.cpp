@@ -1,6 +1,7 @@
 // orielc: the compiler's command line. Parses options and calls compiler/driver; no logic of its own.
 #include "compiler/driver/Compile.h"
 #include "compiler/driver/FormatFile.h"
+#include "compiler/driver/ModelLanguageServer.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 #include <CLI/CLI.hpp>
@@ -24,13 +25,16 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
       {"tape", Emit::Tape},       {"tile", Emit::Tile}, {"schedule", Emit::Schedule}};
   app.add_option("input", options.input, "a model (.oriel) or an lm module (.mlir)");
   app.add_option("-o,--output", options.output, "directory of the package to write");
-  app.add_option("--batch", options.batch, "rows of one micro-batch")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", options.batch, "rows of one micro-batch")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   app.add_option("--tokens", options.tokens, "tokens of one row")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--world", options.world, "ranks of the fsdp axis")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--grad-slots", options.gradSlots, "slots of the gradient stack, 1 + log2(micro-batches per rank)")
       ->capture_default_str()
       ->check(CLI::Range(1, 32));
-  app.add_option("--schedule", options.scheduleFile, "state-save schedule (tape text) to use instead of the cost model's");
+  app.add_option("--schedule", options.scheduleFile,
+                 "state-save schedule (tape text) to use instead of the cost model's");
   app.add_option("--memory-budget-mib", options.memoryBudgetMib, "MiB that saved values may take; 0: no limit")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
@@ -68,6 +72,7 @@ int main(int argc, char **argv) {
   CLI::App *fmt = app.add_subcommand("fmt", "format model files in place");
   fmt->add_option("files", format.files, "model files")->required();
   fmt->add_flag("--check", format.check, "change nothing; exit 1 when a file is not formatted");
+  CLI::App *lsp = app.add_subcommand("lsp", "language server of model files on stdin and stdout, for editors");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
@@ -75,5 +80,7 @@ int main(int argc, char **argv) {
   }
   if (fmt->parsed())
     return oriel::driver::formatFiles(format.files, format.check, llvm::errs());
+  if (lsp->parsed())
+    return oriel::driver::serveModelLanguage(stdin, llvm::outs());
   return runCompile(options, explain);
 }

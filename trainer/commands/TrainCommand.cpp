@@ -16,10 +16,12 @@
 namespace oriel::trainer {
 namespace {
 
+constexpr const char *kProfileOverride = "metrics.profile_steps=3"; // of --profile
+
 struct Options {
   std::string job;
   std::vector<std::string> overrides;
-  bool printConfig = false, helpConfig = false, dryRun = false;
+  bool printConfig = false, helpConfig = false, dryRun = false, profile = false;
 };
 
 void printSummary(const TrainSummary &summary) {
@@ -33,6 +35,8 @@ void printSummary(const TrainSummary &summary) {
                summary.validationPerByte ? fmt::format(", {:.4f} nats/byte", *summary.validationPerByte) : "");
   if (!summary.sample.empty())
     fmt::print("sample\n{:-<72}\n{}{}\n{:-<72}\n", "", summary.samplePrompt, summary.sample, "");
+  if (!summary.profile.empty())
+    fmt::print("profile of rank 0\n{}", summary.profile);
   for (auto [name, path] :
        {std::pair("checkpoint", &summary.checkpoint), {"metrics", &summary.metrics}, {"report", &summary.report}})
     if (!path->empty())
@@ -49,7 +53,10 @@ absl::Status dryRun(const Job &job, runtime::Communicator &communicator) {
 }
 
 absl::Status runRanks(const Options &options, runtime::Communicator &communicator) {
-  absl::StatusOr<Job> job = loadJob(options.job, options.overrides);
+  std::vector<std::string> overrides = options.overrides;
+  if (options.profile)
+    overrides.push_back(kProfileOverride);
+  absl::StatusOr<Job> job = loadJob(options.job, overrides);
   ORIEL_RETURN_IF_ERROR(agree(communicator, job.status(), runtime::Deadline::after(60)));
   if (options.dryRun)
     return dryRun(*job, communicator);
@@ -87,6 +94,8 @@ void addTrainCommand(CLI::App &app, Action *action) {
   command->add_flag("--print-config", options->printConfig, "print the job with everything filled in, and stop");
   command->add_flag("--help-config", options->helpConfig, "print every key of a job with its meaning, and stop");
   command->add_flag("--dry-run", options->dryRun, "check job, data and model, compile, print the plan, and stop");
+  command->add_flag("--profile", options->profile,
+                    "profile three steps: a table of kernels, and a trace for Perfetto in the metrics folder");
   command->callback([action, options] { *action = [options] { return run(*options); }; });
 }
 

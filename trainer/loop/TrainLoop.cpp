@@ -11,6 +11,7 @@
 #include "trainer/loop/RunLock.h"
 #include "trainer/loop/RunSetup.h"
 #include "trainer/loop/Sample.h"
+#include "trainer/loop/StepProfiler.h"
 #include "trainer/loop/StopSignal.h"
 #include "trainer/loop/TrainStep.h"
 #include "trainer/loop/Validate.h"
@@ -70,6 +71,7 @@ private:
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<Journal> journal_;
   std::optional<Checkpointer> checkpointer_;
+  std::optional<StepProfiler> profiler_;
 
   int64_t step_ = 0;       // steps done
   int64_t position_ = 0;   // samples consumed
@@ -156,7 +158,9 @@ absl::Status Run::oneStep(TrainStep &trainStep) {
   ORIEL_RETURN_IF_ERROR(noteSave(checkpointer_->poll()));
   ORIEL_RETURN_IF_ERROR(failpoint("step", communicator_.rank(), step_));
   double start = monotonicSeconds();
+  profiler_->beforeStep();
   ORIEL_ASSIGN_OR_RETURN(StepOutcome outcome, trainStep.run(step_, position_, stopRequested()));
+  profiler_->afterStep();
   double seconds = monotonicSeconds() - start;
   trainingSeconds_ += seconds;
   stepSeconds_ = stepSeconds_ == 0 ? seconds : 0.9 * stepSeconds_ + 0.1 * seconds;
@@ -179,6 +183,7 @@ absl::Status Run::oneStep(TrainStep &trainStep) {
 absl::Status Run::loop() {
   TrainStep trainStep(job_, setup_.share, *setup_.state, *setup_.training, communicator_,
                       [this](const char *phase) { beat(phase); });
+  profiler_.emplace(job_, communicator_.rank(), setup_.state->executor());
   int64_t steps = job_.training().steps(), every = job_.checkpoint().every(), look = job_.validation().every();
   while (step_ < steps && !summary_.stopped) {
     ORIEL_RETURN_IF_ERROR(oneStep(trainStep));
@@ -187,6 +192,7 @@ absl::Status Run::loop() {
     if (every > 0 && step_ % every == 0)
       ORIEL_RETURN_IF_ERROR(saveCheckpoint());
   }
+  ORIEL_ASSIGN_OR_RETURN(summary_.profile, profiler_->finish(peakFlops_ / communicator_.size()));
   if (triedStep_ != step_)
     ORIEL_RETURN_IF_ERROR(saveCheckpoint());
   beat("checkpoint");

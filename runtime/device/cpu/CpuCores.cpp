@@ -7,19 +7,34 @@
 #include "absl/strings/str_join.h"
 
 #include <algorithm>
+#include <omp.h>
 #include <sched.h>
 #include <unistd.h>
 
 namespace oriel::runtime {
 
+/// Under OMP_PROC_BIND the OpenMP library, which oneDNN brings, binds the first thread to one place before main()
+/// starts; its list of places still tells all the cores that the process was given.
+static void addOpenMpPlaces(cpu_set_t &set) {
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    std::vector<int> cores(static_cast<size_t>(omp_get_place_num_procs(place)));
+    omp_get_place_proc_ids(place, cores.data());
+    for (int core : cores)
+      if (core >= 0 && core < CPU_SETSIZE)
+        CPU_SET(static_cast<size_t>(core), &set);
+  }
+}
+
 std::vector<int> allowedCores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   std::vector<int> cores;
-  if (::sched_getaffinity(0, sizeof(set), &set) == 0)
+  if (::sched_getaffinity(0, sizeof(set), &set) == 0) {
+    addOpenMpPlaces(set);
     for (int core = 0; core < CPU_SETSIZE; ++core)
       if (CPU_ISSET(core, &set))
         cores.push_back(core);
+  }
   if (cores.empty())
     cores.push_back(0);
   return cores;

@@ -1,0 +1,40 @@
+#include "trainer/loop/StepProfiler.h"
+
+#include "runtime/base/Files.h"
+#include "runtime/base/Status.h"
+#include "trainer/config/JobConfig.h"
+
+#include <fmt/format.h>
+
+namespace oriel::trainer {
+
+StepProfiler::StepProfiler(const Job &job, int rank, runtime::Executor &executor)
+    : job_(job), rank_(rank), executor_(executor) {}
+
+void StepProfiler::beforeStep() {
+  if (seen_ == 0 || profiled_ >= job_.metrics().profile_steps())
+    return;
+  executor_.setStepHook([this](const runtime::StepTrace &trace) {
+    profile_.add({std::string(trace.entry), std::string(trace.layer), std::string(trace.action), trace.start, trace.end,
+                  trace.flops});
+  });
+}
+
+void StepProfiler::afterStep() {
+  if (seen_++ == 0 || profiled_ >= job_.metrics().profile_steps())
+    return;
+  ++profiled_;
+  executor_.setStepHook({});
+}
+
+absl::StatusOr<std::string> StepProfiler::finish(double peakFlopsPerSecond) const {
+  if (profiled_ == 0)
+    return std::string();
+  std::string dir = metricsDir(job_), text = profile_.table(profiled_, peakFlopsPerSecond);
+  ORIEL_RETURN_IF_ERROR(runtime::makeFolders(dir));
+  ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(fmt::format("{}/profile-rank{}.txt", dir, rank_), text));
+  ORIEL_RETURN_IF_ERROR(profile_.writeTrace(fmt::format("{}/trace-rank{}.json", dir, rank_), rank_));
+  return text;
+}
+
+} // namespace oriel::trainer

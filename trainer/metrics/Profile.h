@@ -1,0 +1,38 @@
+// Where the time of a training step goes: a table of kernels with their share of the peak, and a trace for Perfetto.
+// Each rank profiles itself. One thread.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace oriel::trainer {
+
+/// One executed step of the plan.
+struct ProfiledStep {
+  std::string entry, layer, action;
+  double start = 0, end = 0; // seconds of one monotonic clock
+  double flops = 0;          // 0: not counted
+};
+
+class Profile {
+public:
+  void add(ProfiledStep step) { steps_.push_back(std::move(step)); }
+  bool empty() const { return steps_.empty(); }
+
+  /// Milliseconds per training step by kernel, most first: time, share of the whole, calls, GFLOP/s and share of
+  /// `peakFlopsPerSecond` where FLOPs are counted; then the same by layer. `trainingSteps` were profiled.
+  std::string table(int64_t trainingSteps, double peakFlopsPerSecond) const;
+
+  /// Writes Chrome's trace-event JSON (chrome://tracing, ui.perfetto.dev): one event for each executed step, named by
+  /// layer and kernel. Replaces the file as a whole.
+  absl::Status writeTrace(const std::string &path, int rank) const;
+
+private:
+  std::vector<ProfiledStep> steps_;
+};
+
+} // namespace oriel::trainer
