@@ -82,10 +82,16 @@ private:
     Block *block = function.addEntryBlock();
     builder_.setInsertionPointToEnd(block);
     arguments_.clear();
-    for (auto [i, input] : llvm::enumerate(inputs))
+    auto nameArgument = [&](size_t i, StringRef argument) {
+      block->getArgument(i).setLoc(NameLoc::get(builder_.getStringAttr(argument), loc));
+    };
+    for (auto [i, input] : llvm::enumerate(inputs)) {
       function.setArgAttr(i, lm::kRoleAttr, builder_.getStringAttr(input.role));
+      nameArgument(i, input.role);
+    }
     for (auto [i, parameter] : llvm::enumerate(parameters_)) {
       function.setArgAttr(inputs.size() + i, lm::kParamAttr, paramAttr(parameter));
+      nameArgument(inputs.size() + i, parameter.name);
       arguments_[parameter.name] = block->getArgument(inputs.size() + i);
     }
     return function;

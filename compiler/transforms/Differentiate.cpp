@@ -105,7 +105,7 @@ LogicalResult makeMicro(func::FuncOp loss) {
     ++firstParam;
   OpBuilder builder(micro->front().getTerminator());
   auto role = builder.getDictionaryAttr(builder.getNamedAttr(lm::kRoleAttr, builder.getStringAttr("loss_scale")));
-  if (failed(micro->insertArgument(firstParam, scalar, role, loss.getLoc())))
+  if (failed(micro->insertArgument(firstParam, scalar, role, NameLoc::get(builder.getStringAttr("loss_scale")))))
     return failure();
 
   SmallVector<Value> params;

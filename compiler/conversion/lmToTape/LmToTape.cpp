@@ -1,5 +1,5 @@
-// --oriel-lm-to-tape: lm functions ⇒ tape programs. The lowering of each op is in the Lower*.cpp files; this one makes the
-// programs, says where their arguments and results lie, and adds the optimizer's programs.
+// --oriel-lm-to-tape: lm functions ⇒ tape programs. The lowering of each op is in the Lower*.cpp files; this one makes
+// the programs, says where their arguments and results lie, and adds the optimizer's programs.
 #include "compiler/analysis/Flops.h"
 #include "compiler/conversion/Passes.h"
 #include "compiler/conversion/lmToTape/LowerOps.h"
@@ -129,8 +129,10 @@ LogicalResult ModuleLowering::lowerFunction(func::FuncOp function, StringRef pro
     program.setResultPlace(i, where);
 
   Lowering lowering(program, kernels_);
-  for (auto [from, to] : llvm::zip(function.getArguments(), program.getBody().getArguments()))
+  for (auto [from, to] : llvm::zip(function.getArguments(), program.getBody().getArguments())) {
+    to.setLoc(from.getLoc());
     lowering.set(from, to);
+  }
   Block &block = function.getBody().front();
   Operation *lastForward = nullptr;
   for (Operation &op : block.without_terminator()) {

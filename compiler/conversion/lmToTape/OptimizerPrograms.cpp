@@ -24,8 +24,10 @@ tape::ProgramOp makeProgram(ModuleOp module, StringRef name, ArrayRef<NamedValue
   auto type = builder.getFunctionType(typesOf(arguments), typesOf(results));
   auto program = tape::ProgramOp::create(builder, NameLoc::get(builder.getStringAttr(name)), name, type);
   MLIRContext *context = builder.getContext();
-  for (auto [i, value] : llvm::enumerate(arguments))
+  for (auto [i, value] : llvm::enumerate(arguments)) {
     program.setArgumentPlace(i, tape::PlaceAttr::get(context, value.buffer, value.offset, 0));
+    program.getBody().getArgument(i).setLoc(NameLoc::get(builder.getStringAttr(value.buffer)));
+  }
   for (auto [i, value] : llvm::enumerate(results))
     program.setResultPlace(i, tape::PlaceAttr::get(context, value.buffer, value.offset, 0));
   return program;
