@@ -19,14 +19,15 @@ namespace {
 
 constexpr double compileSeconds = 300;
 
-absl::Status compileText(const std::string &text, const std::string &compiler, const std::string &folder) {
-  std::string source = folder + "/case.mlir";
+absl::Status compileText(const std::string &text, const TextRun &how) {
+  std::string source = how.folder + "/case.mlir";
   ORIEL_RETURN_IF_ERROR(writeFileAtomically(source, text));
-  ORIEL_ASSIGN_OR_RETURN(ProcessResult result,
-                         runProcess({compiler, source, "-o", folder + "/package"}, Deadline::after(compileSeconds)));
+  std::vector<std::string> command = {how.compiler, source, "-o", how.folder + "/package"};
+  command.insert(command.end(), how.compilerOptions.begin(), how.compilerOptions.end());
+  ORIEL_ASSIGN_OR_RETURN(ProcessResult result, runProcess(command, Deadline::after(compileSeconds)));
   if (result.exitStatus != 0)
     return absl::FailedPreconditionError(
-        absl::StrCat(compiler, " ended with status ", result.exitStatus, ":\n", result.standardError));
+        absl::StrCat(how.compiler, " ended with status ", result.exitStatus, ":\n", result.standardError));
   return absl::OkStatus();
 }
 
@@ -39,43 +40,45 @@ template <typename T> absl::Status fill(Executor &executor, const std::string &b
   return absl::OkStatus();
 }
 
-absl::StatusOr<NamedComparison> compareResult(Executor &executor, const std::string &buffer,
-                                              const GoldenExpectation &expected) {
-  ORIEL_ASSIGN_OR_RETURN(absl::Span<float> actual, executor.buffer<float>(buffer));
-  const GoldenTensor &tensor = expected.tensor;
-  if (actual.size() != tensor.values.size())
-    return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.name, "' has ", tensor.values.size(),
-                                                   " elements; the computed one has ", actual.size()));
-  return NamedComparison{tensor.name, compare(actual, tensor.values, expected.tolerance)};
-}
-
 } // namespace
 
-absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, Device &device,
-                                                     const std::string &compiler, const std::string &folder) {
-  ORIEL_RETURN_IF_ERROR(compileText(golden.text, compiler, folder));
-  ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<const Package> package, Package::load(folder + "/package"));
+absl::StatusOr<std::vector<std::vector<float>>>
+runText(const std::string &text, const std::vector<GoldenTensor> &arguments, const TextRun &how) {
+  ORIEL_RETURN_IF_ERROR(compileText(text, how));
+  ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<const Package> package, Package::load(how.folder + "/package"));
   const plan::EntryPoint *entry = package->findEntry("vjp");
-  if (!entry || static_cast<size_t>(entry->inputs_size()) != golden.arguments.size() ||
-      static_cast<size_t>(entry->outputs_size()) != golden.expected.size())
-    return absl::InternalError(absl::StrCat(folder, "/package: no entry 'vjp' of ", golden.arguments.size(),
-                                            " inputs and ", golden.expected.size(), " outputs"));
+  if (!entry || static_cast<size_t>(entry->inputs_size()) != arguments.size())
+    return absl::InternalError(absl::StrCat(how.folder, "/package: no entry 'vjp' of ", arguments.size(), " inputs"));
   auto group = createLocalGroup(1);
-  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, Executor::create(package, device, *group.front()));
-  for (size_t i = 0; i < golden.arguments.size(); ++i) {
-    const GoldenTensor &tensor = golden.arguments[i];
+  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, Executor::create(package, how.device, *group.front()));
+  for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string &buffer = entry->inputs(static_cast<int>(i));
-    ORIEL_RETURN_IF_ERROR(tensor.isInteger ? fill<int32_t>(*executor, buffer, tensor)
-                                           : fill<float>(*executor, buffer, tensor));
+    ORIEL_RETURN_IF_ERROR(arguments[i].isInteger ? fill<int32_t>(*executor, buffer, arguments[i])
+                                                 : fill<float>(*executor, buffer, arguments[i]));
   }
   ORIEL_RETURN_IF_ERROR(executor->run("vjp"));
+  std::vector<std::vector<float>> outputs;
+  for (const std::string &buffer : entry->outputs()) {
+    ORIEL_ASSIGN_OR_RETURN(absl::Span<float> values, executor->buffer<float>(buffer));
+    outputs.emplace_back(values.begin(), values.end());
+  }
+  return outputs;
+}
+
+absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, const TextRun &how) {
+  ORIEL_ASSIGN_OR_RETURN(std::vector<std::vector<float>> outputs, runText(golden.text, golden.arguments, how));
+  if (outputs.size() != golden.expected.size())
+    return absl::InternalError(absl::StrCat(how.folder, "/package: the entry 'vjp' has ", outputs.size(),
+                                            " outputs instead of ", golden.expected.size()));
   std::vector<NamedComparison> comparisons;
-  for (size_t i = 0; i < golden.expected.size(); ++i) {
-    if (golden.expected[i].tensor.values.empty())
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const GoldenTensor &tensor = golden.expected[i].tensor;
+    if (tensor.values.empty())
       continue;
-    ORIEL_ASSIGN_OR_RETURN(NamedComparison comparison,
-                           compareResult(*executor, entry->outputs(static_cast<int>(i)), golden.expected[i]));
-    comparisons.push_back(std::move(comparison));
+    if (outputs[i].size() != tensor.values.size())
+      return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.name, "' has ", tensor.values.size(),
+                                                     " elements; the computed one has ", outputs[i].size()));
+    comparisons.push_back({tensor.name, compare(outputs[i], tensor.values, golden.expected[i].tolerance)});
   }
   return comparisons;
 }

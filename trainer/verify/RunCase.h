@@ -14,15 +14,27 @@
 
 namespace oriel::trainer {
 
+/// Where and how a text runs.
+struct TextRun {
+  runtime::Device &device;
+  std::string compiler;                     // path of orielc
+  std::string folder;                       // gets case.mlir and package/
+  std::vector<std::string> compilerOptions; // beside the input and the output
+};
+
+/// Compiles an lm module with lm.vjp and runs its entry `vjp` on the arguments of the function and its cotangents.
+/// Returns the results of the function, then the gradients. Errors: what orielc printed (FailedPrecondition); what is
+/// wrong with the package or its interface.
+absl::StatusOr<std::vector<std::vector<float>>> runText(const std::string &text,
+                                                        const std::vector<GoldenTensor> &arguments, const TextRun &how);
+
 struct NamedComparison {
   std::string tensor;
   Comparison comparison;
 };
 
-/// One comparison per expected tensor that has values. `folder` gets case.mlir and package/. `compiler` is the path of
-/// orielc. Errors: what orielc printed (FailedPrecondition); what is wrong with the package or its interface.
-absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, runtime::Device &device,
-                                                     const std::string &compiler, const std::string &folder);
+/// One comparison per expected tensor that has values. Errors are those of runText.
+absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, const TextRun &how);
 
 } // namespace oriel::trainer
 

@@ -89,7 +89,7 @@ absl::Status verify(const VerifyOptions &options, std::ostream &out) {
   size_t tensors = 0, failed = 0;
   for (size_t i = 0; i < cases.size(); ++i) {
     ORIEL_ASSIGN_OR_RETURN(std::string folder, work.of(cases[i], i));
-    auto comparisons = runCase(cases[i], *device, compiler, folder);
+    auto comparisons = runCase(cases[i], {*device, compiler, folder, {}});
     ORIEL_RETURN_IF_ERROR(runtime::withContext(comparisons.status(), options.cases[i]));
     print(out, cases[i], *comparisons);
     tensors += comparisons->size();
