@@ -23,12 +23,12 @@ static double elements(Value value) { return static_cast<double>(cast<ShapedType
 /// x[...,I] times weight[O,I].
 static double projectionFlops(Value x, Value weight) { return 2.0 * elements(x) * dim(weight, 0); }
 
-static double attentionFlops(lm::AttentionOp op) {
+template <typename Op> static double attentionFlops(Op op) {
   double pairs = visiblePairs(static_cast<int64_t>(dim(op.getQ(), 1)), op.getWindow());
   return 2.0 * dim(op.getQ(), 0) * dim(op.getQ(), 2) * pairs * (dim(op.getQ(), 3) + dim(op.getV(), 3));
 }
 
-static double linearAttentionFlops(lm::ResidualLinearAttentionOp op) {
+template <typename Op> static double linearAttentionFlops(Op op) {
   double beyond = std::max(0.0, dim(op.getQ(), 1) - static_cast<double>(op.getWindow()) - 1.0);
   double state = 2.0 * dim(op.getQ(), 3) * dim(op.getV(), 3); // [2D, E]
   return 2.0 * state * (dim(op.getK(), 2) + dim(op.getQ(), 2)) * beyond * dim(op.getQ(), 0);
@@ -40,6 +40,7 @@ double forwardFlops(Operation *op) {
       .Case([](lm::CrossEntropyOp loss) { return projectionFlops(loss.getX(), loss.getWeight()); })
       .Case([](lm::AttentionOp attention) { return attentionFlops(attention); })
       .Case([](lm::ResidualLinearAttentionOp rla) { return linearAttentionFlops(rla); })
+      .Case([](lm::FusedRAttentionOp both) { return attentionFlops(both) + linearAttentionFlops(both); })
       .Default([](Operation *) { return 0.0; });
 }
 

@@ -19,8 +19,9 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
   if (last == Phase::Step)
     return;
 
-  // 3. What each recurrent mixer and each cheap value saves, and what is made again.
+  // 3. What each recurrent mixer and each cheap value saves, what is made again, and which mixers are fused.
   pm.addPass(transforms::createScheduleStatesPass({options.scheduleFile, options.memoryBudgetBytes}));
+  pm.addPass(transforms::createFuseMixersPass());
   if (last == Phase::Scheduled)
     return;
 

@@ -158,6 +158,26 @@ Outputs run(lm::RAttentionOp op, const Environment &at) {
   return {result};
 }
 
+// Fused ops, by the primitives that they replace ---------------------------------------------------------------------
+
+Outputs run(lm::FusedRAttentionOp op, const Environment &at) {
+  auto [swa, lse] = attention(at(op.getRotatedQ()), at(op.getRotatedK()), at(op.getV()), at.optional(op.getDocStart()),
+                              {op.getWindow(), real(op.getScale()), real(op.getSoftCap())});
+  LinearAttentionInputs in{at(op.getQ()), at(op.getK()), at(op.getV()), at.optional(op.getInitialState()),
+                           op.getLeakDocuments() ? nullptr : at.optional(op.getDocStart())};
+  Tensor rla = residualLinearAttention(in, {op.getWindow(), mapOf(op.getFeatureMap())}).result;
+  double eps = real(op.getEps());
+  Tensor result = add(rmsNorm(swa, at(op.getSwaScale()), eps, /*plusOne=*/false),
+                      rmsNorm(rla, at(op.getRlaScale()), eps, /*plusOne=*/false));
+  return {result, swa, lse, rla};
+}
+Outputs run(lm::HeadNormsGradOp op, const Environment &at) {
+  double eps = real(op.getEps());
+  auto [dswa, dswaScale] = rmsNormGrad(at(op.getSwa()), at(op.getSwaScale()), at(op.getDresult()), eps, false);
+  auto [drla, drlaScale] = rmsNormGrad(at(op.getRla()), at(op.getRlaScale()), at(op.getDresult()), eps, false);
+  return {dswa, drla, dswaScale, drlaScale};
+}
+
 Outputs run(lm::GatedMlpOp op, const Environment &at) {
   const Tensor &x = at(op.getX());
   Tensor hidden = gatedActivation(linear(x, at(op.getGate()), nullptr), linear(x, at(op.getUp()), nullptr),
@@ -207,8 +227,9 @@ Outputs runAny(Operation *op, const Environment &at) {
             lm::ScaleChannelsOp, lm::ScaleChannelsGradOp, lm::RmsNormOp, lm::RmsNormGradOp, lm::RopeOp,
             lm::GatedActivationOp, lm::GatedActivationGradOp, lm::AttentionOp, lm::AttentionGradOp,
             lm::ResidualLinearAttentionOp, lm::ResidualLinearAttentionGradOp, lm::LearnedStateOp,
-            lm::LearnedStateGradOp, lm::RAttentionOp, lm::GatedMlpOp, lm::CrossEntropyOp, lm::CrossEntropyGradOp,
-            lm::LogitsOp, arith::ConstantOp>([&](auto known) { return run(known, at); })
+            lm::LearnedStateGradOp, lm::RAttentionOp, lm::FusedRAttentionOp, lm::HeadNormsGradOp, lm::GatedMlpOp,
+            lm::CrossEntropyOp, lm::CrossEntropyGradOp, lm::LogitsOp, arith::ConstantOp>(
+          [&](auto known) { return run(known, at); })
       .Default([](Operation *) { return Outputs(); });
 }
 

@@ -29,6 +29,13 @@ MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts
   return candidate;
 }
 
+MixerCandidate fusedCandidate(const DeviceDescriptor &device, const RecurrentFacts &mixer, MixerCandidate apart) {
+  apart.fused = true;
+  apart.seconds -= static_cast<double>(mixer.fusionBytes) / device.memoryBytesPerSecond;
+  apart.seconds = std::max(apart.seconds, 0.0);
+  return apart;
+}
+
 std::vector<MixerCandidate> mixerCandidates(const DeviceDescriptor &device, const RecurrentFacts &mixer) {
   std::vector<MixerCandidate> candidates;
   for (int64_t chunk : {16, 32, 64, 128, 256}) {
@@ -39,6 +46,8 @@ std::vector<MixerCandidate> mixerCandidates(const DeviceDescriptor &device, cons
       if (saveEvery == 1 || saveEvery / 2 < chunks)
         candidates.push_back(predictMixer(device, mixer, chunk, saveEvery));
   }
+  for (size_t i = 0, apart = mixer.fusionBytes > 0 ? candidates.size() : 0; i < apart; ++i)
+    candidates.push_back(fusedCandidate(device, mixer, candidates[i]));
   return candidates;
 }
 

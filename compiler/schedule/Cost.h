@@ -24,6 +24,7 @@ struct RecurrentFacts {
   int64_t rowTokens = 0;
   int64_t stateElements = 0;   // at one chunk boundary, whole batch, f32
   int64_t activationBytes = 0; // operands and results, read and written once
+  int64_t fusionBytes = 0;     // traffic that fusion with the window attention leaves out; 0: it cannot be fused
   std::function<double(int64_t chunk)> forwardFlops;
   std::function<double(int64_t chunk)> stateUpdateFlops; // of one chunk
 };
@@ -37,7 +38,12 @@ double rooflineSeconds(const DeviceDescriptor &device, double flops, double byte
 MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts &mixer, int64_t chunk,
                             int64_t saveEvery);
 
-/// predictMixer for C in {16 … 256} and m in {1, 2, 4, 8, 16}, as far as the row has that many chunks.
+/// The same fused with the window attention of its layer: seconds are less by what the traffic took, so that the times
+/// of both forms compare though the window attention itself is in neither.
+MixerCandidate fusedCandidate(const DeviceDescriptor &device, const RecurrentFacts &mixer, MixerCandidate apart);
+
+/// predictMixer for C in {16 … 256} and m in {1, 2, 4, 8, 16}, as far as the row has that many chunks;
+/// fused and apart where the mixer can be fused.
 std::vector<MixerCandidate> mixerCandidates(const DeviceDescriptor &device, const RecurrentFacts &mixer);
 
 } // namespace oriel::schedule

@@ -1,6 +1,6 @@
 // The state-save problem: what do recurrent mixers save, and which cheap values are re-made, in one training step?
 //
-//   given     mixers, each with candidates (chunk C, save interval m) of predicted time, saved bytes and workspace;
+//   given     mixers, each with candidates (chunk C, save interval m, fused or not) of predicted time, saved bytes and workspace;
 //             values, each saved (bytes) or re-made (time); a budget of bytes, or none
 //   choose    one candidate per mixer, save or recompute per value
 //   such that the saved bytes, with the largest workspace, stay within the budget
@@ -20,6 +20,7 @@ namespace oriel::schedule {
 struct MixerCandidate {
   int64_t chunk = 0;          // tokens
   int64_t saveEvery = 0;      // chunks between saved states
+  bool fused = false;         // in one kernel with the window attention and the norms of its layer
   double seconds = 0;         // predicted, forward + backward
   int64_t savedBytes = 0;     // states kept from forward to backward
   int64_t workspaceBytes = 0; // states re-made at a time in the backward

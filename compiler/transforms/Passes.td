@@ -59,7 +59,8 @@ def DifferentiatePass : Pass<"oriel-differentiate", "::mlir::ModuleOp"> {
 def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
   let summary = "Decide what recurrent mixers save and which values are re-made in the backward";
   let description = [{
-    For every recurrent mixer of `@micro` and `@vjp` (`RecurrentMixerOpInterface`): the chunk and the save interval. For every rms_norm,
+    For every recurrent mixer of `@micro` and `@vjp` (`RecurrentMixerOpInterface`): the chunk, the save interval and whether it is fused with the window attention of its layer
+    (`oriel-fuse-mixers` does it). For every rms_norm,
     rope and gated_activation whose result is used on both sides: save, or recompute (a clone of the op stands before its
     first backward use). The decisions come from the cost model (compiler/schedule) or from `schedule-file`, a text of
     `tape.schedule` ops; they are written to the module as `tape.schedule` ops. Any legal schedule gives the same gradients.
@@ -69,8 +70,8 @@ def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
     ```
     ⇒
     ```mlir
-    tape.schedule @layers.0.mixer.residual_linear_attention chunk 64 save_every 4 why "…"
-    %o, %s = lm.residual_linear_attention %q, %k, %v {tape.chunk = 64, tape.save_every = 4, tape.site = "layers.0.mixer.residual_linear_attention"} …
+    tape.schedule @layers.0.mixer.residual_linear_attention chunk 64 save_every 4 fused why "…"
+    %o, %s = lm.residual_linear_attention %q, %k, %v {tape.chunk = 64, tape.fused, tape.save_every = 4, tape.site = "layers.0.mixer.residual_linear_attention"} …
     ```
     Precondition: `oriel-differentiate` ran.
   }];
@@ -79,6 +80,33 @@ def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
     Option<"memoryBudget", "memory-budget", "int64_t", "0", "Bytes that saved values may take; 0: no limit">,
   ];
   let dependentDialects = ["::oriel::lm::LmDialect", "::oriel::tape::TapeDialect", "::mlir::func::FuncDialect"];
+}
+
+def FuseMixersPass : Pass<"oriel-fuse-mixers", "::mlir::ModuleOp"> {
+  let summary = "Fuse window attention, residual linear attention and their norms where the schedule says so";
+  let description = [{
+    Where a residual linear attention carries `tape.fused`, it, the window attention beside it, the two norms and the sum become
+    one op, and the gradients of the two norms another. The gradients of the two mixers stay as they are.
+
+    ```mlir
+    %s, %lse = lm.attention %qr, %kr, %v …
+    %n = lm.rms_norm %s, %a …
+    %r, %h = lm.residual_linear_attention %q, %k, %v {tape.fused, …} …
+    %m = lm.rms_norm %r, %b …
+    %y = lm.add %n, %m …
+    …
+    %ds, %da = lm.rms_norm_grad %s, %a, %dy …
+    %dr, %db = lm.rms_norm_grad %r, %b, %dy …
+    ```
+    ⇒
+    ```mlir
+    %y, %s, %lse, %r = lm.fused_rattention %qr, %kr, %q, %k, %v, %a, %b {tape.fused, …} …
+    …
+    %ds, %dr, %da, %db = lm.head_norms_grad %s, %r, %a, %b, %dy …
+    ```
+    Precondition: `oriel-schedule-states` ran.
+  }];
+  let dependentDialects = ["::oriel::lm::LmDialect"];
 }
 
 def AssignBuffersPass : Pass<"oriel-assign-buffers", "::mlir::ModuleOp"> {

@@ -2,6 +2,7 @@
 // schedule, and applies the decisions. Predictions and solvers are in compiler/schedule; this pass only translates.
 #include "compiler/schedule/Cost.h"
 #include "compiler/schedule/Solvers.h"
+#include "compiler/transforms/MixerFusion.h"
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/StepSites.h"
 #include "dialects/lm/LmDialect.h"
@@ -20,6 +21,11 @@ namespace oriel::transforms {
 
 namespace {
 
+bool isFusible(const MixerSite &site) {
+  auto linear = dyn_cast<lm::ResidualLinearAttentionOp>(site.forward);
+  return linear && findFusion(linear);
+}
+
 schedule::Mixer poseMixer(const MixerSite &site, const schedule::DeviceDescriptor &device) {
   auto op = cast<lm::RecurrentMixerOpInterface>(site.forward);
   schedule::RecurrentFacts facts;
@@ -28,6 +34,9 @@ schedule::Mixer poseMixer(const MixerSite &site, const schedule::DeviceDescripto
   for (Value value :
        llvm::concat<Value>(llvm::to_vector(site.forward->getOperands()), llvm::to_vector(site.forward->getResults())))
     facts.activationBytes += value.use_empty() ? 0 : tape::sizeInBytes(value.getType());
+  // The fused kernel leaves out three writes and five reads of the result in the forward, and five in the backward.
+  if (isFusible(site))
+    facts.fusionBytes = 13 * tape::sizeInBytes(site.forward->getResult(0).getType());
   facts.forwardFlops = [op](int64_t chunk) mutable { return op.getForwardFlops(chunk); };
   facts.stateUpdateFlops = [op](int64_t chunk) mutable { return op.getStateUpdateFlops(chunk); };
   return {site.path, schedule::mixerCandidates(device, facts)};
@@ -61,8 +70,8 @@ std::string explainMixer(const schedule::Mixer &mixer, size_t chosen) {
     if (&other != &candidate && (!next || other.seconds < next->seconds))
       next = &other;
   if (next)
-    text +=
-        llvm::formatv("; next: chunk {0} save_every {1}, {2:f3} ms", next->chunk, next->saveEvery, next->seconds * 1e3);
+    text += llvm::formatv("; next: chunk {0} save_every {1}{2}, {3:f3} ms", next->chunk, next->saveEvery,
+                          next->fused ? " fused" : "", next->seconds * 1e3);
   return text;
 }
 
@@ -147,20 +156,22 @@ private:
   }
 
   LogicalResult decideMixer(OpBuilder &builder, const MixerSite &site, const schedule::Mixer &mixer, size_t chosen) {
-    int64_t chunk = mixer.candidates[chosen].chunk, saveEvery = mixer.candidates[chosen].saveEvery;
+    const schedule::MixerCandidate &candidate = mixer.candidates[chosen];
+    MixerChoice choice{candidate.chunk, candidate.saveEvery, candidate.fused};
     StringAttr why = builder.getStringAttr(explainMixer(mixer, chosen));
     if (tape::ScheduleOp given = givenFor(site.path)) {
       if (!given.getChunk())
         return emitError(given.getLoc(), "this path is about a recurrent mixer: give 'chunk C save_every m'");
-      chunk = *given.getChunk();
-      saveEvery = *given.getSaveEvery();
+      if (given.getFused() && !isFusible(site))
+        return emitError(given.getLoc(), "this mixer has no window attention beside it to be fused with");
+      choice = {static_cast<int64_t>(*given.getChunk()), static_cast<int64_t>(*given.getSaveEvery()), given.getFused()};
       why = builder.getStringAttr("given");
     }
     tape::ScheduleOp::create(builder, site.forward->getLoc(), builder.getStringAttr(site.path),
-                             builder.getI64IntegerAttr(chunk), builder.getI64IntegerAttr(saveEvery), tape::ActionAttr(),
-                             why);
-    chunks_[site.path] = chunk;
-    markMixer(site, chunk, saveEvery);
+                             builder.getI64IntegerAttr(choice.chunk), builder.getI64IntegerAttr(choice.saveEvery),
+                             choice.fused, tape::ActionAttr(), why);
+    choices_[site.path] = choice;
+    markMixer(site, choice);
     return success();
   }
 
@@ -176,18 +187,18 @@ private:
     }
     auto action = recompute ? tape::Action::Recompute : tape::Action::Save;
     tape::ScheduleOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path), IntegerAttr(), IntegerAttr(),
-                             tape::ActionAttr::get(module_.getContext(), action), why);
+                             /*fused=*/false, tape::ActionAttr::get(module_.getContext(), action), why);
     return recompute;
   }
 
-  /// Forward-only functions run the same chunks, so that the loss of `eval` is the loss of `micro`.
+  /// Forward-only functions run the same way, so that the loss of `eval` is the loss of `micro`.
   void applyToOtherFunctions() {
     for (auto function : module_.getOps<func::FuncOp>()) {
       if (function.getName() == "micro" || function.getName() == "vjp")
         continue;
       for (const MixerSite &site : findStepSites(function).mixers)
-        if (auto chunk = chunks_.find(site.path); chunk != chunks_.end())
-          markMixer(site, chunk->second, /*saveEvery=*/0);
+        if (auto choice = choices_.find(site.path); choice != choices_.end())
+          markMixer(site, {choice->second.chunk, /*saveEvery=*/0, choice->second.fused && isFusible(site)});
     }
   }
 
@@ -196,7 +207,7 @@ private:
   OwningOpRef<ModuleOp> file_;
   llvm::MapVector<StringRef, tape::ScheduleOp> given_;
   llvm::DenseSet<StringRef> used_;
-  llvm::StringMap<int64_t> chunks_;
+  llvm::StringMap<MixerChoice> choices_;
 };
 
 struct ScheduleStatesPass : impl::ScheduleStatesPassBase<ScheduleStatesPass> {

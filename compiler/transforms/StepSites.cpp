@@ -69,15 +69,17 @@ StepSites findStepSites(func::FuncOp function) {
   return sites;
 }
 
-void markMixer(const MixerSite &site, int64_t chunk, int64_t saveEvery) {
+void markMixer(const MixerSite &site, const MixerChoice &choice) {
   Builder builder(site.forward->getContext());
   for (Operation *half : {site.forward, site.gradient}) {
     if (!half)
       continue;
     half->setAttr("tape.site", builder.getStringAttr(site.path));
-    half->setAttr("tape.chunk", builder.getI64IntegerAttr(chunk));
-    if (saveEvery > 0)
-      half->setAttr("tape.save_every", builder.getI64IntegerAttr(saveEvery));
+    half->setAttr("tape.chunk", builder.getI64IntegerAttr(choice.chunk));
+    if (choice.saveEvery > 0)
+      half->setAttr("tape.save_every", builder.getI64IntegerAttr(choice.saveEvery));
+    if (choice.fused)
+      half->setAttr("tape.fused", builder.getUnitAttr());
   }
 }
 

@@ -28,8 +28,13 @@ struct StepSites {
 
 StepSites findStepSites(mlir::func::FuncOp function);
 
-/// Attaches tape.site, tape.chunk and tape.save_every (if > 0) to both halves of the mixer.
-void markMixer(const MixerSite &site, int64_t chunk, int64_t saveEvery);
+/// How a mixer runs.
+struct MixerChoice {
+  int64_t chunk = 0, saveEvery = 0;
+  bool fused = false; // with the window attention of its layer
+};
+/// Attaches tape.site, tape.chunk, tape.save_every (if > 0) and tape.fused to both halves of the mixer.
+void markMixer(const MixerSite &site, const MixerChoice &choice);
 
 /// Clones the op before its first use at or behind `firstBackward`; the backward uses read the clone.
 void recomputeInBackward(const ValueSite &site, mlir::Operation *firstBackward);

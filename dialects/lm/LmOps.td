@@ -371,5 +371,6 @@ def Lm_LogitsOp : Lm_Op<"logits"> {
 }
 
 include "dialects/lm/LmGradientOps.td"
+include "dialects/lm/LmFusedOps.td"
 
 #endif

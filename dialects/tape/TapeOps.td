@@ -99,20 +99,21 @@ def Tape_ScheduleOp : Tape_Op<"schedule"> {
   let summary = "State one decision of the state-save schedule";
   let description = [{
     The text that a person edits (`orielc --schedule file`). For a recurrent mixer: `chunk` tokens per chunk and the
-    state saved every `save_every` chunks (the states in between are re-made on chip). For any other value: `save` it until the
+    state saved every `save_every` chunks (the states in between are re-made on chip), `fused` in one kernel with the window
+    attention and the norms of its layer or, without the word, apart. For any other value: `save` it until the
     backward, or `recompute` it there. The path is the layer path of the value in the model. `why` is free text.
 
-    * (C1) Either `chunk` and `save_every`, or an action.
+    * (C1) Either `chunk` and `save_every`, or an action; `fused` only with the former.
     * (C2) `chunk` >= 16 and a multiple of 16; `save_every` >= 1.
 
     ```mlir
-    tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 why "2.0 MiB saved"
+    tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 fused why "2.0 MiB saved"
     tape.schedule @layers.0.norm recompute
     ```
   }];
   let arguments = (ins SymbolNameAttr:$path, OptionalAttr<I64Attr>:$chunk, OptionalAttr<I64Attr>:$save_every,
-                       OptionalAttr<Tape_Action>:$action, OptionalAttr<StrAttr>:$why);
-  let assemblyFormat = "$path (`chunk` $chunk^ `save_every` $save_every)? ($action^)? (`why` $why^)? attr-dict";
+                       UnitAttr:$fused, OptionalAttr<Tape_Action>:$action, OptionalAttr<StrAttr>:$why);
+  let assemblyFormat = "$path (`chunk` $chunk^ `save_every` $save_every)? (`fused` $fused^)? ($action^)? (`why` $why^)? attr-dict";
   let hasVerifier = 1;
 }
 

@@ -58,6 +58,8 @@ LogicalResult ScheduleOp::verify() {
   bool mixer = getChunk() && getSaveEvery();
   if (mixer == getAction().has_value() || getChunk().has_value() != getSaveEvery().has_value()) // (C1)
     return emitOpError("states either 'chunk C save_every m' or one of 'save', 'recompute'");
+  if (getFused() && !mixer) // (C1)
+    return emitOpError("is 'fused' without 'chunk C save_every m'");
   if (mixer && (*getChunk() < 16 || *getChunk() % 16 != 0)) // (C2)
     return emitOpError() << "chunk " << *getChunk() << " is not a positive multiple of 16";
   if (mixer && *getSaveEvery() < 1) // (C2)

@@ -1,6 +1,6 @@
 // Builders of the gradient: probabilities are made again from q, k and lse, block by block.
-//   p = exp(s - lse),  dp = do·vᵀ,  ds = p ∘ (dp - delta) ∘ (1 - (s/c)²),  dq = scale·ds·k,  dk = dsᵀ·(scale·q),  dv =
-//   pᵀ·do
+//   p = exp(s - lse),  dp = do·vᵀ,  ds = scale·p∘(dp - delta)∘(1 - (s/c)²),  dq = ds·k,  dk = dsᵀ·q,  dv = pᵀ·do
+// What stays during a walk is turned and scaled once, so that all products of a step read their operands as they lie.
 #include "kernels/attention/AttentionBlocks.h"
 #include "kernels/common/Signature.h"
 
@@ -16,11 +16,12 @@ tile::KernelOp buildAttentionDelta(OpBuilder &builder, Location loc, StringRef s
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, spec.queryTile), spec.heads, spec.batch},
                                  "delta = rowsum(do * o)");
   Scalar query = b.x() * spec.queryTile;
-  Place place = AttentionBlocks::rows(b.z(), query, b.y(), b.index(0));
+  AttentionBlocks blocks(b, spec, /*docStart=*/std::nullopt, b.z());
+  Place place = blocks.rows(query, b.y());
   Value o_QE = b.load(b.buffer(o), place, spec.queryTile, tileSize(spec.valueDim));
   Value do_QE = b.load(b.buffer(dout), place, spec.queryTile, tileSize(spec.valueDim));
   Value delta_Q1 = b.reduceSum(b.map({o_QE, do_QE}, [](Scalar x, Scalar d) { return x * d; }), 1);
-  b.store(delta_Q1, b.buffer(delta), AttentionBlocks::perQuery(b.z(), b.y(), query, /*transposed=*/false));
+  b.store(delta_Q1, b.buffer(delta), blocks.perQuery(b.y(), query, /*transposed=*/false));
   return b.op();
 }
 
@@ -37,19 +38,19 @@ static AttentionGradBuffers addInputs(Signature &signature, const AttentionSpec 
   return buffers;
 }
 
-/// Probabilities and cotangents of the products of one block, both shaped like `scores`.
+/// Probabilities and cotangents of the unscaled products of one block, both shaped like `scores`.
 static std::pair<Value, Value> scoreGradients(TileBuilder &b, const AttentionSpec &spec, Value scores, Value dp,
                                               Value lse, Value delta) {
-  Value p = b.map({scores, lse}, [](Scalar s, Scalar l) { return exp(s - l); });
-  Value ds = b.map({p, dp, delta, scores}, [&](Scalar p, Scalar dp, Scalar delta, Scalar s) {
-    Scalar d = p * (dp - delta);
+  auto body = [&](TileBuilder &, ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
+    Scalar s = in[0], p = exp(s - in[2]), ds = p * ((in[1] - in[3]) * spec.scale);
     if (spec.softCap == 0)
-      return d;
+      return {p, ds};
     // A masked score is huge; its probability is 0, and the slope must stay finite.
     Scalar t = max(s * (1.0 / spec.softCap), -1.0);
-    return d * (1.0 - t * t);
-  });
-  return {p, ds};
+    return {p, ds * (1.0 - t * t)};
+  };
+  TileBuilder::Values both = b.mapN({scores, dp, lse, delta}, body);
+  return {both[0], both[1]};
 }
 
 tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symbol, const AttentionSpec &spec) {
@@ -58,91 +59,108 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
   unsigned dq = signature.output({spec.batch, spec.tokens, spec.heads, spec.headDim});
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, spec.queryTile), spec.kvHeads, spec.batch},
                                  "gradient of attention for the queries");
-  AttentionBlocks blocks(b, spec, buffers.docStart);
+  AttentionBlocks blocks(b, spec, buffers.docStart, b.z());
   int64_t dim = tileSize(spec.headDim), valueDim = tileSize(spec.valueDim), group = spec.heads / spec.kvHeads;
-  Scalar query = b.x() * spec.queryTile;
-  ScoreBlock block{query, query, blocks.loadDocStart(b.z(), query, /*transposed=*/false)};
-  std::pair<Scalar, Scalar> keys = blocks.visibleKeys(b.z(), query);
-  b.loop(b.y() * group, b.y() * group + group, 1, [&](Scalar head) {
-    Place rows = AttentionBlocks::rows(b.z(), query, head, b.index(0));
-    Place perQuery = AttentionBlocks::perQuery(b.z(), head, query, /*transposed=*/false);
-    Value q_QD = blocks.loadScaledQueries(b.buffer(buffers.q), rows);
-    Value do_QE = b.load(b.buffer(buffers.dout), rows, spec.queryTile, valueDim);
-    Value lse_Q1 = b.load(b.buffer(buffers.lse), perQuery, spec.queryTile, 1);
-    Value delta_Q1 = b.load(b.buffer(buffers.delta), perQuery, spec.queryTile, 1);
+  Scalar query = b.x() * spec.queryTile, kvHead = b.y();
+  ScoreBlock block = blocks.queryBlock(query, /*transposed=*/true);
+  std::pair<Scalar, Scalar> keys = blocks.visibleKeys(query);
+  b.loop(kvHead * group, kvHead * group + group, 1, [&](Scalar head) {
+    Place rows = blocks.rows(query, head), perQuery = blocks.perQuery(head, query, /*transposed=*/true);
+    Value q_DQ = b.transpose(blocks.scaled(b.load(b.buffer(buffers.q), rows, spec.queryTile, dim)));
+    Value do_EQ = b.transpose(b.load(b.buffer(buffers.dout), rows, spec.queryTile, valueDim));
+    Value lse_1Q = b.load(b.buffer(buffers.lse), perQuery, 1, spec.queryTile);
+    Value delta_1Q = b.load(b.buffer(buffers.delta), perQuery, 1, spec.queryTile);
     auto step = [&](Scalar key, ValueRange carried) -> TileBuilder::Values {
-      Place place = AttentionBlocks::rows(b.z(), key, b.y(), b.index(0));
-      Value k_KD = b.load(b.buffer(buffers.k), place, spec.keyTile, dim);
-      Value v_KE = b.load(b.buffer(buffers.v), place, spec.keyTile, valueDim);
+      Value k_KD = b.load(b.buffer(buffers.k), blocks.rows(key, kvHead), spec.keyTile, dim);
+      Value v_KE = b.load(b.buffer(buffers.v), blocks.rows(key, kvHead), spec.keyTile, valueDim);
       block.firstKey = key;
-      Value s_QK = blocks.scores(b.dotBT(q_QD, k_KD), block);
-      Value ds_QK = scoreGradients(b, spec, s_QK, b.dotBT(do_QE, v_KE), lse_Q1, delta_Q1).second;
-      return {b.dot(ds_QK, k_KD, carried[0])};
+      Value s_KQ = blocks.scores(b.dot(k_KD, q_DQ), block);
+      Value ds_KQ = scoreGradients(b, spec, s_KQ, b.dot(v_KE, do_EQ), lse_1Q, delta_1Q).second;
+      return {b.dotAT(ds_KQ, k_KD, carried[0])};
     };
     Value dq_QD = b.loop(keys.first, keys.second, spec.keyTile, b.zeros(spec.queryTile, dim), step)[0];
-    b.store(b.map({dq_QD}, [&](Scalar d) { return d * spec.scale; }), b.buffer(dq), rows);
+    b.store(dq_QD, b.buffer(dq), rows);
   });
   return b.op();
 }
 
 namespace {
-/// What one block of keys needs while queries pass by. Scores are kept as [keys, queries]: then the products that sum
-/// over queries read their operands as they lie.
+/// Keys and values of one block, as they lie and turned.
+struct KeyBlock {
+  Scalar first;
+  Value k_KD, scaledK_DK, v_EK;
+};
+
+/// What one block of keys needs while queries pass by.
 class KeyBlockProgram {
 public:
   KeyBlockProgram(TileBuilder &b, const AttentionSpec &spec, const AttentionGradBuffers &buffers, Scalar batch,
                   Scalar kvHead, std::optional<unsigned> dq)
-      : b(b), spec(spec), buffers(buffers), blocks(b, spec, buffers.docStart), batch(batch), kvHead(kvHead), dq(dq) {}
+      : b(b), spec(spec), buffers(buffers), blocks(b, spec, buffers.docStart, batch), kvHead(kvHead), dq(dq) {}
 
   /// Writes dk and dv of the keys from `key` on; adds to dq where there is one.
   void emit(Scalar key, unsigned dk, unsigned dv);
+  /// dq = 0 for the heads of the group.
+  void clearDq();
 
 private:
   using Values = TileBuilder::Values;
-  Values meet(Scalar head, Scalar query, Scalar key, Value k_KD, Value v_KE, ValueRange carried);
+  KeyBlock loadKeys(Scalar key);
+  Values meet(Scalar head, Scalar query, const KeyBlock &keys, ValueRange carried);
+  Scalar firstHead() { return kvHead * (spec.heads / spec.kvHeads); }
+  Scalar endHead() { return firstHead() + spec.heads / spec.kvHeads; }
 
   TileBuilder &b;
   const AttentionSpec &spec;
   const AttentionGradBuffers &buffers;
   AttentionBlocks blocks;
-  Scalar batch, kvHead;
+  Scalar kvHead;
   std::optional<unsigned> dq;
 };
 } // namespace
 
+KeyBlock KeyBlockProgram::loadKeys(Scalar key) {
+  Place rows = blocks.rows(key, kvHead);
+  Value k_KD = b.load(b.buffer(buffers.k), rows, spec.keyTile, tileSize(spec.headDim));
+  Value v_KE = b.load(b.buffer(buffers.v), rows, spec.keyTile, tileSize(spec.valueDim));
+  return {key, k_KD, b.transpose(blocks.scaled(k_KD)), b.transpose(v_KE)};
+}
+
 /// Adds what one block of queries of one head gives to dk [K,D] and dv [K,E].
-KeyBlockProgram::Values KeyBlockProgram::meet(Scalar head, Scalar query, Scalar key, Value k_KD, Value v_KE,
-                                              ValueRange carried) {
-  Place rows = AttentionBlocks::rows(batch, query, head, b.index(0));
-  Place perQuery = AttentionBlocks::perQuery(batch, head, query, /*transposed=*/true);
-  Value q_QD = blocks.loadScaledQueries(b.buffer(buffers.q), rows);
+KeyBlockProgram::Values KeyBlockProgram::meet(Scalar head, Scalar query, const KeyBlock &keys, ValueRange carried) {
+  Place rows = blocks.rows(query, head), perQuery = blocks.perQuery(head, query, /*transposed=*/false);
+  Value q_QD = b.load(b.buffer(buffers.q), rows, spec.queryTile, tileSize(spec.headDim));
   Value do_QE = b.load(b.buffer(buffers.dout), rows, spec.queryTile, tileSize(spec.valueDim));
-  Value lse_1Q = b.load(b.buffer(buffers.lse), perQuery, 1, spec.queryTile);
-  Value delta_1Q = b.load(b.buffer(buffers.delta), perQuery, 1, spec.queryTile);
-  ScoreBlock block{query, key, blocks.loadDocStart(batch, query, /*transposed=*/true), /*transposed=*/true};
-  Value s_KQ = blocks.scores(b.dotBT(k_KD, q_QD), block);
-  auto [p_KQ, ds_KQ] = scoreGradients(b, spec, s_KQ, b.dotBT(v_KE, do_QE), lse_1Q, delta_1Q);
-  if (dq) {
-    Value part_QD = b.map({b.dotAT(ds_KQ, k_KD)}, [&](Scalar d) { return d * spec.scale; });
-    b.accumulate(part_QD, b.buffer(*dq), rows);
-  }
-  return {b.dot(ds_KQ, q_QD, carried[0]), b.dot(p_KQ, do_QE, carried[1])};
+  Value lse_Q1 = b.load(b.buffer(buffers.lse), perQuery, spec.queryTile, 1);
+  Value delta_Q1 = b.load(b.buffer(buffers.delta), perQuery, spec.queryTile, 1);
+  ScoreBlock block = blocks.queryBlock(query, /*transposed=*/false);
+  block.firstKey = keys.first;
+  Value s_QK = blocks.scores(b.dot(q_QD, keys.scaledK_DK), block);
+  auto [p_QK, ds_QK] = scoreGradients(b, spec, s_QK, b.dot(do_QE, keys.v_EK), lse_Q1, delta_Q1);
+  if (dq)
+    b.accumulate(b.dot(ds_QK, keys.k_KD), b.buffer(*dq), rows);
+  return {b.dotAT(ds_QK, q_QD, carried[0]), b.dotAT(p_QK, do_QE, carried[1])};
+}
+
+void KeyBlockProgram::clearDq() {
+  b.loop(firstHead(), endHead(), 1, [&](Scalar head) {
+    b.loop(b.index(0), b.index(spec.tokens), spec.queryTile, [&](Scalar query) {
+      b.store(b.zeros(spec.queryTile, tileSize(spec.headDim)), b.buffer(*dq), blocks.rows(query, head));
+    });
+  });
 }
 
 void KeyBlockProgram::emit(Scalar key, unsigned dk, unsigned dv) {
-  int64_t dim = tileSize(spec.headDim), valueDim = tileSize(spec.valueDim), group = spec.heads / spec.kvHeads;
-  Place rows = AttentionBlocks::rows(batch, key, kvHead, b.index(0));
-  Value k_KD = b.load(b.buffer(buffers.k), rows, spec.keyTile, dim);
-  Value v_KE = b.load(b.buffer(buffers.v), rows, spec.keyTile, valueDim);
-  auto [begin, end] = blocks.visibleQueries(batch, key);
-  Value start[] = {b.zeros(spec.keyTile, dim), b.zeros(spec.keyTile, valueDim)};
+  KeyBlock keys = loadKeys(key);
+  auto [begin, end] = blocks.visibleQueries(key);
+  Value start[] = {b.zeros(spec.keyTile, tileSize(spec.headDim)), b.zeros(spec.keyTile, tileSize(spec.valueDim))};
   auto perHead = [&](Scalar head, ValueRange carried) -> Values {
     return b.loop(begin, end, spec.queryTile, carried,
-                  [&](Scalar query, ValueRange inner) { return meet(head, query, key, k_KD, v_KE, inner); });
+                  [&](Scalar query, ValueRange inner) { return meet(head, query, keys, inner); });
   };
-  Values sums = b.loop(kvHead * group, kvHead * group + group, 1, start, perHead);
-  b.store(sums[0], b.buffer(dk), rows);
-  b.store(sums[1], b.buffer(dv), rows);
+  Values sums = b.loop(firstHead(), endHead(), 1, start, perHead);
+  b.store(sums[0], b.buffer(dk), blocks.rows(key, kvHead));
+  b.store(sums[1], b.buffer(dv), blocks.rows(key, kvHead));
 }
 
 tile::KernelOp buildAttentionDkDv(OpBuilder &builder, Location loc, StringRef symbol, const AttentionSpec &spec) {
@@ -163,14 +181,8 @@ tile::KernelOp buildAttentionGrad(OpBuilder &builder, Location loc, StringRef sy
   unsigned dk = signature.output({spec.batch, spec.tokens, spec.kvHeads, spec.headDim});
   unsigned dv = signature.output({spec.batch, spec.tokens, spec.kvHeads, spec.valueDim});
   TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, 1}, "gradient of attention in one walk");
-  int64_t group = spec.heads / spec.kvHeads;
-  b.loop(b.x() * group, b.x() * group + group, 1, [&](Scalar head) {
-    b.loop(b.index(0), b.index(spec.tokens), spec.queryTile, [&](Scalar query) {
-      b.store(b.zeros(spec.queryTile, tileSize(spec.headDim)), b.buffer(dq),
-              AttentionBlocks::rows(b.y(), query, head, b.index(0)));
-    });
-  });
   KeyBlockProgram program(b, spec, buffers, b.y(), b.x(), dq);
+  program.clearDq();
   b.loop(b.index(0), b.index(spec.tokens), spec.keyTile, [&](Scalar key) { program.emit(key, dk, dv); });
   return b.op();
 }

@@ -28,17 +28,17 @@ AttentionSpec withDefaultTiles(AttentionSpec spec) {
   return spec;
 }
 
-std::pair<Scalar, Scalar> AttentionBlocks::visibleKeys(Scalar batch, Scalar firstQuery) {
+std::pair<Scalar, Scalar> AttentionBlocks::visibleKeys(Scalar firstQuery) {
   Scalar begin = b_.index(0);
   if (spec_.window >= 0)
     begin = max(firstQuery - spec_.window, 0);
   // doc_start grows along a row, so the first query's document is the earliest.
   if (docStart_)
-    begin = max(begin, toIndex(b_.loadScalar(b_.buffer(*docStart_), {batch, firstQuery})));
+    begin = max(begin, toIndex(b_.loadScalar(b_.buffer(*docStart_), {batch_, firstQuery})));
   return {begin, min(firstQuery + spec_.queryTile, spec_.tokens)};
 }
 
-std::pair<Scalar, Scalar> AttentionBlocks::visibleQueries(Scalar batch, Scalar firstKey) {
+std::pair<Scalar, Scalar> AttentionBlocks::visibleQueries(Scalar firstKey) {
   Scalar lastKey = firstKey + (spec_.keyTile - 1);
   Scalar end = b_.index(spec_.tokens);
   if (spec_.window >= 0)
@@ -49,18 +49,26 @@ std::pair<Scalar, Scalar> AttentionBlocks::visibleQueries(Scalar batch, Scalar f
   Scalar last = toI32(lastKey);
   Value documentsEnd = b_.loop(firstKey, end, spec_.queryTile, firstKey.value(),
                                [&](Scalar query, ValueRange carried) -> TileBuilder::Values {
-                                 Scalar start = b_.loadScalar(b_.buffer(*docStart_), {batch, query});
+                                 Scalar start = b_.loadScalar(b_.buffer(*docStart_), {batch_, query});
                                  return {select(start <= last, query + spec_.queryTile, b_.scalar(carried[0]))};
                                })[0];
   return {firstKey, min(end, b_.scalar(documentsEnd))};
 }
 
-Value AttentionBlocks::scores(Value products, const ScoreBlock &block) {
+/// Whether some pair of the block is not visible; blocks inside the band, the most, need no mask.
+Scalar AttentionBlocks::hasHiddenPairs(const ScoreBlock &block) {
+  Scalar lead = block.firstQuery - block.firstKey;
+  Scalar hidden = lead < static_cast<double>(spec_.keyTile - 1);
+  if (spec_.window >= 0)
+    hidden = hidden | (lead > static_cast<double>(spec_.window - spec_.queryTile + 1));
+  if (block.docStart)
+    hidden = hidden | (toI32(block.firstKey) < block.lastDocument);
+  return hidden;
+}
+
+Value AttentionBlocks::maskHidden(Value scores, const ScoreBlock &block) {
   Scalar lead = toI32(block.firstQuery - block.firstKey), firstKey = toI32(block.firstKey);
   auto body = [&](TileBuilder &b, ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
-    Scalar score = in[0];
-    if (spec_.softCap > 0)
-      score = tanh(score * (1.0 / spec_.softCap)) * spec_.softCap;
     Scalar query = block.transposed ? b.col() : b.row(), key = block.transposed ? b.row() : b.col();
     Scalar distance = lead + query - key;
     Scalar visible = distance >= 0;
@@ -68,24 +76,32 @@ Value AttentionBlocks::scores(Value products, const ScoreBlock &block) {
       visible = visible & (distance <= spec_.window);
     if (block.docStart)
       visible = visible & (firstKey + key >= in[1]);
-    return {select(visible, score, maskedScore)};
+    return {select(visible, in[0], maskedScore)};
   };
-  TileBuilder::Values inputs = {products};
+  TileBuilder::Values inputs = {scores};
   if (block.docStart)
     inputs.push_back(block.docStart);
   return b_.mapN(inputs, body).front();
 }
 
-Value AttentionBlocks::loadDocStart(Scalar batch, Scalar firstQuery, bool transposed) {
-  if (!docStart_)
-    return {};
-  Place place{{batch, firstQuery}, transposed ? -1 : 1, transposed ? 1 : -1};
-  return b_.load(b_.buffer(*docStart_), place, transposed ? 1 : spec_.queryTile, transposed ? spec_.queryTile : 1);
+Value AttentionBlocks::scores(Value products, const ScoreBlock &block) {
+  if (spec_.softCap > 0)
+    products = b_.map({products}, [&](Scalar s) { return tanh(s * (1.0 / spec_.softCap)) * spec_.softCap; });
+  return b_.when(
+      hasHiddenPairs(block), products.getType(), [&] { return TileBuilder::Values{maskHidden(products, block)}; },
+      [&] { return TileBuilder::Values{products}; })[0];
 }
 
-Value AttentionBlocks::loadScaledQueries(Value q, const Place &place) {
-  Value q_QD = b_.load(q, place, spec_.queryTile, tileSize(spec_.headDim));
-  return b_.map({q_QD}, [&](Scalar x) { return x * spec_.scale; });
+ScoreBlock AttentionBlocks::queryBlock(Scalar firstQuery, bool transposed) {
+  ScoreBlock block{firstQuery, firstQuery, {}, {}, transposed};
+  if (!docStart_)
+    return block;
+  Place place{{batch_, firstQuery}, transposed ? -1 : 1, transposed ? 1 : -1};
+  block.docStart =
+      b_.load(b_.buffer(*docStart_), place, transposed ? 1 : spec_.queryTile, transposed ? spec_.queryTile : 1);
+  Scalar last = min(firstQuery + (spec_.queryTile - 1), static_cast<double>(spec_.tokens - 1));
+  block.lastDocument = b_.loadScalar(b_.buffer(*docStart_), {batch_, last});
+  return block;
 }
 
 } // namespace oriel::kernels

@@ -19,39 +19,58 @@ struct ScoreBlock {
   Scalar firstQuery;
   Scalar firstKey;
   mlir::Value docStart; // i32: one per query, [Q,1], or [1,Q] when transposed; null without documents
+  Scalar lastDocument;  // doc_start of the last query, i32 (documents)
   bool transposed = false;
+};
+
+/// Buffers that the forward walk reads.
+struct AttentionInputs {
+  unsigned q, k, v;
+};
+
+/// Softmax attention of one block of queries of one head: values [Q,E] and lse [Q,1].
+struct AttendedBlock {
+  mlir::Value o, lse;
 };
 
 class AttentionBlocks {
 public:
-  AttentionBlocks(TileBuilder &b, const AttentionSpec &spec, std::optional<unsigned> docStart)
-      : b_(b), spec_(spec), docStart_(docStart) {}
+  AttentionBlocks(TileBuilder &b, const AttentionSpec &spec, std::optional<unsigned> docStart, Scalar batch)
+      : b_(b), spec_(spec), docStart_(docStart), batch_(batch) {}
 
   /// Keys that queries [first, first + queryTile) may see: [begin, end).
-  std::pair<Scalar, Scalar> visibleKeys(Scalar batch, Scalar firstQuery);
+  std::pair<Scalar, Scalar> visibleKeys(Scalar firstQuery);
   /// Queries that may see keys [first, first + keyTile): [begin, end).
-  std::pair<Scalar, Scalar> visibleQueries(Scalar batch, Scalar firstKey);
+  std::pair<Scalar, Scalar> visibleQueries(Scalar firstKey);
 
   /// Turns products of scaled queries and keys into scores: soft cap, then `maskedScore` where a pair is not visible.
   mlir::Value scores(mlir::Value products, const ScoreBlock &block);
 
-  /// doc_start of a block of queries, as ScoreBlock wants it.
-  mlir::Value loadDocStart(Scalar batch, Scalar firstQuery, bool transposed);
+  /// A block whose keys are still to be chosen.
+  ScoreBlock queryBlock(Scalar firstQuery, bool transposed);
+
+  /// The walk of one head's queries over their visible `keys`. `block` is transposed.
+  AttendedBlock attend(const AttentionInputs &inputs, Scalar head, Scalar kvHead, ScoreBlock block,
+                       std::pair<Scalar, Scalar> keys);
 
   /// A block of heads' rows: dimension 1 of [B,T,heads,width].
-  static Place rows(Scalar batch, Scalar token, Scalar head, Scalar zero) {
-    return Place{{batch, token, head, zero}, 1, 3};
-  }
+  Place rows(Scalar token, Scalar head) { return Place{{batch_, token, head, b_.index(0)}, 1, 3}; }
   /// One value per query of [B,N,T]: [Q,1], or [1,Q] when transposed.
-  static Place perQuery(Scalar batch, Scalar head, Scalar token, bool transposed) {
-    return transposed ? Place{{batch, head, token}, -1, 2} : Place{{batch, head, token}, 2, -1};
+  Place perQuery(Scalar head, Scalar token, bool transposed) {
+    return transposed ? Place{{batch_, head, token}, -1, 2} : Place{{batch_, head, token}, 2, -1};
   }
-  mlir::Value loadScaledQueries(mlir::Value q, const Place &place);
+  mlir::Value scaled(mlir::Value tile) {
+    return b_.map({tile}, [&](Scalar x) { return x * spec_.scale; });
+  }
 
 private:
+  Scalar hasHiddenPairs(const ScoreBlock &block);
+  mlir::Value maskHidden(mlir::Value scores, const ScoreBlock &block);
+
   TileBuilder &b_;
   const AttentionSpec &spec_;
   std::optional<unsigned> docStart_;
+  Scalar batch_;
 };
 
 /// Buffers of the gradient kernels.

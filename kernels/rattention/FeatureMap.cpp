@@ -5,20 +5,31 @@ using namespace mlir;
 
 namespace oriel::kernels {
 
-/// exp(sign·x - peak) / sum over the first `dim` columns, 0 beyond.
-static Value softmaxRows(TileBuilder &b, Value x, int64_t dim, bool negate) {
+/// softmax(x) and softmax(-x) of each row over the first `dim` columns; 0 beyond.
+static Halves softmaxRows(TileBuilder &b, Value x, int64_t dim) {
   bool padded = TileBuilder::cols(x) != dim;
-  double sign = negate ? -1.0 : 1.0, outside = negate ? 1e30 : -1e30;
-  Value bounded = padded ? b.map({x}, [&](Scalar v) { return select(b.col() < dim, v, outside); }) : x;
-  Value peak_R1 = b.reduce(negate ? tile::ReduceKind::Min : tile::ReduceKind::Max, bounded, 1);
-  Value exp_RD = b.map({bounded, peak_R1}, [&](Scalar v, Scalar peak) { return exp((v - peak) * sign); });
-  Value inverse_R1 = b.map({b.reduceSum(exp_RD, 1)}, [](Scalar sum) { return 1.0 / sum; });
-  return b.map({exp_RD, inverse_R1}, [](Scalar e, Scalar i) { return e * i; });
+  auto inside = [&](double outside) {
+    return padded ? b.map({x}, [&](Scalar v) { return select(b.col() < dim, v, outside); }) : x;
+  };
+  Value most_R1 = b.reduceMax(inside(-1e30), 1), least_R1 = b.reduceMin(inside(1e30), 1);
+  auto exponentials = [&](TileBuilder &, ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
+    Scalar plus = exp(in[0] - in[1]), minus = exp(in[2] - in[0]);
+    if (!padded)
+      return {plus, minus};
+    Scalar real = b.col() < dim;
+    return {select(real, plus, 0.0), select(real, minus, 0.0)};
+  };
+  TileBuilder::Values e_RD = b.mapN({x, most_R1, least_R1}, exponentials);
+  auto normalised = [&](Value e) {
+    Value inverse_R1 = b.map({b.reduceSum(e, 1)}, [](Scalar sum) { return 1.0 / sum; });
+    return b.map({e, inverse_R1}, [](Scalar v, Scalar i) { return v * i; });
+  };
+  return {normalised(e_RD[0]), normalised(e_RD[1])};
 }
 
 Halves featureMap(TileBuilder &b, FeatureMap map, Value x, int64_t dim) {
   if (map == FeatureMap::Softmax)
-    return {softmaxRows(b, x, dim, /*negate=*/false), softmaxRows(b, x, dim, /*negate=*/true)};
+    return softmaxRows(b, x, dim);
   return {b.map({x}, [](Scalar v) { return max(v, 0.0); }), b.map({x}, [](Scalar v) { return max(-v, 0.0); })};
 }
 

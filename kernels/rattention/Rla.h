@@ -42,6 +42,11 @@ struct RlaSpec {
   /// states between. 0: nothing is saved; the backward re-makes every state from the start of the row.
   int64_t saveEvery = 0;
 
+  /// Forward only: the states before each segment of saveEvery chunks come from buildRlaStates, and every segment is a
+  /// cell of its own: cells do not wait for each other, and the states inside a segment are made twice. Needs
+  /// saveEvery > 0.
+  bool twoPass = false;
+
   /// Forward only: value columns of one cell (a multiple of 16), for targets whose scratch does not hold a whole state;
   /// the cells of a head share its E columns. 0: all columns in one cell.
   int64_t valueBlock = 0;
@@ -53,15 +58,23 @@ struct RlaSpec {
   int64_t savedStates() const { return saveEvery ? ceilDiv(chunks(), saveEvery) : 0; }
   /// States that the backward re-makes at a time: the workspace of one cell holds this many.
   int64_t segmentChunks() const { return saveEvery ? std::min(saveEvery, chunks()) : chunks(); }
+  int64_t segmentTokens() const { return segmentChunks() * chunk; }
+  int64_t segments() const { return ceilDiv(chunks(), segmentChunks()); }
 };
-/// The stem, the sizes and the schedule in one name.
-std::string symbol(const RlaSpec &spec, bool backward);
+/// The stage ("fwd", "states" or "bwd"), the sizes and the schedule in one name.
+std::string symbol(const RlaSpec &spec, llvm::StringRef stage);
 
 ///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E]
-///     [, h0 (initialState)] [, doc_start [B,T] i32 (documents)] [, lengths [B] i32 (lengths)]
-///   →  o [B,T,N,E] [, states [B,KV,savedStates,2D,E] (saveEvery > 0)] [, final_state [B,N,2D,E] (finalState)]
+///     [, h0 (initialState)] [, doc_start [B,T] i32 (documents)] [, lengths [B] i32 (lengths)] [, states (twoPass)]
+///   →  o [B,T,N,E] [, states [B,KV,savedStates,2D,E] (saveEvery > 0, not twoPass)]
+///     [, final_state [B,N,2D,E] (finalState)]
 /// With `lengths`, keys at i > lengths[b] - window - 2 are left out.
 tile::KernelOp buildRla(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
+
+/// The first of two passes: the states alone.
+///   k [B,T,KV,D], v [B,T,KV,E] [, doc_start [B,T] i32 (documents)] [, lengths [B] i32 (lengths)]
+///   →  states [B,KV,savedStates,2D,E]
+tile::KernelOp buildRlaStates(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
 
 ///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E], do [B,T,N,E]
 ///     [, h0 (initialState)] [, doc_start [B,T] i32 (documents)] [, states [B,KV,savedStates,2D,E] (saveEvery > 0)]

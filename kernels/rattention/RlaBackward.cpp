@@ -7,7 +7,6 @@
 //   dphi(k) = sum over heads of dAᵀ·phi(q)  +  update∘(v·dS'ᵀ)
 //   dv      = sum over heads of Aᵀ·do       +  update∘(phi(k)·dS')
 //   dS      = sum over heads of phi(q)ᵀ·doR +  keep·dS'             dh0 += phi(q)ᵀ·do
-#include "kernels/common/Signature.h"
 #include "kernels/rattention/RlaParts.h"
 
 using namespace mlir;
@@ -19,7 +18,7 @@ namespace {
 class RlaGradProgram {
 public:
   RlaGradProgram(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers)
-      : b(b), spec(spec), parts(b, spec, buffers, b.y(), b.x()), firstHead(b.x() * spec.group()) {}
+      : b(b), spec(spec), parts(b, spec, buffers, b.y(), b.x(), b.index(0)), firstHead(b.x() * spec.group()) {}
 
   void emit();
 
@@ -162,9 +161,8 @@ void RlaGradProgram::emit() {
   zeroUnusedKeys();
   Halves cotangent = startCotangent();
   Value start[] = {cotangent.plus, cotangent.minus};
-  int64_t segments = ceilDiv(spec.chunks(), spec.segmentChunks());
-  b.loop(b.index(0), b.index(segments), 1, start,
-         [&](Scalar step, ValueRange carried) { return segmentBackward(segments - 1 - step, carried); });
+  b.loop(b.index(0), b.index(spec.segments()), 1, start,
+         [&](Scalar step, ValueRange carried) { return segmentBackward(spec.segments() - 1 - step, carried); });
 }
 
 tile::KernelOp buildRlaGrad(OpBuilder &builder, Location loc, StringRef symbol, const RlaSpec &spec) {
@@ -179,9 +177,7 @@ tile::KernelOp buildRlaGrad(OpBuilder &builder, Location loc, StringRef symbol, 
   buffers.v = signature.input(v);
   unsigned dout = signature.input({spec.batch, spec.tokens, spec.heads, spec.valueDim});
   bool hasInitial = spec.initialState != InitialState::None;
-  if (hasInitial)
-    buffers.initialState =
-        signature.input(ArrayRef(perHead).drop_front(spec.initialState == InitialState::PerHead ? 1 : 0));
+  addInitialState(signature, spec, buffers);
   if (spec.documents)
     buffers.docStart = signature.inputI32({spec.batch, spec.tokens});
   std::optional<unsigned> states, dfinalState, dinitialState;

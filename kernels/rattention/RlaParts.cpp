@@ -5,8 +5,8 @@ using namespace mlir;
 
 namespace oriel::kernels {
 
-std::string symbol(const RlaSpec &spec, bool backward) {
-  return SymbolName(backward ? "rla_bwd" : "rla_fwd")
+std::string symbol(const RlaSpec &spec, StringRef stage) {
+  return SymbolName(("rla_" + stage).str())
       .flag(spec.featureMap == FeatureMap::Softmax ? "softmax" : "relu", true)
       .add("b", spec.batch)
       .add("t", spec.tokens)
@@ -23,7 +23,15 @@ std::string symbol(const RlaSpec &spec, bool backward) {
       .add("c", spec.chunk)
       .add("m", spec.saveEvery)
       .add("eb", spec.cellColumns())
+      .flag("cells", spec.twoPass)
       .str();
+}
+
+void addInitialState(Signature &signature, const RlaSpec &spec, RlaBuffers &buffers) {
+  if (spec.initialState == InitialState::PerHead)
+    buffers.initialState = signature.input({spec.heads, 2 * spec.headDim, spec.valueDim});
+  if (spec.initialState == InitialState::PerBatchHead)
+    buffers.initialState = signature.input({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim});
 }
 
 Place RlaParts::keyRows(Scalar firstKey) {
@@ -53,6 +61,7 @@ RlaChunk RlaParts::loadChunk(Scalar first, bool transposed) {
     // A chunk without keys (last key before the row) has zero values and a zero state: any document will do.
     Scalar lastKey = min(chunk.firstKey + (spec_.chunk - 1), static_cast<double>(spec_.tokens - 1 - shift()));
     chunk.keysDocument = loadDocStart(max(lastKey, 0));
+    chunk.lastDocument = loadDocStart(min(first + (spec_.chunk - 1), static_cast<double>(spec_.tokens - 1)));
   }
   chunk.vUpdate = maskUpdate(chunk.v, chunk);
   return chunk;
@@ -61,6 +70,15 @@ RlaChunk RlaParts::loadChunk(Scalar first, bool transposed) {
 Halves RlaParts::loadPhiQ(const RlaChunk &chunk, Scalar head) {
   Value q_CD = b_.load(b_.buffer(buffers_.q), queryRows(chunk, head), spec_.chunk, dim());
   return featureMap(b_, spec_.featureMap, q_CD, spec_.headDim);
+}
+
+Value RlaParts::output(const RlaChunk &chunk, const Halves &state, Scalar head) {
+  Halves phiQ = loadPhiQ(chunk, head);
+  Value o_CE = maskCarry(dotHalves(b_, phiQ, state, b_.zeros(spec_.chunk, valueDim())), chunk);
+  if (hasInitialState())
+    o_CE = dotHalves(b_, phiQ, loadInitialState(head), o_CE);
+  Value scores_CC = maskPairs(dotHalves(b_, phiQ, chunk.phiKT, b_.zeros(spec_.chunk, spec_.chunk)), chunk);
+  return b_.dot(scores_CC, chunk.v, o_CE);
 }
 
 Value RlaParts::maskPairs(Value scores, const RlaChunk &chunk) {
@@ -72,26 +90,36 @@ Value RlaParts::maskPairs(Value scores, const RlaChunk &chunk) {
   });
 }
 
+/// `masked` where the condition holds; elsewhere the tile as it is, without a pass over it.
+Value RlaParts::clearIf(Scalar condition, Value tile, llvm::function_ref<Value()> masked) {
+  return b_.when(
+      condition, tile.getType(), [&] { return TileBuilder::Values{masked()}; },
+      [&] { return TileBuilder::Values{tile}; })[0];
+}
+
 Value RlaParts::maskCarry(Value rows, const RlaChunk &chunk) {
   if (!chunk.docStart)
     return rows;
   Scalar firstKey = toI32(chunk.firstKey);
-  return b_.map({rows, chunk.docStart}, [&](Scalar x, Scalar start) { return select(start < firstKey, x, 0.0); });
+  return clearIf(chunk.lastDocument >= firstKey, rows, [&] {
+    return b_.map({rows, chunk.docStart}, [&](Scalar x, Scalar start) { return select(start < firstKey, x, 0.0); });
+  });
 }
 
 Value RlaParts::maskUpdate(Value rows, const RlaChunk &chunk) {
   if (!chunk.docStart)
     return rows;
   Scalar begin = chunk.keysDocument - toI32(chunk.firstKey);
-  return b_.map({rows}, [&](Scalar x) { return select(b_.row() >= begin, x, 0.0); });
+  return clearIf(begin > 0.0, rows,
+                 [&] { return b_.map({rows}, [&](Scalar x) { return select(b_.row() >= begin, x, 0.0); }); });
 }
 
 Halves RlaParts::keepState(const Halves &state, const RlaChunk &chunk) {
   if (!chunk.docStart)
     return state;
-  Scalar keep = chunk.keysDocument < toI32(chunk.firstKey);
-  auto body = [&](Scalar s) { return select(keep, s, 0.0); };
-  return {b_.map({state.plus}, body), b_.map({state.minus}, body)};
+  Scalar forget = chunk.keysDocument >= toI32(chunk.firstKey);
+  auto half = [&](Value s) { return clearIf(forget, s, [&] { return b_.zeros(dim(), valueDim()); }); };
+  return {half(state.plus), half(state.minus)};
 }
 
 Halves RlaParts::updateState(const Halves &state, const RlaChunk &chunk) {

@@ -12,6 +12,7 @@
 #ifndef ORIEL_KERNELS_RATTENTION_RLAPARTS_H
 #define ORIEL_KERNELS_RATTENTION_RLAPARTS_H
 
+#include "kernels/common/Signature.h"
 #include "kernels/rattention/FeatureMap.h"
 
 namespace oriel::kernels {
@@ -32,13 +33,15 @@ struct RlaChunk {
   mlir::Value vUpdate;  // v where the update mask holds, 0 elsewhere
   mlir::Value docStart; // doc_start of the queries, i32 [C,1]; null without documents
   Scalar keysDocument;  // doc_start of the last key, i32 (documents)
+  Scalar lastDocument;  // doc_start of the last query, i32 (documents)
 };
 
 class RlaParts {
 public:
-  RlaParts(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers, Scalar batch, Scalar kvHead)
-      : b_(b), spec_(spec), buffers_(buffers), batch_(batch), kvHead_(kvHead),
-        firstColumn_(b.z() * spec.cellColumns()) {}
+  /// The cell works on value columns [firstColumn, firstColumn + cellColumns).
+  RlaParts(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers, Scalar batch, Scalar kvHead,
+           Scalar firstColumn)
+      : b_(b), spec_(spec), buffers_(buffers), batch_(batch), kvHead_(kvHead), firstColumn_(firstColumn) {}
 
   int64_t dim() const { return tileSize(spec_.headDim); }
   int64_t valueDim() const { return tileSize(spec_.cellColumns()); }
@@ -62,6 +65,8 @@ public:
   mlir::Value maskCarry(mlir::Value rows, const RlaChunk &chunk);
   /// Rows of keys that enter the state, the others 0.
   mlir::Value maskUpdate(mlir::Value rows, const RlaChunk &chunk);
+  /// The chunk's outputs of one head: ((phi(q)·phi(k)ᵀ)∘pairs)·v + carry∘(phi(q)·S) + phi(q)·h0.
+  mlir::Value output(const RlaChunk &chunk, const Halves &state, Scalar head);
   /// The state as far as it outlives the chunk.
   Halves keepState(const Halves &state, const RlaChunk &chunk);
   /// The state after the chunk.
@@ -81,6 +86,7 @@ public:
 
 private:
   Place statePlace(llvm::ArrayRef<Scalar> leading, bool minus);
+  mlir::Value clearIf(Scalar condition, mlir::Value tile, llvm::function_ref<mlir::Value()> masked);
   Scalar loadDocStart(Scalar token) { return b_.loadScalar(b_.buffer(*buffers_.docStart), {batch_, token}); }
 
   TileBuilder &b_;
@@ -88,6 +94,9 @@ private:
   const RlaBuffers &buffers_;
   Scalar batch_, kvHead_, firstColumn_;
 };
+
+/// Declares the initial state, where the spec has one.
+void addInitialState(Signature &signature, const RlaSpec &spec, RlaBuffers &buffers);
 
 /// acc + a±·b±, and acc + a±·b±ᵀ, both halves summed.
 inline mlir::Value dotHalves(TileBuilder &b, const Halves &x, const Halves &y, mlir::Value acc) {

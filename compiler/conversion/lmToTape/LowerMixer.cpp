@@ -4,7 +4,7 @@
 #include "dialects/lm/LmOps.h"
 #include "dialects/tile/TileOps.h"
 #include "kernels/attention/Attention.h"
-#include "kernels/rattention/Rla.h"
+#include "kernels/rattention/RAttention.h"
 
 using namespace mlir;
 
@@ -41,15 +41,20 @@ void lowerAttention(Lowering &lowering, lm::AttentionOp op) {
   lowering.set(op.getLse(), results[1]);
 }
 
+/// Row sums of do∘o.
+Value deltaOf(Lowering &lowering, lm::AttentionGradOp op, const kernels::AttentionSpec &spec) {
+  if (Value known = lowering.deltas.lookup(op.getDresult()))
+    return known;
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDelta(b, loc, name, spec); };
+  return lowering.tape.call(kernels::symbol(spec, "delta"), build,
+                            lowering.tape.f32({spec.batch, spec.heads, spec.tokens}),
+                            {lowering.get(op.getResult()), lowering.get(op.getDresult())})[0];
+}
+
 void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
   kernels::AttentionSpec spec = attentionSpec(op);
   Value dresult = lowering.get(op.getDresult());
-  auto buildDelta = [&](OpBuilder &b, Location loc, StringRef name) {
-    kernels::buildAttentionDelta(b, loc, name, spec);
-  };
-  Value delta = lowering.tape.call(kernels::symbol(spec, "delta"), buildDelta,
-                                   lowering.tape.f32({spec.batch, spec.heads, spec.tokens}),
-                                   {lowering.get(op.getResult()), dresult})[0];
+  Value delta = deltaOf(lowering, op, spec);
   SmallVector<Value> inputs = {lowering.get(op.getQ()),   lowering.get(op.getK()),
                                lowering.get(op.getV()),   dresult,
                                lowering.get(op.getLse()), delta};
@@ -114,12 +119,12 @@ bool isSameMixer(Operation *forward, lm::ResidualLinearAttentionGradOp grad) {
   Attribute site = forward->getAttr("tape.site");
   if (site && grad->getAttr("tape.site"))
     return site == grad->getAttr("tape.site");
-  auto op = cast<lm::ResidualLinearAttentionOp>(forward);
-  return op.getQ() == grad.getQ() && op.getK() == grad.getK() && op.getV() == grad.getV() &&
+  auto op = dyn_cast<lm::ResidualLinearAttentionOp>(forward);
+  return op && op.getQ() == grad.getQ() && op.getK() == grad.getK() && op.getV() == grad.getV() &&
          op.getInitialState() == grad.getInitialState() && op.getWindow() == grad.getWindow();
 }
 
-bool hasGradient(lm::ResidualLinearAttentionOp op) {
+bool hasGradient(Operation *op) {
   return llvm::any_of(op->getBlock()->getOps<lm::ResidualLinearAttentionGradOp>(),
                       [&](auto grad) { return isSameMixer(op, grad); });
 }
@@ -128,25 +133,49 @@ RankedTensorType statesType(Lowering &lowering, const kernels::RlaSpec &spec, in
   return lowering.tape.f32({spec.batch, spec.kvHeads, count, 2 * spec.headDim, spec.valueDim});
 }
 
+/// The save interval of the forward, and whether its states come from a pass of their own: where the groups of all rows
+/// alone do not keep a machine busy.
+void chooseStates(kernels::RlaSpec &spec, Operation *op) {
+  spec.twoPass = spec.batch * spec.kvHeads < 4 && spec.chunks() > 1;
+  bool saved = hasGradient(op) || spec.twoPass;
+  spec.saveEvery = saved ? integerAttr(op, "tape.save_every", defaultSaveEvery) : 0;
+}
+
+/// The first of two passes.
+Value lowerStates(Lowering &lowering, const kernels::RlaSpec &spec, Value k, Value v, Value docStart, Value lengths) {
+  SmallVector<Value> inputs = {k, v};
+  for (Value optional : {docStart, lengths})
+    if (optional)
+      inputs.push_back(optional);
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRlaStates(b, loc, name, spec); };
+  return lowering.tape.call(kernels::symbol(spec, "states"), build, statesType(lowering, spec, spec.savedStates()),
+                            inputs)[0];
+}
+
 void lowerRla(Lowering &lowering, lm::ResidualLinearAttentionOp op) {
   kernels::RlaSpec spec = rlaSpec(op);
   spec.lengths = static_cast<bool>(op.getLengths());
   spec.finalState = !op.getFinalState().use_empty();
-  spec.saveEvery = hasGradient(op) ? integerAttr(op, "tape.save_every", defaultSaveEvery) : 0;
+  chooseStates(spec, op);
   SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV())};
   for (Value optional : {op.getInitialState(), op.getDocStart(), op.getLengths()})
     if (optional)
       inputs.push_back(lowering.get(optional));
+  auto given = [&](Value optional) { return optional ? lowering.get(optional) : Value(); };
+  Value states;
+  if (spec.twoPass)
+    inputs.push_back(
+        states = lowerStates(lowering, spec, inputs[1], inputs[2], given(op.getDocStart()), given(op.getLengths())));
   SmallVector<Type> results = {op.getResult().getType()};
-  if (spec.saveEvery)
+  if (spec.saveEvery && !spec.twoPass)
     results.push_back(statesType(lowering, spec, spec.savedStates()));
   if (spec.finalState)
     results.push_back(op.getFinalState().getType());
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRla(b, loc, name, spec); };
-  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, false), build, results, inputs);
+  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, "fwd"), build, results, inputs);
   lowering.set(op.getResult(), values[0]);
   if (spec.saveEvery)
-    lowering.savedStates.push_back({op, values[1], spec.chunk, spec.saveEvery});
+    lowering.savedStates.push_back({op, states ? states : values[1], spec.chunk, spec.saveEvery});
   if (spec.finalState)
     lowering.set(op.getFinalState(), values.back());
 }
@@ -185,11 +214,57 @@ void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
     results.push_back(lowering.tape.f32({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim}));
   results.push_back(statesType(lowering, spec, spec.segmentChunks()));
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRlaGrad(b, loc, name, spec); };
-  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, true), build, results, inputs);
+  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, "bwd"), build, results, inputs);
   lowering.set(op.getDq(), values[0]);
   lowering.set(op.getDk(), values[1]);
   lowering.set(op.getDv(), values[2]);
   setInitialStateGradient(lowering, op, spec, values[3]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Both in one kernel
+// ---------------------------------------------------------------------------------------------------------------------
+
+kernels::RAttentionSpec fusedSpec(lm::FusedRAttentionOp op) {
+  kernels::RAttentionSpec spec{attentionSpec(op), rlaSpec(op), op.getEps().convertToDouble()};
+  spec.linear.documents = spec.linear.documents && !op.getLeakDocuments();
+  chooseStates(spec.linear, op);
+  return kernels::withDefaultTiles(spec);
+}
+
+void lowerFused(Lowering &lowering, lm::FusedRAttentionOp op) {
+  kernels::RAttentionSpec spec = fusedSpec(op);
+  SmallVector<Value> inputs = llvm::map_to_vector(op.getOperands(), [&](Value v) { return lowering.get(v); });
+  Value states, docStart = spec.linear.documents ? lowering.get(op.getDocStart()) : Value();
+  if (spec.linear.twoPass)
+    inputs.push_back(states = lowerStates(lowering, spec.linear, lowering.get(op.getK()), lowering.get(op.getV()),
+                                          docStart, /*lengths=*/{}));
+  SmallVector<Type> results(op->getResultTypes());
+  if (spec.linear.saveEvery && !spec.linear.twoPass)
+    results.push_back(statesType(lowering, spec.linear, spec.linear.savedStates()));
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRAttention(b, loc, name, spec); };
+  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec), build, results, inputs);
+  for (auto [result, value] : llvm::zip(op.getResults(), values))
+    lowering.set(result, value);
+  if (spec.linear.saveEvery)
+    lowering.savedStates.push_back({op, states ? states : values.back(), spec.linear.chunk, spec.linear.saveEvery});
+}
+
+void lowerHeadNormsGrad(Lowering &lowering, lm::HeadNormsGradOp op) {
+  kernels::HeadNormsSpec spec{dimOf(op.getSwa(), 0), dimOf(op.getSwa(), 1), dimOf(op.getSwa(), 2),
+                              dimOf(op.getSwa(), 3), op.getEps().convertToDouble()};
+  SmallVector<Value> inputs = llvm::map_to_vector(op.getOperands(), [&](Value v) { return lowering.get(v); });
+  Type rows = op.getDswa().getType(), partials = lowering.tape.f32({spec.partials(), spec.heads, spec.valueDim});
+  Type delta = lowering.tape.f32({spec.batch, spec.heads, spec.tokens});
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildHeadNormsGrad(b, loc, name, spec); };
+  SmallVector<Value> values =
+      lowering.tape.call(kernels::symbol(spec), build, {rows, rows, delta, partials, partials}, inputs);
+  lowering.set(op.getDswa(), values[0]);
+  lowering.set(op.getDrla(), values[1]);
+  lowering.deltas[op.getDswa()] = values[2];
+  Type scale = op.getDswaScale().getType();
+  lowering.set(op.getDswaScale(), sumPartials(lowering, values[3], spec.partials(), scale));
+  lowering.set(op.getDrlaScale(), sumPartials(lowering, values[4], spec.partials(), scale));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -233,6 +308,10 @@ Lowered lowerMixer(Lowering &lowering, Operation *op) {
     lowerLearned(lowering, learned);
   else if (auto learnedGrad = dyn_cast<lm::LearnedStateGradOp>(op))
     lowerLearnedGrad(lowering, learnedGrad);
+  else if (auto fused = dyn_cast<lm::FusedRAttentionOp>(op))
+    lowerFused(lowering, fused);
+  else if (auto normsGrad = dyn_cast<lm::HeadNormsGradOp>(op))
+    lowerHeadNormsGrad(lowering, normsGrad);
   else
     return Lowered::NotMine;
   return Lowered::Done;

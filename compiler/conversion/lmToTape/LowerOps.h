@@ -24,6 +24,8 @@ struct Lowering {
     int64_t chunk, saveEvery;
   };
   llvm::SmallVector<SavedStates> savedStates;
+  /// Row sums of do∘o of attention, [B,N,T], by the cotangent do (a value of lm), where the kernel that made do left them.
+  llvm::DenseMap<mlir::Value, mlir::Value> deltas;
 
   mlir::Value get(mlir::Value lmValue) { return values.lookup(lmValue); }
   void set(mlir::Value lmValue, mlir::Value tapeValue) { values.map(lmValue, tapeValue); }
@@ -34,7 +36,7 @@ enum class Lowered { Done, NotMine, Failed };
 Lowered lowerProjection(Lowering &lowering, mlir::Operation *op); // linear, matmul, sum_rows, reshape, add, constants
 Lowered lowerPointwise(Lowering &lowering,
                        mlir::Operation *op);                 // embed, rms_norm, rope, scale_channels, gated_activation
-Lowered lowerMixer(Lowering &lowering, mlir::Operation *op); // attention, residual_linear_attention, learned_state
+Lowered lowerMixer(Lowering &lowering, mlir::Operation *op); // attention, residual_linear_attention, learned_state, fused
 Lowered lowerLoss(Lowering &lowering, mlir::Operation *op);  // cross_entropy, logits
 
 /// Product of all sizes but the last `trailing` ones.

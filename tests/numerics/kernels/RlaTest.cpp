@@ -94,7 +94,7 @@ void runForward(Case &c) {
     arguments.push_back(c.states);
   if (c.spec.finalState)
     arguments.push_back(c.finalState);
-  runKernel(buildRla, symbol(c.spec, false), c.spec, arguments);
+  runKernel(buildRla, symbol(c.spec, "fwd"), c.spec, arguments);
 }
 
 void runBackward(Case &c) {
@@ -113,7 +113,7 @@ void runBackward(Case &c) {
   if (initial)
     arguments.push_back(c.dh0);
   arguments.push_back(c.workspace);
-  runKernel(buildRlaGrad, symbol(c.spec, true), c.spec, arguments);
+  runKernel(buildRlaGrad, symbol(c.spec, "bwd"), c.spec, arguments);
 }
 
 /// Sums over all visible pairs; gradients are those of sum(o∘do) (+ sum(final∘dfinal)).
@@ -211,7 +211,7 @@ private:
 
 void check(const RlaSpec &spec, Options options = {}) {
   Case c = makeCase(spec, options);
-  SCOPED_TRACE(symbol(c.spec, true));
+  SCOPED_TRACE(symbol(c.spec, "bwd"));
   runForward(c);
   Reference expected(c);
   expectClose(c.o, expected.o, 1e-5, "o");
@@ -297,7 +297,7 @@ TEST(RlaTest, ScheduleChangesNothing) {
   for (auto [chunk, saveEvery] : schedules) {
     spec.chunk = chunk, spec.saveEvery = saveEvery;
     Case c = makeCase(spec, {.documentTokens = 110});
-    SCOPED_TRACE(symbol(c.spec, true));
+    SCOPED_TRACE(symbol(c.spec, "bwd"));
     runForward(c);
     runBackward(c);
     expectClose(c.o, expected.o, 2e-6, "o");

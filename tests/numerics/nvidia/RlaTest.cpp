@@ -100,7 +100,7 @@ protected:
   NvidiaCode compile(const RlaSpec &spec) {
     mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context_));
     mlir::OpBuilder builder(module->getBodyRegion());
-    kernels::buildRla(builder, module->getLoc(), kernels::symbol(spec, /*backward=*/false), spec);
+    kernels::buildRla(builder, module->getLoc(), kernels::symbol(spec, "fwd"), spec);
     std::string error;
     NvidiaCode code = compileForNvidia(*module, error);
     EXPECT_EQ(error, "");

@@ -1,6 +1,7 @@
 // DESIGN §7: compiled kernels against the fp64 reference interpreter. Each case is one function of lm ops; orielc
 // differentiates, schedules and compiles it, the CPU runtime runs it, and every result and gradient is compared with
 // what the interpreter makes of the same function after --oriel-decompose and --oriel-differentiate.
+#include "compiler/transforms/MixerFusion.h"
 #include "tests/numerics/reference/Families.h"
 #include "tests/support/lm/LmProgram.h"
 #include "trainer/verify/Compare.h"
@@ -75,6 +76,13 @@ TEST(FamiliesTest, RunEveryOpOfTheDialect) {
     };
     collect();
     ASSERT_TRUE(program.decompose() && program.differentiate()) << program.errors();
+    collect();
+    std::vector<transforms::MixerFusion> fusions;
+    program.module().walk([&](lm::ResidualLinearAttentionOp op) {
+      if (auto fusion = transforms::findFusion(op))
+        fusions.push_back(*fusion);
+    });
+    llvm::for_each(fusions, transforms::fuse);
     collect();
     for (mlir::RegisteredOperationName name : program.context().getRegisteredOperations())
       if (name.getDialectNamespace() == lm::LmDialect::getDialectNamespace())

@@ -227,6 +227,13 @@ LmCase rattention(int64_t tokens) {
   return c;
 }
 
+/// The same with both parts in one kernel.
+LmCase fusedRattention(int64_t tokens) {
+  LmCase c = rattention(tokens);
+  c.schedule += " fused";
+  return c;
+}
+
 } // namespace
 
 const std::vector<Family> &families() {
@@ -247,6 +254,7 @@ const std::vector<Family> &families() {
       {"rla_causal", rlaCausal, true, 1e-5, 1e-5},
       {"rla_prefill", rlaPrefill, true, 1e-5, 1e-5},
       {"rattention", rattention, true, 1e-5, 2e-5},
+      {"fused_rattention", fusedRattention, true, 1e-5, 2e-5},
   };
   return all;
 }

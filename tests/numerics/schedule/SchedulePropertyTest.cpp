@@ -127,7 +127,8 @@ double relativeError(const std::vector<float> &a, const std::vector<float> &b) {
 }
 
 /// A schedule text for both mixers, and for every value `action` (empty: not mentioned).
-std::string scheduleText(const std::string &decisions, int chunk, int saveEvery, const std::string &action) {
+std::string scheduleText(const std::string &decisions, int chunk, int saveEvery, const std::string &action,
+                         bool fused = false) {
   std::string text, line;
   std::istringstream lines(decisions);
   while (std::getline(lines, line)) {
@@ -137,7 +138,7 @@ std::string scheduleText(const std::string &decisions, int chunk, int saveEvery,
     std::string path = line.substr(at, line.find(' ', at) - at);
     if (line.find(" chunk ") != std::string::npos)
       text += "tape.schedule " + path + " chunk " + std::to_string(chunk) + " save_every " + std::to_string(saveEvery) +
-              "\n";
+              (fused ? " fused\n" : "\n");
     else if (!action.empty())
       text += "tape.schedule " + path + " " + action + "\n";
   }
@@ -154,10 +155,16 @@ TEST_F(ScheduleProperty, AnyLegalScheduleGivesTheSameGradients) {
   struct Setting {
     int chunk, saveEvery;
     const char *action;
+    bool fused;
   };
-  for (Setting setting :
-       {Setting{16, 1, "save"}, {16, 3, "recompute"}, {32, 2, ""}, {64, 4, "recompute"}, {128, 1, "save"}}) {
-    std::string text = scheduleText(own.standardOutput, setting.chunk, setting.saveEvery, setting.action);
+  for (Setting setting : {Setting{16, 1, "save", false},
+                          {16, 3, "recompute", true},
+                          {32, 2, "", true},
+                          {32, 2, "", false},
+                          {64, 4, "recompute", false},
+                          {128, 1, "save", true}}) {
+    std::string text =
+        scheduleText(own.standardOutput, setting.chunk, setting.saveEvery, setting.action, setting.fused);
     ASSERT_NE(text.find("save_every"), std::string::npos) << own.standardOutput;
     auto result = step(text);
     ASSERT_TRUE(result.ok()) << result.status();

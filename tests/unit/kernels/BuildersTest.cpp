@@ -136,8 +136,8 @@ TEST_F(BuildersTest, ResidualLinearAttention) {
           spec.featureMap = finalState ? FeatureMap::Relu : FeatureMap::Softmax;
           unsigned optional = (initial != InitialState::None) + documents + finalState + (saveEvery > 0);
           unsigned outputs = 1u + finalState + (saveEvery > 0);
-          check(buildRla, symbol(spec, false), spec, 4 + optional, outputs);
-          check(buildRlaGrad, symbol(spec, true), spec, 8 + optional + (initial != InitialState::None),
+          check(buildRla, symbol(spec, "fwd"), spec, 4 + optional, outputs);
+          check(buildRlaGrad, symbol(spec, "bwd"), spec, 8 + optional + (initial != InitialState::None),
                 4u + (initial != InitialState::None));
         }
   LearnedStateSpec learned{4, 128, 24, 6, FeatureMap::Softmax};

@@ -296,6 +296,18 @@ const Case kCases[] = {
     {"LogitsSoftCap", "(C2) has soft_cap",
      "%r0 = lm.logits %a0, %a1, %a2 {soft_cap = -1.0 : f64} : (tensor<2x3x4xf32>, tensor<7x4xf32>, "
      "tensor<2xi32>) -> tensor<2x7xf32>"},
+    {"FusedRAttentionRotated", "(C1) 'rotated_q'",
+     "%r0, %r1, %r2, %r3 = lm.fused_rattention %a0, %a1, %a2, %a3, %a4, %a5, %a6 {window = 1 : i64, scale = 1.0 : f64, soft_cap = 0.0 : f64, feature_map = #lm.feature_map<softmax>, eps = 1.0e-8 : f64} : (tensor<2x5x4x4xf32>, tensor<2x5x2x3xf32>, tensor<2x5x4x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x2x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>) -> (tensor<2x5x4x6xf32>, tensor<2x5x4x6xf32>, tensor<2x4x5xf32>, tensor<2x5x4x6xf32>)"},
+    {"FusedRAttentionGroups", "(C2) has 4 query heads",
+     "%r0, %r1, %r2, %r3 = lm.fused_rattention %a0, %a1, %a2, %a3, %a4, %a5, %a6 {window = 1 : i64, scale = 1.0 : f64, soft_cap = 0.0 : f64, feature_map = #lm.feature_map<softmax>, eps = 1.0e-8 : f64} : (tensor<2x5x4x3xf32>, tensor<2x5x3x3xf32>, tensor<2x5x4x3xf32>, tensor<2x5x3x3xf32>, tensor<2x5x3x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>) -> (tensor<2x5x4x6xf32>, tensor<2x5x4x6xf32>, tensor<2x4x5xf32>, tensor<2x5x4x6xf32>)"},
+    {"FusedRAttentionWindow", "(C3) must have window >= 0",
+     "%r0, %r1, %r2, %r3 = lm.fused_rattention %a0, %a1, %a2, %a3, %a4, %a5, %a6 {window = -1 : i64, scale = 1.0 : f64, soft_cap = 0.0 : f64, feature_map = #lm.feature_map<softmax>, eps = 1.0e-8 : f64} : (tensor<2x5x4x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x4x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x2x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>) -> (tensor<2x5x4x6xf32>, tensor<2x5x4x6xf32>, tensor<2x4x5xf32>, tensor<2x5x4x6xf32>)"},
+    {"FusedRAttentionInitialState", "(C4) 'initial_state'",
+     "%r0, %r1, %r2, %r3 = lm.fused_rattention %a0, %a1, %a2, %a3, %a4, %a5, %a6 initial_state(%a7) {window = 1 : i64, scale = 1.0 : f64, soft_cap = 0.0 : f64, feature_map = #lm.feature_map<softmax>, eps = 1.0e-8 : f64} : (tensor<2x5x4x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x4x3xf32>, tensor<2x5x2x3xf32>, tensor<2x5x2x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>, tensor<4x3x6xf32>) -> (tensor<2x5x4x6xf32>, tensor<2x5x4x6xf32>, tensor<2x4x5xf32>, tensor<2x5x4x6xf32>)"},
+    {"HeadNormsGradScale", "(C1) 'swa_scale'",
+     "%r0, %r1, %r2, %r3 = lm.head_norms_grad %a0, %a1, %a2, %a3, %a4 {eps = 1.0e-8 : f64} : (tensor<2x5x4x6xf32>, tensor<2x5x4x6xf32>, tensor<6xf32>, tensor<4x6xf32>, tensor<2x5x4x6xf32>) -> (tensor<2x5x4x6xf32>, tensor<2x5x4x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>)"},
+    {"HeadNormsGradEps", "(C2) must have eps > 0",
+     "%r0, %r1, %r2, %r3 = lm.head_norms_grad %a0, %a1, %a2, %a3, %a4 {eps = 0.0 : f64} : (tensor<2x5x4x6xf32>, tensor<2x5x4x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>, tensor<2x5x4x6xf32>) -> (tensor<2x5x4x6xf32>, tensor<2x5x4x6xf32>, tensor<4x6xf32>, tensor<4x6xf32>)"},
 };
 // clang-format on
 

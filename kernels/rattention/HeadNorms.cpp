@@ -1,0 +1,82 @@
+// Builder of the gradient of y = norm(swa) + norm(rla). Per norm, with r = 1/sqrt(mean(x²) + eps) and g = scale∘dy:
+//   dx = r·g - x·r³·mean(g∘x)        dscale = sum over rows of dy∘x·r
+// delta = sum(dswa∘swa) is what the gradient of attention starts from.
+#include "kernels/rattention/RAttention.h"
+
+#include "kernels/common/Signature.h"
+#include "kernels/elementwise/Elementwise.h"
+
+using namespace mlir;
+
+namespace oriel::kernels {
+
+std::string symbol(const HeadNormsSpec &spec) {
+  return SymbolName("head_norms_bwd")
+      .add("b", spec.batch)
+      .add("t", spec.tokens)
+      .add("n", spec.heads)
+      .add("e", spec.valueDim)
+      .add("eps", spec.eps)
+      .str();
+}
+
+int64_t HeadNormsSpec::partials() const { return batch * partialCount(tokens); }
+
+namespace {
+struct NormGradient {
+  Value dx_RE, dscale_1E, x_RE;
+};
+} // namespace
+
+static NormGradient normGradient(TileBuilder &b, const HeadNormsSpec &spec, Value x_RE, Value scale_1E, Value dy_RE) {
+  double perElement = 1.0 / static_cast<double>(spec.valueDim);
+  Value sum_R1 = b.reduceSum(b.map({x_RE}, [](Scalar x) { return x * x; }), 1);
+  Value r_R1 = b.map({sum_R1}, [&](Scalar s) { return 1.0 / sqrt(s * perElement + spec.eps); });
+  Value gx_RE = b.map({dy_RE, scale_1E, x_RE}, [](Scalar d, Scalar w, Scalar x) { return d * w * x; });
+  Value c_R1 = b.map({b.reduceSum(gx_RE, 1), r_R1}, [&](Scalar s, Scalar r) { return s * perElement * r * r * r; });
+  Value dx_RE = b.map({x_RE, dy_RE, scale_1E, r_R1, c_R1},
+                      [](Scalar x, Scalar d, Scalar w, Scalar r, Scalar c) { return d * w * r - x * c; });
+  Value part_RE = b.map({dy_RE, x_RE, r_R1}, [](Scalar d, Scalar x, Scalar r) { return d * (x * r); });
+  return {dx_RE, b.reduceSum(part_RE, 0), x_RE};
+}
+
+tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef symbol, const HeadNormsSpec &spec) {
+  llvm::SmallVector<int64_t> rowsShape = {spec.batch, spec.tokens, spec.heads, spec.valueDim};
+  llvm::SmallVector<int64_t> scaleShape = {spec.heads, spec.valueDim};
+  llvm::SmallVector<int64_t> partShape = {spec.partials(), spec.heads, spec.valueDim};
+  Signature signature(builder);
+  unsigned swa = signature.input(rowsShape), rla = signature.input(rowsShape);
+  unsigned swaScale = signature.input(scaleShape), rlaScale = signature.input(scaleShape);
+  unsigned dy = signature.input(rowsShape);
+  unsigned dswa = signature.output(rowsShape), drla = signature.output(rowsShape);
+  unsigned delta = signature.output({spec.batch, spec.heads, spec.tokens});
+  unsigned dswaScale = signature.output(partShape), drlaScale = signature.output(partShape);
+  int64_t blocks = partialCount(spec.tokens), block = partialRows(spec.tokens), cols = tileSize(spec.valueDim);
+  int64_t rows = std::min<int64_t>(32, tileSize(spec.tokens));
+  TileBuilder b = signature.open(loc, symbol, {blocks, spec.heads, spec.batch}, "gradient of a sum of two head norms");
+  Scalar begin = b.x() * block, end = min(begin + block, spec.tokens), head = b.y(), batch = b.z();
+  auto loadScale = [&](unsigned scale) { return b.load(b.buffer(scale), Place{{head, b.index(0)}, -1, 1}, 1, cols); };
+  Value swaScale_1E = loadScale(swaScale), rlaScale_1E = loadScale(rlaScale);
+  auto step = [&](Scalar token, ValueRange carried) -> TileBuilder::Values {
+    Place place{{batch, token, head, b.index(0)}, 1, 3};
+    place.rowEnd = end; // the next rows belong to another cell
+    auto load = [&](unsigned buffer) { return b.load(b.buffer(buffer), place, rows, cols); };
+    Value dy_RE = load(dy);
+    NormGradient window = normGradient(b, spec, load(swa), swaScale_1E, dy_RE);
+    NormGradient linear = normGradient(b, spec, load(rla), rlaScale_1E, dy_RE);
+    b.store(window.dx_RE, b.buffer(dswa), place);
+    b.store(linear.dx_RE, b.buffer(drla), place);
+    Value delta_R1 = b.reduceSum(b.map({window.dx_RE, window.x_RE}, [](Scalar d, Scalar x) { return d * x; }), 1);
+    b.store(delta_R1, b.buffer(delta), Place{{batch, head, token}, 2, -1, {}, end});
+    auto plus = [](Scalar a, Scalar c) { return a + c; };
+    return {b.map({carried[0], window.dscale_1E}, plus), b.map({carried[1], linear.dscale_1E}, plus)};
+  };
+  Value start[] = {b.zeros(1, cols), b.zeros(1, cols)};
+  TileBuilder::Values sums = b.loop(begin, end, rows, start, step);
+  Place part{{batch * blocks + b.x(), head, b.index(0)}, -1, 2};
+  b.store(sums[0], b.buffer(dswaScale), part);
+  b.store(sums[1], b.buffer(drlaScale), part);
+  return b.op();
+}
+
+} // namespace oriel::kernels
