@@ -1,5 +1,7 @@
 #include "compiler/analysis/Storage.h"
 
+#include "dialects/tile/TileOps.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -84,6 +86,34 @@ void StorageMap::mergeInto(Value whole, OpOperand &part, int64_t offset, int64_t
   parents_[from] = {to.storage, to.offset + offset, to.rankStride + rankStride};
 }
 
+/// An input that the kernel lets fresh result `number` replace, if this call is the last to read it; null if there is
+/// none. `taken` are inputs that other results have replaced.
+Value StorageMap::replaceableInput(tape::CallOp call, unsigned number, SmallVectorImpl<Value> &taken) const {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(call, call.getCalleeAttr());
+  if (!kernel)
+    return {};
+  for (int64_t input : kernel.getReplaceable(call.getInputs().size() + number)) {
+    OpOperand &operand = call->getOpOperand(input);
+    if (!isFreshAndWhole(operand.get()) || llvm::is_contained(taken, operand.get()) || isReadAgain(operand))
+      continue;
+    taken.push_back(operand.get());
+    return operand.get();
+  }
+  return {};
+}
+
+void StorageMap::addCall(tape::CallOp call) {
+  SmallVector<Value> taken;
+  for (auto [i, result] : llvm::enumerate(call.getOutputs())) {
+    if (call.getTied(i))
+      updateInPlace(result, call.getInitsMutable()[call.getTies()[i]]);
+    else if (Value input = replaceableInput(call, i, taken))
+      alias(result, input);
+    else
+      define(result);
+  }
+}
+
 void StorageMap::addOp(Operation &op) {
   if (auto view = dyn_cast<tape::ViewOp>(op)) {
     int64_t width = cast<ShapedType>(view.getType()).getElementTypeBitWidth() / 8;
@@ -111,12 +141,7 @@ void StorageMap::addOp(Operation &op) {
   } else if (auto matmul = dyn_cast<tape::MatmulOp>(op); matmul && matmul.getInit()) {
     updateInPlace(matmul, *matmul.getInitMutable().begin());
   } else if (auto call = dyn_cast<tape::CallOp>(op)) {
-    for (auto [i, result] : llvm::enumerate(call.getOutputs())) {
-      if (call.getTied(i))
-        updateInPlace(result, call.getInitsMutable()[call.getTies()[i]]);
-      else
-        define(result);
-    }
+    addCall(call);
   } else {
     for (Value result : op.getResults())
       define(result);

@@ -1,9 +1,9 @@
 // Which values of a tape program share memory, and how long each piece of memory is needed.
 //
 // A *storage* is one contiguous piece of memory. Every value is a place in a storage: fresh results begin one; views,
-// slices and results tied to an `into` operand lie in an existing one; the parts of a concat are merged into the
-// result's. A storage is pinned when the program says where it must be (arguments, results, constants); the others go
-// to the arena.
+// slices and results tied to an `into` operand lie in an existing one; a result that its kernel may write over an input
+// that nothing reads any more lies there; the parts of a concat are merged into the result's. A storage is pinned when
+// the program says where it must be (arguments, results, constants); the others go to the arena.
 #ifndef ORIEL_COMPILER_ANALYSIS_STORAGE_H
 #define ORIEL_COMPILER_ANALYSIS_STORAGE_H
 
@@ -45,6 +45,8 @@ private:
   bool isFreshAndWhole(mlir::Value value) const;
   bool overlap(mlir::Value a, mlir::Value b) const;
   bool isReadAgain(mlir::OpOperand &init) const;
+  mlir::Value replaceableInput(tape::CallOp call, unsigned result, llvm::SmallVectorImpl<mlir::Value> &taken) const;
+  void addCall(tape::CallOp call);
   mlir::Value copyBefore(mlir::OpOperand &operand);
   void addOp(mlir::Operation &op);
   void pinResult(tape::ProgramOp program, mlir::OpOperand &result);

@@ -13,9 +13,11 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
   if (last == Phase::Primitives)
     return;
 
-  // 2. Forward and backward in one function; equal subexpressions of both are computed once.
+  // 2. Forward and backward in one function; equal subexpressions of both are computed once;
+  //    memory-bound ops join their neighbours.
   pm.addPass(transforms::createDifferentiatePass());
   pm.addPass(mlir::createCSEPass());
+  pm.addPass(transforms::createFusePointwisePass());
   if (last == Phase::Step)
     return;
 

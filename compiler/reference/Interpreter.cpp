@@ -70,7 +70,14 @@ Outputs run(lm::RmsNormOp op, const Environment &at) {
 }
 Outputs run(lm::RmsNormGradOp op, const Environment &at) {
   auto [dx, dw] = rmsNormGrad(at(op.getX()), at(op.getWeight()), at(op.getDy()), real(op.getEps()), op.getPlusOne());
-  return {dx, dw};
+  Outputs out{op.getResidual() ? add(dx, at(op.getResidual())) : dx, dw};
+  if (op.getNormed())
+    out.push_back(rmsNorm(at(op.getX()), at(op.getWeight()), real(op.getEps()), op.getPlusOne()));
+  return out;
+}
+Outputs run(lm::AddRmsNormOp op, const Environment &at) {
+  Tensor sum = add(at(op.getLhs()), at(op.getRhs()));
+  return {sum, rmsNorm(sum, at(op.getWeight()), real(op.getEps()), op.getPlusOne())};
 }
 Outputs run(lm::RopeOp op, const Environment &at) {
   bool interleaved = op.getLayout() == lm::RopeLayout::Interleaved;
@@ -83,7 +90,10 @@ Outputs run(lm::GatedActivationOp op, const Environment &at) {
 Outputs run(lm::GatedActivationGradOp op, const Environment &at) {
   auto [dgate, dup] =
       gatedActivationGrad(at(op.getGate()), at(op.getUp()), at(op.getDy()), activationOf(op.getActivation()));
-  return {dgate, dup};
+  Outputs out{dgate, dup};
+  if (op.getGated())
+    out.push_back(gatedActivation(at(op.getGate()), at(op.getUp()), activationOf(op.getActivation())));
+  return out;
 }
 
 // Mixers -------------------------------------------------------------------------------------------------------------
@@ -224,8 +234,8 @@ Outputs run(arith::ConstantOp op, const Environment &) {
 Outputs runAny(Operation *op, const Environment &at) {
   return llvm::TypeSwitch<Operation *, Outputs>(op)
       .Case<lm::EmbedOp, lm::EmbedGradOp, lm::LinearOp, lm::MatmulOp, lm::ReshapeOp, lm::AddOp, lm::SumRowsOp,
-            lm::ScaleChannelsOp, lm::ScaleChannelsGradOp, lm::RmsNormOp, lm::RmsNormGradOp, lm::RopeOp,
-            lm::GatedActivationOp, lm::GatedActivationGradOp, lm::AttentionOp, lm::AttentionGradOp,
+            lm::ScaleChannelsOp, lm::ScaleChannelsGradOp, lm::RmsNormOp, lm::RmsNormGradOp, lm::AddRmsNormOp,
+            lm::RopeOp, lm::GatedActivationOp, lm::GatedActivationGradOp, lm::AttentionOp, lm::AttentionGradOp,
             lm::ResidualLinearAttentionOp, lm::ResidualLinearAttentionGradOp, lm::LearnedStateOp,
             lm::LearnedStateGradOp, lm::RAttentionOp, lm::FusedRAttentionOp, lm::HeadNormsGradOp, lm::GatedMlpOp,
             lm::CrossEntropyOp, lm::CrossEntropyGradOp, lm::LogitsOp, arith::ConstantOp>(

@@ -1,5 +1,5 @@
-// Fused ops: made by --oriel-fuse-mixers out of primitives and their gradients, never written by people. Included by
-// LmOps.td.
+// Fused ops: made by --oriel-fuse-mixers and --oriel-fuse-pointwise out of primitives and their gradients, never written
+// by people. Included by LmOps.td.
 #ifndef ORIEL_DIALECTS_LM_LMFUSEDOPS_TD
 #define ORIEL_DIALECTS_LM_LMFUSEDOPS_TD
 
@@ -55,6 +55,22 @@ def Lm_HeadNormsGradOp : Lm_Op<"head_norms_grad"> {
   let arguments = (ins Lm_Float:$swa, Lm_Float:$rla, Lm_Float:$swa_scale, Lm_Float:$rla_scale, Lm_Float:$dresult,
                        F64Attr:$eps);
   let results = (outs Lm_Float:$dswa, Lm_Float:$drla, Lm_Float:$dswa_scale, Lm_Float:$drla_scale);
+}
+
+def Lm_AddRmsNormOp : Lm_Op<"add_rms_norm"> {
+  let summary = "Add to the residual stream and normalise the sum";
+  let description = [{
+    `sum = lhs + rhs`, `result = rms_norm(sum)` as in `lm.rms_norm`: the sum is normalised while it is at hand.
+
+    * (C1) `weight` is `[D]` or `[N,D]` and matches the last sizes of `lhs`; `rhs`, `sum` and the result have lhs's type.
+    * (C2) `eps` > 0.
+
+    ```mlir
+    %s, %y = lm.add_rms_norm %a, %b, %w {eps = 1.0e-6 : f64} : (tensor<2x16x64xf32>, tensor<2x16x64xf32>, tensor<64xf32>) -> (tensor<2x16x64xf32>, tensor<2x16x64xf32>)
+    ```
+  }];
+  let arguments = (ins Lm_Float:$lhs, Lm_Float:$rhs, Lm_Float:$weight, F64Attr:$eps, UnitAttr:$plus_one);
+  let results = (outs Lm_Float:$sum, Lm_Float:$result);
 }
 
 #endif

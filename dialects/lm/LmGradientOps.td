@@ -69,23 +69,28 @@ def Lm_RmsNormGradOp : Lm_Gradient<"rms_norm_grad"> {
   let summary = "Gradient of lm.rms_norm";
   let description = [{
     With r = 1/sqrt(mean(x²)+eps) and g = w∘dy: `dx = r·g - x·r³·mean_d(g∘x)`, `dweight = sum over vectors of dy∘x·r`.
-    r is computed again from x.
+    r is computed again from x. `residual`, the cotangent that reaches x past the norm, is added to dx; `normed` is the
+    result of the norm, made again. Both are put there by `--oriel-fuse-pointwise`.
 
-    * (C1) `weight` is `[D]` or `[N,D]` and matches the last sizes of `x`; `dweight` has its type; `dy`, `dx` have x's type.
+    * (C1) `weight` is `[D]` or `[N,D]` and matches the last sizes of `x`; `dweight` has its type; `dy`, `residual`, `dx`
+      and `normed` have x's type.
     * (C2) `eps` > 0.
 
     ```mlir
     %dx, %dw = lm.rms_norm_grad %x, %w, %dy {eps = 1.0e-6 : f64} : (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>) -> (tensor<2x16x64xf32>, tensor<64xf32>)
+    %all, %dv, %y = lm.rms_norm_grad %x, %w, %dy, %dres {eps = 1.0e-6 : f64} : (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>, tensor<2x16x64xf32>) -> (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>)
     ```
   }];
-  let arguments = (ins Lm_Float:$x, Lm_Float:$weight, Lm_Float:$dy, F64Attr:$eps, UnitAttr:$plus_one);
-  let results = (outs Lm_Float:$dx, Lm_Float:$dweight);
+  let arguments = (ins Lm_Float:$x, Lm_Float:$weight, Lm_Float:$dy, Optional<Lm_Float>:$residual, F64Attr:$eps,
+                       UnitAttr:$plus_one);
+  let results = (outs Lm_Float:$dx, Lm_Float:$dweight, Optional<Lm_Float>:$normed);
 }
 
 def Lm_GatedActivationGradOp : Lm_Gradient<"gated_activation_grad"> {
   let summary = "Gradient of lm.gated_activation";
   let description = [{
-    `dgate = dy∘up∘act'(gate)`, `dup = dy∘act(gate)`.
+    `dgate = dy∘up∘act'(gate)`, `dup = dy∘act(gate)`. `gated` is `act(gate)∘up`, made again; `--oriel-fuse-pointwise` asks
+    for it.
 
     * (C1) All operands and results have one type.
 
@@ -94,7 +99,7 @@ def Lm_GatedActivationGradOp : Lm_Gradient<"gated_activation_grad"> {
     ```
   }];
   let arguments = (ins Lm_Float:$gate, Lm_Float:$up, Lm_Float:$dy, Lm_ActivationAttr:$activation);
-  let results = (outs Lm_Float:$dgate, Lm_Float:$dup);
+  let results = (outs Lm_Float:$dgate, Lm_Float:$dup, Optional<Lm_Float>:$gated);
 }
 
 def Lm_AttentionGradOp : Lm_Gradient<"attention_grad"> {

@@ -44,8 +44,8 @@ SmallVector<Value> ScaleChannelsOp::buildVjp(OpBuilder &builder, ValueRange cota
 }
 
 SmallVector<Value> RmsNormOp::buildVjp(OpBuilder &builder, ValueRange cotangents, ArrayRef<bool> needed) {
-  auto grad = RmsNormGradOp::create(builder, getLoc(), getX().getType(), getWeight().getType(), getX(), getWeight(),
-                                    cotangents[0], getEps(), getPlusOne());
+  auto grad = RmsNormGradOp::create(builder, getLoc(), getX().getType(), getWeight().getType(), /*normed=*/Type(),
+                                    getX(), getWeight(), cotangents[0], /*residual=*/Value(), getEps(), getPlusOne());
   return {grad.getDx(), grad.getDweight()};
 }
 
@@ -59,8 +59,8 @@ SmallVector<Value> RopeOp::buildVjp(OpBuilder &builder, ValueRange cotangents, A
 }
 
 SmallVector<Value> GatedActivationOp::buildVjp(OpBuilder &builder, ValueRange cotangents, ArrayRef<bool> needed) {
-  auto grad = GatedActivationGradOp::create(builder, getLoc(), getType(), getType(), getGate(), getUp(), cotangents[0],
-                                            getActivation());
+  auto grad = GatedActivationGradOp::create(builder, getLoc(), getType(), getType(), /*gated=*/Type(), getGate(),
+                                            getUp(), cotangents[0], getActivation());
   return {grad.getDgate(), grad.getDup()};
 }
 

@@ -1,4 +1,4 @@
-// Verifiers of norms, rotary positions and gates and of their gradients. Laws are stated in LmOps.td.
+// Verifiers of norms, rotary positions and gates, of their gradients and fused forms. Laws are stated in LmOps.td.
 #include "dialects/lm/LmOps.h"
 #include "dialects/lm/ShapeLaw.h"
 
@@ -33,8 +33,19 @@ LogicalResult RmsNormGradOp::verify() {
     return failure();
   ShapeLaw shapes(*this, "C1");
   return success(succeeded(shapes.sameType("dy", getDy(), "x", getX())) &&
+                 succeeded(shapes.sameType("residual", getResidual(), "x", getX())) &&
                  succeeded(shapes.sameType("dx", getDx(), "x", getX())) &&
+                 succeeded(shapes.sameType("normed", getNormed(), "x", getX())) &&
                  succeeded(shapes.sameType("dweight", getDweight(), "weight", getWeight())));
+}
+
+LogicalResult AddRmsNormOp::verify() {
+  if (failed(verifyNorm(*this, getLhs(), getWeight(), getEps().convertToDouble())))
+    return failure();
+  ShapeLaw shapes(*this, "C1");
+  return success(succeeded(shapes.sameType("rhs", getRhs(), "lhs", getLhs())) &&
+                 succeeded(shapes.sameType("sum", getSum(), "lhs", getLhs())) &&
+                 succeeded(shapes.sameType("result", getResult(), "lhs", getLhs())));
 }
 
 LogicalResult RopeOp::verify() {
@@ -61,7 +72,8 @@ LogicalResult GatedActivationGradOp::verify() {
   return success(succeeded(shapes.sameType("up", getUp(), "gate", getGate())) &&
                  succeeded(shapes.sameType("dy", getDy(), "gate", getGate())) &&
                  succeeded(shapes.sameType("dgate", getDgate(), "gate", getGate())) &&
-                 succeeded(shapes.sameType("dup", getDup(), "gate", getGate())));
+                 succeeded(shapes.sameType("dup", getDup(), "gate", getGate())) &&
+                 succeeded(shapes.sameType("gated", getGated(), "gate", getGate())));
 }
 
 } // namespace oriel::lm

@@ -22,6 +22,28 @@ Block::BlockArgListType KernelOp::getBuffers() { return getBody().getArguments()
 
 Value KernelOp::getGridIndex(unsigned dim) { return getBody().getArgument(getFunctionType().getNumInputs() + dim); }
 
+ArrayRef<int64_t> KernelOp::getReplaceable(unsigned number) {
+  auto inputs = getArgAttrOfType<DenseI64ArrayAttr>(number, kReplacesAttr);
+  return inputs ? inputs.asArrayRef() : ArrayRef<int64_t>();
+}
+
+/// (C4)
+static LogicalResult verifyReplaces(KernelOp kernel) {
+  ArrayRef<Type> buffers = kernel.getArgumentTypes();
+  int64_t inputs = static_cast<int64_t>(buffers.size()) - static_cast<int64_t>(kernel.getNumOutputs());
+  for (auto [number, type] : llvm::enumerate(buffers)) {
+    if (!kernel.getArgAttr(number, kReplacesAttr))
+      continue;
+    if (static_cast<int64_t>(number) < inputs)
+      return kernel.emitOpError("(C4) buffer ") << number << " is an input and replaces nothing";
+    for (int64_t input : kernel.getReplaceable(number))
+      if (input < 0 || input >= inputs || buffers[input] != type)
+        return kernel.emitOpError("(C4) output buffer ")
+               << number << " cannot replace " << input << ", which is no input of its type";
+  }
+  return success();
+}
+
 LogicalResult KernelOp::verifyBody() {
   Block &entry = getBody().front();
   ArrayRef<Type> buffers = getArgumentTypes();
@@ -50,7 +72,7 @@ LogicalResult KernelOp::verify() {
     return emitOpError("(C3) outputs is ") << outputs << ", expected 1 to " << buffers;
   if (getBody().front().empty() || !isa<ReturnOp>(getBody().front().back()))
     return emitOpError("the body must end with tile.return");
-  return success();
+  return verifyReplaces(*this);
 }
 
 // kernel ::= `tile.kernel` @name `(` (%arg `:` type attrs?),* `)` `grid` `(` %x `,` %y `,` %z `)` `in` `[` sizes `]`

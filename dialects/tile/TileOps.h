@@ -20,6 +20,9 @@ bool hasTileShape(mlir::Type type);
 /// True for a memref of static shape with the identity layout.
 bool isBuffer(mlir::Type type);
 
+/// On a kernel's output buffer: the inputs that it may replace ((C4) of tile.kernel).
+inline constexpr llvm::StringLiteral kReplacesAttr = "tile.replaces";
+
 } // namespace oriel::tile
 
 #include "dialects/tile/TileDialect.h.inc"

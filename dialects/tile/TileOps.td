@@ -31,10 +31,13 @@ def Tile_KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, FunctionOpInterface, S
   let description = [{
     The arguments of the entry block are the buffers of `function_type`, inputs first, the last `num_outputs` of them
     written; then three `index` values x, y, z with 0 <= x < grid[0] and so on. A buffer that is both read and written is an output.
+    `tile.replaces = array<i64: …>` on an output names inputs that it may be the same memory as: each cell reads its place of
+    such an input before it writes that place, and no other cell reads it.
 
     * (C1) `grid` has exactly three positive sizes.
     * (C2) The entry block's arguments are the inputs of `function_type` followed by three `index` values; there are no results.
     * (C3) 1 <= num_outputs <= number of buffers.
+    * (C4) `tile.replaces` stands on outputs only and names inputs of the output's type.
 
     ```mlir
     tile.kernel @copy(%in: memref<64x32xf32>, %out: memref<64x32xf32>) grid(%x, %y, %z) in [4, 1, 1] outputs 1 {
@@ -66,6 +69,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [IsolatedFromAbove, FunctionOpInterface, S
     ::mlir::Block::BlockArgListType getBuffers();
     /// Grid coordinate 0, 1 or 2 (x, y, z).
     ::mlir::Value getGridIndex(unsigned dim);
+    /// The inputs whose memory output buffer `number` (counted among all buffers) may take.
+    ::llvm::ArrayRef<int64_t> getReplaceable(unsigned number);
   }];
 }
 

@@ -10,13 +10,16 @@ using namespace mlir;
 namespace oriel::kernels {
 
 TileBuilder TileBuilder::kernel(ModuleOp module, Location loc, StringRef name, TypeRange buffers,
-                                std::array<int64_t, 3> grid, int64_t numOutputs, StringRef summary) {
+                                std::array<int64_t, 3> grid, int64_t numOutputs, StringRef summary,
+                                ArrayRef<DictionaryAttr> bufferAttributes) {
   module.getContext()->loadDialect<tile::TileDialect>();
   OpBuilder builder(module.getContext());
   builder.setInsertionPointToEnd(module.getBody());
   auto op = tile::KernelOp::create(builder, loc, name, buffers, grid, numOutputs);
   if (!summary.empty())
     op.setSummary(summary);
+  if (llvm::any_of(bufferAttributes, [](DictionaryAttr attributes) { return !attributes.empty(); }))
+    op.setAllArgAttrs(bufferAttributes);
   builder.setInsertionPointToEnd(&op.getBody().front());
   auto end = tile::ReturnOp::create(builder, loc);
   builder.setInsertionPoint(end);

@@ -38,9 +38,11 @@ public:
   using Values = llvm::SmallVector<mlir::Value>;
   using MapBody = llvm::function_ref<llvm::SmallVector<Scalar>(TileBuilder &, llvm::ArrayRef<Scalar>)>;
 
-  /// A new kernel at the end of `module`, ended by tile.return; the builder stands in its body.
+  /// A new kernel at the end of `module`, ended by tile.return; the builder stands in its body. `bufferAttributes` has
+  /// one dictionary per buffer, or is empty.
   static TileBuilder kernel(mlir::ModuleOp module, mlir::Location loc, llvm::StringRef name, mlir::TypeRange buffers,
-                            std::array<int64_t, 3> grid, int64_t numOutputs, llvm::StringRef summary = "");
+                            std::array<int64_t, 3> grid, int64_t numOutputs, llvm::StringRef summary = "",
+                            llvm::ArrayRef<mlir::DictionaryAttr> bufferAttributes = {});
 
   // Scalars point at the builder that made them, so it stays where it is.
   TileBuilder(const TileBuilder &) = delete;

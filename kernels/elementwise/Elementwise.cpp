@@ -18,9 +18,10 @@ std::string symbol(const AddSpec &spec) {
 
 tile::KernelOp buildAdd(OpBuilder &builder, Location loc, StringRef symbol, const AddSpec &spec) {
   Signature signature(builder);
+  llvm::SmallVector<int64_t> operands;
   for (int64_t i = 0; i < spec.operands; ++i)
-    signature.input({spec.elements});
-  unsigned y = signature.output({spec.elements});
+    operands.push_back(signature.input({spec.elements}));
+  unsigned y = signature.outputReplacing({spec.elements}, operands);
   int64_t size = flatTileSize(spec.elements);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.elements, size), 1, 1}, "y = x_0 + x_1 + …");
   Place place{{b.x() * size}, -1, 0};

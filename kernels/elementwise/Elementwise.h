@@ -6,7 +6,7 @@
 
 namespace oriel::kernels {
 
-/// `y = x_0 + x_1 + …`, added from left to right. y may be the same buffer as any x.
+/// `y = x_0 + x_1 + …`, added from left to right. y may replace any x.
 ///   x_0 … x_{operands-1} [elements]  →  y [elements]
 struct AddSpec {
   int64_t elements = 0;

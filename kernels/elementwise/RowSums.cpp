@@ -66,7 +66,7 @@ tile::KernelOp buildScaleChannels(OpBuilder &builder, Location loc, StringRef sy
   Signature signature(builder);
   unsigned x = signature.input({spec.rows, spec.width});
   unsigned scale = signature.input({spec.width});
-  unsigned y = signature.output({spec.rows, spec.width});
+  unsigned y = signature.outputReplacing({spec.rows, spec.width}, {x});
   int64_t cols = columnTileSize(spec.width);
   TileBuilder b =
       signature.open(loc, symbol, {ceilDiv(spec.rows, rowTile), ceilDiv(spec.width, cols), 1}, "y = x * scale");
@@ -84,7 +84,7 @@ tile::KernelOp buildScaleChannelsGrad(OpBuilder &builder, Location loc, StringRe
   unsigned x = signature.input({spec.rows, spec.width});
   unsigned scale = signature.input({spec.width});
   unsigned dy = signature.input({spec.rows, spec.width});
-  unsigned dx = signature.output({spec.rows, spec.width});
+  unsigned dx = signature.outputReplacing({spec.rows, spec.width}, {dy, x});
   unsigned partials = signature.output({partialCount(spec.rows), spec.width});
   int64_t cols = columnTileSize(spec.width), block = partialRows(spec.rows);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.width, cols), partialCount(spec.rows), 1},

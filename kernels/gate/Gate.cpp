@@ -11,6 +11,7 @@ std::string symbol(const GateSpec &spec, bool backward) {
   return SymbolName(backward ? "gate_bwd" : "gate_fwd")
       .flag(spec.activation == GateActivation::Silu ? "silu" : "gelu", true)
       .add("e", spec.elements)
+      .flag("remake", backward && spec.remake)
       .str();
 }
 
@@ -40,7 +41,7 @@ tile::KernelOp buildGate(OpBuilder &builder, Location loc, StringRef symbol, con
   Signature signature(builder);
   unsigned gate = signature.input({spec.elements});
   unsigned up = signature.input({spec.elements});
-  unsigned y = signature.output({spec.elements});
+  unsigned y = signature.outputReplacing({spec.elements}, {gate, up});
   int64_t size = flatTile(spec);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.elements, size), 1, 1}, "y = act(gate) * up");
   Place place{{b.x() * size}, -1, 0};
@@ -55,18 +56,22 @@ tile::KernelOp buildGateGrad(OpBuilder &builder, Location loc, StringRef symbol,
   unsigned gate = signature.input({spec.elements});
   unsigned up = signature.input({spec.elements});
   unsigned dy = signature.input({spec.elements});
-  unsigned dgate = signature.output({spec.elements});
-  unsigned dup = signature.output({spec.elements});
+  unsigned dgate = signature.outputReplacing({spec.elements}, {gate, dy, up});
+  unsigned dup = signature.outputReplacing({spec.elements}, {up, dy, gate});
+  unsigned y = spec.remake ? signature.outputReplacing({spec.elements}, {dy, gate, up}) : 0;
   int64_t size = flatTile(spec);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.elements, size), 1, 1}, "gradient of act(gate) * up");
   Place place{{b.x() * size}, -1, 0};
   Value gate_1C = b.load(b.buffer(gate), place, 1, size), up_1C = b.load(b.buffer(up), place, 1, size);
   Value dy_1C = b.load(b.buffer(dy), place, 1, size);
-  Value dgate_1C = b.map({gate_1C, up_1C, dy_1C},
-                         [&](Scalar g, Scalar u, Scalar d) { return d * u * activateGrad(spec.activation, g); });
-  Value dup_1C = b.map({gate_1C, dy_1C}, [&](Scalar g, Scalar d) { return d * activate(spec.activation, g); });
-  b.store(dgate_1C, b.buffer(dgate), place);
-  b.store(dup_1C, b.buffer(dup), place);
+  auto store = [&](unsigned output, Value tile) { b.store(tile, b.buffer(output), place); };
+  store(dgate, b.map({gate_1C, up_1C, dy_1C},
+                     [&](Scalar g, Scalar u, Scalar d) { return d * u * activateGrad(spec.activation, g); }));
+  Value act_1C = b.map({gate_1C}, [&](Scalar g) { return activate(spec.activation, g); });
+  auto times = [](Scalar a, Scalar c) { return a * c; };
+  store(dup, b.map({dy_1C, act_1C}, times));
+  if (spec.remake)
+    store(y, b.map({act_1C, up_1C}, times));
   return b.op();
 }
 

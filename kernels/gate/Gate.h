@@ -12,12 +12,13 @@ enum class GateActivation {
 };
 
 ///   forward    gate [elements], up [elements]                   →  y [elements]
-///   backward   gate [elements], up [elements], dy [elements]    →  dgate [elements], dup [elements]
-/// Outputs may be the same buffers as inputs (y with gate or up; dgate with gate or dy, dup with up or dy, not both
-/// dy).
+///   backward   gate [elements], up [elements], dy [elements]    →  dgate [elements], dup [elements] [, y [elements]]
+/// The backward gives y with `remake`: the product with it then needs nothing kept since the forward. Every output may
+/// replace any input.
 struct GateSpec {
   int64_t elements = 0;
   GateActivation activation = GateActivation::Silu;
+  bool remake = false; // backward only
 };
 std::string symbol(const GateSpec &spec, bool backward);
 tile::KernelOp buildGate(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const GateSpec &spec);

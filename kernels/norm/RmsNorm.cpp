@@ -15,6 +15,8 @@ std::string symbol(const RmsNormSpec &spec, bool backward) {
       .add("d", spec.width)
       .add("eps", spec.eps)
       .flag("plus1", spec.plusOne)
+      .flag("residual", spec.residual)
+      .flag("remake", backward && spec.remake)
       .str();
 }
 
@@ -35,50 +37,89 @@ static Value inverseRms(TileBuilder &b, const RmsNormSpec &spec, Value x_RD) {
   return b.map({sum_R1}, [&](Scalar s) { return 1.0 / sqrt(s * (1.0 / spec.width) + spec.eps); });
 }
 
+/// y[R,D] = x · r ∘ w.
+static Value normalise(TileBuilder &b, Value x_RD, Value r_R1, Value w_1D) {
+  return b.map({x_RD, r_R1, w_1D}, [](Scalar v, Scalar r, Scalar w) { return v * r * w; });
+}
+
 tile::KernelOp buildRmsNorm(OpBuilder &builder, Location loc, StringRef symbol, const RmsNormSpec &spec) {
+  llvm::SmallVector<int64_t> shape = {spec.rows, spec.groups, spec.width}, summands;
   Signature signature(builder);
-  unsigned x = signature.input({spec.rows, spec.groups, spec.width});
+  summands.push_back(signature.input(shape));
+  if (spec.residual)
+    summands.push_back(signature.input(shape));
   unsigned weight = signature.input({spec.groups, spec.width});
-  unsigned y = signature.output({spec.rows, spec.groups, spec.width});
+  unsigned sum = spec.residual ? signature.outputReplacing(shape, summands) : 0;
+  unsigned y = signature.outputReplacing(shape, summands);
   int64_t rows = rowTile(spec), cols = tileSize(spec.width);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.rows, rows), spec.groups, 1}, "y = x / rms(x) * w");
   Place place{{b.x() * rows, b.y(), b.index(0)}, 0, 2};
-  Value x_RD = b.load(b.buffer(x), place, rows, cols);
-  Value y_RD = b.map({x_RD, inverseRms(b, spec, x_RD), loadWeight(b, spec, weight, b.y())},
-                     [](Scalar v, Scalar r, Scalar w) { return v * r * w; });
-  b.store(y_RD, b.buffer(y), place);
+  Value x_RD = b.load(b.buffer(summands[0]), place, rows, cols);
+  if (spec.residual) {
+    x_RD = b.map({x_RD, b.load(b.buffer(summands[1]), place, rows, cols)}, [](Scalar a, Scalar c) { return a + c; });
+    b.store(x_RD, b.buffer(sum), place);
+  }
+  b.store(normalise(b, x_RD, inverseRms(b, spec, x_RD), loadWeight(b, spec, weight, b.y())), b.buffer(y), place);
   return b.op();
+}
+
+namespace {
+/// The buffers of the gradient.
+struct GradBuffers {
+  GradBuffers(Signature &signature, const RmsNormSpec &spec) {
+    llvm::SmallVector<int64_t> shape = {spec.rows, spec.groups, spec.width};
+    x = signature.input(shape);
+    weight = signature.input({spec.groups, spec.width});
+    dy = signature.input(shape);
+    residual = spec.residual ? signature.input(shape) : 0;
+    llvm::SmallVector<int64_t> replaceable = {dy, x};
+    if (spec.residual)
+      replaceable.push_back(residual);
+    dx = signature.outputReplacing(shape, replaceable);
+    partials = signature.output({partialCount(spec.rows), spec.groups, spec.width});
+    y = spec.remake ? signature.outputReplacing(shape, replaceable) : 0;
+  }
+  unsigned x, weight, dy, residual, dx, partials, y;
+};
+} // namespace
+
+/// The part of one block of rows: writes dx (and y), returns the block's contribution to dweight, [1,D].
+static Value gradOfRows(TileBuilder &b, const RmsNormSpec &spec, const GradBuffers &buffers, Scalar row, Value w_1D) {
+  int64_t rows = rowTile(spec), cols = tileSize(spec.width);
+  Place place{{row, b.y(), b.index(0)}, 0, 2};
+  auto load = [&](unsigned buffer) { return b.load(b.buffer(buffer), place, rows, cols); };
+  Value x_RD = load(buffers.x), dy_RD = load(buffers.dy), past_RD;
+  if (spec.residual)
+    past_RD = load(buffers.residual);
+  Value r_R1 = inverseRms(b, spec, x_RD);
+  Value gx_RD = b.map({dy_RD, w_1D, x_RD}, [](Scalar d, Scalar w, Scalar v) { return d * w * v; });
+  Value c_R1 =
+      b.map({b.reduceSum(gx_RD, 1), r_R1}, [&](Scalar s, Scalar r) { return s * (1.0 / spec.width) * r * r * r; });
+  auto gradient = [](Scalar v, Scalar d, Scalar w, Scalar r, Scalar c) { return d * w * r - v * c; };
+  Value dx_RD = spec.residual ? b.map({x_RD, dy_RD, w_1D, r_R1, c_R1, past_RD},
+                                      [&](Scalar v, Scalar d, Scalar w, Scalar r, Scalar c, Scalar p) {
+                                        return p + gradient(v, d, w, r, c);
+                                      })
+                              : b.map({x_RD, dy_RD, w_1D, r_R1, c_R1}, gradient);
+  b.store(dx_RD, b.buffer(buffers.dx), place);
+  if (spec.remake)
+    b.store(normalise(b, x_RD, r_R1, w_1D), b.buffer(buffers.y), place);
+  return b.reduceSum(b.map({dy_RD, x_RD, r_R1}, [](Scalar d, Scalar v, Scalar r) { return d * (v * r); }), 0);
 }
 
 tile::KernelOp buildRmsNormGrad(OpBuilder &builder, Location loc, StringRef symbol, const RmsNormSpec &spec) {
   Signature signature(builder);
-  unsigned x = signature.input({spec.rows, spec.groups, spec.width});
-  unsigned weight = signature.input({spec.groups, spec.width});
-  unsigned dy = signature.input({spec.rows, spec.groups, spec.width});
-  unsigned dx = signature.output({spec.rows, spec.groups, spec.width});
-  unsigned partials = signature.output({partialCount(spec.rows), spec.groups, spec.width});
-  int64_t rows = rowTile(spec), cols = tileSize(spec.width), block = partialRows(spec.rows);
+  GradBuffers buffers(signature, spec);
+  int64_t block = partialRows(spec.rows);
   TileBuilder b = signature.open(loc, symbol, {partialCount(spec.rows), spec.groups, 1},
                                  "dx and partial sums of dweight of the root-mean-square norm");
   Scalar begin = b.x() * block;
-  Value w_1D = loadWeight(b, spec, weight, b.y());
+  Value w_1D = loadWeight(b, spec, buffers.weight, b.y());
   auto step = [&](Scalar row, ValueRange carried) -> TileBuilder::Values {
-    Place place{{row, b.y(), b.index(0)}, 0, 2};
-    Value x_RD = b.load(b.buffer(x), place, rows, cols);
-    Value dy_RD = b.load(b.buffer(dy), place, rows, cols);
-    Value r_R1 = inverseRms(b, spec, x_RD);
-    Value gx_RD = b.map({dy_RD, w_1D, x_RD}, [](Scalar d, Scalar w, Scalar v) { return d * w * v; });
-    Value c_R1 =
-        b.map({b.reduceSum(gx_RD, 1), r_R1}, [&](Scalar s, Scalar r) { return s * (1.0 / spec.width) * r * r * r; });
-    Value dx_RD = b.map({x_RD, dy_RD, w_1D, r_R1, c_R1},
-                        [](Scalar v, Scalar d, Scalar w, Scalar r, Scalar c) { return d * w * r - v * c; });
-    b.store(dx_RD, b.buffer(dx), place);
-    Value part_1D =
-        b.reduceSum(b.map({dy_RD, x_RD, r_R1}, [](Scalar d, Scalar v, Scalar r) { return d * (v * r); }), 0);
-    return {b.map({carried[0], part_1D}, [](Scalar a, Scalar p) { return a + p; })};
+    return {b.map({carried[0], gradOfRows(b, spec, buffers, row, w_1D)}, [](Scalar a, Scalar p) { return a + p; })};
   };
-  Value sum_1D = b.loop(begin, min(begin + block, spec.rows), rows, b.zeros(1, cols), step)[0];
-  b.store(sum_1D, b.buffer(partials), Place{{b.x(), b.y(), b.index(0)}, -1, 2});
+  Value sum_1D = b.loop(begin, min(begin + block, spec.rows), rowTile(spec), b.zeros(1, tileSize(spec.width)), step)[0];
+  b.store(sum_1D, b.buffer(buffers.partials), Place{{b.x(), b.y(), b.index(0)}, -1, 2});
   return b.op();
 }
 

@@ -12,16 +12,18 @@ namespace oriel::kernels {
 
 /// One norm per vector of `width` elements. weight [width]: groups = 1, rows = all vectors. weight [N,D] on x
 /// [B,T,N,D]: groups = N, rows = B·T.
-///   forward    x [rows, groups, width], weight [groups, width]            →  y [rows, groups, width]
-///   backward   x, weight, dy [rows, groups, width]                        →  dx [rows, groups, width],
-///                                                                            dweight_partials [parts, groups, width]
-/// with parts = partialCount(rows) of kernels/elementwise; buildSumPartials{parts, groups*width} makes dweight.
+///   forward    x, [residual,] weight [groups, width]     →  [sum,] y
+///   backward   x, weight, dy [, residual]                →  dx, dweight_partials [parts, groups, width] [, y]
+/// where the others are [rows, groups, width] and parts = partialCount(rows) of kernels/elementwise;
+/// buildSumPartials{parts, groups*width} makes dweight. sum, y and dx may replace any input of their size.
 struct RmsNormSpec {
   int64_t rows = 0;
   int64_t groups = 1;
   int64_t width = 0;
   double eps = 1e-6;
   bool plusOne = false;
+  bool residual = false; // forward: the norm of sum = x + residual; backward: residual is added to dx
+  bool remake = false;   // backward: gives y too
 };
 std::string symbol(const RmsNormSpec &spec, bool backward);
 tile::KernelOp buildRmsNorm(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RmsNormSpec &spec);

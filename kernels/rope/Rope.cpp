@@ -71,7 +71,7 @@ tile::KernelOp buildRope(OpBuilder &builder, Location loc, StringRef symbol, con
   unsigned cos = signature.input({spec.tokens, spec.rotary / 2});
   unsigned sin = signature.input({spec.tokens, spec.rotary / 2});
   unsigned docStart = spec.documents ? signature.inputI32({spec.batch, spec.tokens}) : 0;
-  unsigned y = signature.output(shape);
+  unsigned y = signature.outputReplacing(shape, {x});
   int64_t rows = std::min<int64_t>(64, tileSize(spec.tokens));
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, rows), spec.batch, 1}, "rotary positions");
   Scalar token = b.x() * rows;

@@ -21,33 +21,51 @@ void lowerEmbed(Lowering &lowering, lm::EmbedOp op) {
                                                   {lowering.get(op.getTable()), lowering.get(op.getTokens())})[0]);
 }
 
-template <typename Op> kernels::RmsNormSpec normSpec(Op op) {
+template <typename Op> kernels::RmsNormSpec normSpec(Op op, Value x) {
   kernels::RmsNormSpec spec;
   bool perHead = cast<ShapedType>(op.getWeight().getType()).getRank() == 2;
   spec.groups = perHead ? dimOf(op.getWeight(), 0) : 1;
   spec.width = dimOf(op.getWeight(), perHead ? 1 : 0);
-  spec.rows = elementsOf(op.getX()) / (spec.groups * spec.width);
+  spec.rows = elementsOf(x) / (spec.groups * spec.width);
   spec.eps = op.getEps().convertToDouble();
   spec.plusOne = op.getPlusOne();
   return spec;
 }
 
 void lowerNorm(Lowering &lowering, lm::RmsNormOp op) {
-  kernels::RmsNormSpec spec = normSpec(op);
+  kernels::RmsNormSpec spec = normSpec(op, op.getX());
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRmsNorm(b, loc, name, spec); };
   lowering.set(op.getResult(), lowering.tape.call(kernels::symbol(spec, false), build, op.getResult().getType(),
                                                   {lowering.get(op.getX()), lowering.get(op.getWeight())})[0]);
 }
 
+void lowerAddNorm(Lowering &lowering, lm::AddRmsNormOp op) {
+  kernels::RmsNormSpec spec = normSpec(op, op.getLhs());
+  spec.residual = true;
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRmsNorm(b, loc, name, spec); };
+  SmallVector<Value> results =
+      lowering.tape.call(kernels::symbol(spec, false), build, op->getResultTypes(),
+                         {lowering.get(op.getLhs()), lowering.get(op.getRhs()), lowering.get(op.getWeight())});
+  lowering.set(op.getSum(), results[0]);
+  lowering.set(op.getResult(), results[1]);
+}
+
 void lowerNormGrad(Lowering &lowering, lm::RmsNormGradOp op) {
-  kernels::RmsNormSpec spec = normSpec(op);
+  kernels::RmsNormSpec spec = normSpec(op, op.getX());
+  spec.residual = static_cast<bool>(op.getResidual());
+  spec.remake = static_cast<bool>(op.getNormed());
   int64_t parts = kernels::partialCount(spec.rows);
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRmsNormGrad(b, loc, name, spec); };
-  SmallVector<Value> results = lowering.tape.call(
-      kernels::symbol(spec, true), build, {op.getDx().getType(), lowering.tape.f32({parts, spec.groups, spec.width})},
-      {lowering.get(op.getX()), lowering.get(op.getWeight()), lowering.get(op.getDy())});
+  SmallVector<Type> types = {op.getDx().getType(), lowering.tape.f32({parts, spec.groups, spec.width})};
+  if (spec.remake)
+    types.push_back(op.getNormed().getType());
+  SmallVector<Value> results =
+      lowering.tape.call(kernels::symbol(spec, true), build, types,
+                         llvm::map_to_vector(op->getOperands(), [&](Value operand) { return lowering.get(operand); }));
   lowering.set(op.getDx(), results[0]);
   lowering.set(op.getDweight(), sumPartials(lowering, results[1], parts, op.getDweight().getType()));
+  if (spec.remake)
+    lowering.set(op.getNormed(), results[2]);
 }
 
 void lowerRope(Lowering &lowering, lm::RopeOp op) {
@@ -102,12 +120,13 @@ void lowerGate(Lowering &lowering, lm::GatedActivationOp op) {
 
 void lowerGateGrad(Lowering &lowering, lm::GatedActivationGradOp op) {
   kernels::GateSpec spec = gateSpec(op);
+  spec.remake = static_cast<bool>(op.getGated());
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildGateGrad(b, loc, name, spec); };
   SmallVector<Value> results =
-      lowering.tape.call(kernels::symbol(spec, true), build, {op.getDgate().getType(), op.getDup().getType()},
+      lowering.tape.call(kernels::symbol(spec, true), build, op->getResultTypes(),
                          {lowering.get(op.getGate()), lowering.get(op.getUp()), lowering.get(op.getDy())});
-  lowering.set(op.getDgate(), results[0]);
-  lowering.set(op.getDup(), results[1]);
+  for (auto [result, value] : llvm::zip(op->getResults(), results))
+    lowering.set(result, value);
 }
 
 } // namespace
@@ -117,6 +136,8 @@ Lowered lowerPointwise(Lowering &lowering, Operation *op) {
     lowerEmbed(lowering, embed);
   else if (auto norm = dyn_cast<lm::RmsNormOp>(op))
     lowerNorm(lowering, norm);
+  else if (auto addNorm = dyn_cast<lm::AddRmsNormOp>(op))
+    lowerAddNorm(lowering, addNorm);
   else if (auto normGrad = dyn_cast<lm::RmsNormGradOp>(op))
     lowerNormGrad(lowering, normGrad);
   else if (auto rope = dyn_cast<lm::RopeOp>(op))

@@ -1,5 +1,6 @@
 #include "compiler/conversion/tapeToPlan/BuildSteps.h"
 
+#include "compiler/analysis/KernelWork.h"
 #include "dialects/tile/TileOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -38,6 +39,7 @@ public:
 
 private:
   FailureOr<plan::Ref> refTo(Value value);
+  double flopsOf(tile::KernelOp kernel);
   LogicalResult setRef(plan::Ref *target, Value value);
   plan::Step *addStep(Operation *op, double flops);
   LogicalResult addCall(tape::CallOp op);
@@ -51,6 +53,7 @@ private:
   const PlanBuffers &buffers_;
   const PlanOptions &options_;
   plan::EntryPoint &entry_;
+  llvm::DenseMap<Operation *, double> kernelFlops_;
 };
 
 FailureOr<plan::Ref> StepBuilder::refTo(Value value) {
@@ -79,11 +82,19 @@ plan::Step *StepBuilder::addStep(Operation *op, double flops) {
   return step;
 }
 
+double StepBuilder::flopsOf(tile::KernelOp kernel) {
+  auto [known, isNew] = kernelFlops_.try_emplace(kernel, 0.0);
+  if (isNew)
+    known->second = analysis::workOf(kernel).flops();
+  return known->second;
+}
+
 LogicalResult StepBuilder::addCall(tape::CallOp op) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(op, op.getCalleeAttr());
   if (!kernel)
     return op.emitOpError() << "calls @" << op.getCallee() << ", which is not in the module any more";
-  plan::Launch *launch = addStep(op, op.getFlops() ? op.getFlops()->convertToDouble() : 0.0)->mutable_launch();
+  plan::Launch *launch =
+      addStep(op, op.getFlops() ? op.getFlops()->convertToDouble() : flopsOf(kernel))->mutable_launch();
   launch->set_symbol(op.getCallee().str());
   for (int64_t size : kernel.getGrid())
     launch->add_grid(size);

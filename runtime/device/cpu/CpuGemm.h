@@ -1,9 +1,9 @@
 // Matrix products of fixed shape by oneDNN, the only place that knows oneDNN.
 //
 // oneDNN on several threads splits K when M·N is small, and then the number of threads changes bits. So the work is
-// divided here: the result is cut into tiles by a rule that looks at the shape alone (TileGrid), each tile is one
-// product that oneDNN runs on one thread, and threads take tiles as they come. Bits cannot depend on who computes a
-// tile.
+// divided here: the product is cut into tiles, and a long K into ranges, by a rule that looks at the shape alone
+// (TileGrid); each piece is one product that oneDNN runs on one thread, and threads take pieces as they come. The
+// ranges of K are added in order. Bits cannot depend on who computes a piece.
 //
 // A product is prepared once per shape; running it sets addresses and allocates no memory of ours (oneDNN makes a few
 // small map nodes per execution, and packs transposed operands into a small block of its own). The scratch pads are
@@ -16,6 +16,7 @@
 
 #include "absl/container/flat_hash_map.h"
 
+#include <array>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
@@ -23,14 +24,16 @@
 
 namespace oriel::runtime {
 
-/// How an m x n result is cut: rows x columns tiles, the last of each direction possibly smaller.
+/// How an m x n x k product is cut: rows x columns tiles of the result, and splits ranges of K. The last of each
+/// direction may be smaller.
 struct TileGrid {
-  int64_t tileM, tileN;
-  int64_t rows, columns;
+  int64_t tileM, tileN, tileK;
+  int64_t rows, columns, splits;
 
-  /// Halves the longer side until there are enough tiles for many threads, or tiles would become inefficiently small.
-  static TileGrid of(int64_t m, int64_t n);
-  int64_t tiles() const { return rows * columns; }
+  /// Halves a tile's columns, then its rows, then K, until there are enough pieces for many threads or pieces would
+  /// become inefficiently small.
+  static TileGrid of(int64_t m, int64_t n, int64_t k);
+  int64_t pieces() const { return rows * columns * splits; }
 };
 
 /// The product of one tile shape, with one set of oneDNN's memory handles per thread.
@@ -54,12 +57,22 @@ class CpuGemm final : public PreparedGemm {
 public:
   GemmSpec spec;
   TileGrid grid;
-  std::vector<TileProduct> products; // inner, right edge, bottom edge, corner; equal shapes are not shared
+  std::vector<TileProduct> products; // the distinct ones
   size_t scratchBytes = 0;           // per thread
 
-  const TileProduct &productOf(int64_t row, int64_t column) const {
-    return products[static_cast<size_t>((row == grid.rows - 1 ? 2 : 0) + (column == grid.columns - 1 ? 1 : 0))];
+  /// Which product makes piece (row, column, split).
+  const TileProduct &productOf(int64_t row, int64_t column, int64_t split) const {
+    return products[whichProduct[kindOf(row, column, split)]];
   }
+  /// Pieces differ where they are the last of a direction; the first range of K also writes the result itself.
+  static constexpr size_t kinds = 16;
+  size_t kindOf(int64_t row, int64_t column, int64_t split) const {
+    return (row == grid.rows - 1 ? 8u : 0u) + (column == grid.columns - 1 ? 4u : 0u) +
+           (split == grid.splits - 1 ? 2u : 0u) + (split == 0 ? 1u : 0u);
+  }
+  std::array<size_t, kinds> whichProduct = {};
+  /// Elements of the sums over the ranges of K but the first, one m x n matrix each.
+  int64_t partialElements() const { return (grid.splits - 1) * spec.m * spec.n; }
 };
 
 /// Engine, streams, scratch and cache of prepared products of one device.
@@ -71,6 +84,9 @@ public:
 
 private:
   absl::StatusOr<std::shared_ptr<CpuGemm>> create(const GemmSpec &spec);
+  absl::Status reserve(const CpuGemm &gemm);
+  bool runPiece(const CpuGemm &gemm, int64_t piece, int thread, const void *a, const void *b, void *c);
+  void addPartials(const CpuGemm &gemm, float *c);
 
   WorkerPool &pool_;
   dnnl::engine engine_;
@@ -78,6 +94,7 @@ private:
   absl::flat_hash_map<std::string, std::shared_ptr<CpuGemm>> cache_;
   std::unique_ptr<DeviceMemory> scratch_;
   size_t scratchBytesPerThread_ = 0;
+  std::unique_ptr<DeviceMemory> partials_; // of the product that runs
 };
 
 } // namespace oriel::runtime

@@ -99,6 +99,12 @@ TEST(GateTest, ForwardAndGradient) {
       expectClose(y, expectedY, tolerance, "y");
       expectClose(dg, expectedDg, tolerance, "dgate");
       expectClose(du, expectedDu, tolerance, "dup");
+      // With y made again, and every output on top of an input.
+      spec.remake = true;
+      runKernel(buildGateGrad, symbol(spec, true), spec, {g, u, dy, g, u, dy});
+      expectClose(g, expectedDg, tolerance, "dgate in place");
+      expectClose(u, expectedDu, tolerance, "dup in place");
+      expectClose(dy, expectedY, tolerance, "y made again");
     }
 }
 

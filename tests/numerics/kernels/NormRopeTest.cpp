@@ -50,6 +50,36 @@ void checkNorm(const RmsNormSpec &spec, float scale) {
   expectClose(dw, expected.dweight, 1e-5, "dweight");
 }
 
+/// The fused forms: the norm of a sum, and a gradient that adds what flows past the norm and gives y again. Outputs lie
+/// apart, then on top of the inputs that they may replace.
+void checkFusedNorm(RmsNormSpec spec, bool inPlace) {
+  spec.residual = spec.remake = true;
+  int64_t size = spec.rows * spec.groups * spec.width, weights = spec.groups * spec.width;
+  Floats a = randomFloats(size, 1), past = randomFloats(size, 4), w = randomFloats(weights, 2), x(size);
+  for (int64_t i = 0; i < size; ++i)
+    x[i] = a[i] + past[i];
+  Floats dy = randomFloats(size, 3), partials(partialCount(spec.rows) * weights);
+  NormReference expected = normReference(spec, x, w, dy);
+  for (int64_t i = 0; i < size; ++i)
+    expected.dx[i] += past[i];
+
+  Floats sum(size), y(size), dx(size), again(size), kept = past;
+  runKernel(buildRmsNorm, symbol(spec, false), spec, {a, past, w, inPlace ? a : sum, inPlace ? past : y});
+  expectClose(inPlace ? a : sum, std::vector<double>(x.begin(), x.end()), 0, "sum");
+  expectClose(inPlace ? past : y, expected.y, 1e-6, "y");
+  runKernel(buildRmsNormGrad, symbol(spec, true), spec,
+            {x, w, dy, kept, inPlace ? dy : dx, partials, inPlace ? x : again});
+  expectClose(inPlace ? dy : dx, expected.dx, 1e-5, "dx");
+  expectClose(inPlace ? x : again, expected.y, 1e-6, "y made again");
+}
+
+TEST(RmsNormTest, WithResidualAndRemade) {
+  for (bool inPlace : {false, true}) {
+    checkFusedNorm({63, 1, 256, 1e-6, false}, inPlace);
+    checkFusedNorm({700, 3, 24, 1e-6, true}, inPlace);
+  }
+}
+
 TEST(RmsNormTest, OneWeight) {
   for (int64_t rows : {1, 63, 700})
     for (int64_t width : {6, 64, 256, 1000})

@@ -40,6 +40,7 @@ bool LmProgram::runPass(std::unique_ptr<Pass> pass) {
 
 bool LmProgram::decompose() { return runPass(transforms::createDecomposePass()); }
 bool LmProgram::differentiate() { return runPass(transforms::createDifferentiatePass()); }
+bool LmProgram::fusePointwise() { return runPass(transforms::createFusePointwisePass()); }
 
 std::vector<Tensor> LmProgram::run(StringRef name, ArrayRef<Tensor> arguments) {
   FailureOr<SmallVector<Tensor>> results = reference::evaluate(function(name), arguments);

@@ -31,6 +31,7 @@ public:
 
   bool decompose();
   bool differentiate();
+  bool fusePointwise();
 
   /// Evaluates a function; empty on failure.
   std::vector<reference::Tensor> run(llvm::StringRef name, llvm::ArrayRef<reference::Tensor> arguments);

@@ -76,6 +76,9 @@ TEST_F(BuildersTest, NormRopeGate) {
     RmsNormSpec spec{500, plusOne ? 3 : 1, 24, 1e-6, plusOne};
     check(buildRmsNorm, symbol(spec, false), spec, 3, 1);
     check(buildRmsNormGrad, symbol(spec, true), spec, 5, 2);
+    spec.residual = spec.remake = true;
+    check(buildRmsNorm, symbol(spec, false), spec, 5, 2);
+    check(buildRmsNormGrad, symbol(spec, true), spec, 7, 3);
   }
   for (bool interleaved : {false, true}) {
     RopeSpec spec{2, 65, 3, 24, interleaved ? 24 : 10, interleaved, interleaved, !interleaved};
@@ -85,6 +88,8 @@ TEST_F(BuildersTest, NormRopeGate) {
     GateSpec spec{3000, activation};
     check(buildGate, symbol(spec, false), spec, 3, 1);
     check(buildGateGrad, symbol(spec, true), spec, 5, 2);
+    spec.remake = true;
+    check(buildGateGrad, symbol(spec, true), spec, 6, 3);
   }
 }
 

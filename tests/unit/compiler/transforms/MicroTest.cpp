@@ -35,7 +35,8 @@ func.func @loss(%tokens: !i {lm.role = "tokens"}, %targets: !i {lm.role = "targe
      rope_layout = #lm.rope_layout<half>, rotary_dim = 2 : i64} : (!h, !h, !h, tensor<2x2xf32>, tensor<2x2xf32>, !i) -> !h
   %4 = lm.reshape %3 : (!h) -> !x
   %5 = lm.add %0, %4 : (!x, !x) -> !x
-  %6 = lm.gated_mlp %5, %gate, %gate, %down {activation = #lm.activation<silu>}
+  %n = lm.rms_norm %5, %norm {eps = 1.0e-6 : f64} : (!x, tensor<4xf32>) -> !x
+  %6 = lm.gated_mlp %n, %gate, %gate, %down {activation = #lm.activation<silu>}
     : (!x, tensor<3x4xf32>, tensor<3x4xf32>, tensor<4x3xf32>) -> !x
   %7 = lm.add %5, %6 : (!x, !x) -> !x
   %8 = lm.cross_entropy %7, %table, %targets : (!x, tensor<5x4xf32>, !i) -> tensor<1xf32>
@@ -79,6 +80,21 @@ TEST_F(MicroTest, IsThePrintedModuleOnceMore) {
   LmProgram again(compiled.text());
   ASSERT_TRUE(again.valid()) << again.errors();
   EXPECT_EQ(again.text(), compiled.text());
+}
+
+TEST_F(MicroTest, FusionChangesNoValue) {
+  std::vector<Tensor> arguments = oriel::testing::randomArguments(original.function("loss"), 3);
+  arguments.insert(arguments.begin() + kFirstParam, Tensor({1}, 0.125));
+  std::vector<Tensor> expected = compiled.run("micro", arguments);
+  ASSERT_TRUE(compiled.fusePointwise()) << compiled.errors();
+  EXPECT_TRUE(mlir::succeeded(mlir::verify(compiled.module())));
+  mlir::Block &block = compiled.function("micro").front();
+  EXPECT_FALSE(block.getOps<oriel::lm::AddRmsNormOp>().empty());
+  std::vector<Tensor> results = compiled.run("micro", arguments);
+  ASSERT_EQ(results.size(), expected.size()) << compiled.errors();
+  for (size_t i = 0; i < results.size(); ++i)
+    for (int64_t k = 0; k < results[i].size(); ++k)
+      ASSERT_NEAR(results[i].data[k], expected[i].data[k], 1e-12) << "result " << i << ", element " << k;
 }
 
 TEST_F(MicroTest, GradientsAreThoseOfTheUndecomposedLoss) {

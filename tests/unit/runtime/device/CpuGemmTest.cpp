@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -98,6 +99,22 @@ TEST(CpuGemm, IsRightForEveryLayout) {
           if (column < n)
             ASSERT_NEAR(result[at], product.expected(row, column), 1e-6 * static_cast<double>(k) + 1e-6)
                 << m << "x" << n << "x" << k << " layout " << layout;
+          else
+            ASSERT_EQ(result[at], product.c[at]) << "padding was written";
+        }
+    }
+}
+
+TEST(CpuGemm, AddsRangesOfALongKInOrder) {
+  for (auto [m, n, k, padding] : {std::array<int64_t, 4>{40, 48, 8192, 0}, {33, 17, 5000, 3}, {300, 260, 2100, 7}})
+    for (float beta : {0.0f, 1.0f}) {
+      Product product(makeSpec(m, n, k, true, false, beta, padding));
+      std::vector<float> result = product.run(2);
+      for (int64_t row = 0; row < m; row += 7)
+        for (int64_t column = 0; column < product.spec.ldc; ++column) {
+          size_t at = static_cast<size_t>(row * product.spec.ldc + column);
+          if (column < n)
+            ASSERT_NEAR(result[at], product.expected(row, column), 1e-6 * static_cast<double>(k));
           else
             ASSERT_EQ(result[at], product.c[at]) << "padding was written";
         }
