@@ -78,6 +78,8 @@ def Lm_RmsNormGradOp : Lm_Gradient<"rms_norm_grad"> {
 
     ```mlir
     %dx, %dw = lm.rms_norm_grad %x, %w, %dy {eps = 1.0e-6 : f64} : (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>) -> (tensor<2x16x64xf32>, tensor<64xf32>)
+    ```
+    ```mlir
     %all, %dv, %y = lm.rms_norm_grad %x, %w, %dy, %dres {eps = 1.0e-6 : f64} : (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>, tensor<2x16x64xf32>) -> (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>)
     ```
   }];

@@ -6,6 +6,8 @@
 
 #include "absl/strings/escaping.h"
 
+#include <algorithm>
+#include <sys/mman.h>
 #include <xxhash.h>
 
 namespace oriel::runtime {
@@ -19,9 +21,17 @@ static std::string toHex(XXH128_hash_t hash) {
 
 std::string hashHex(absl::string_view bytes) { return toHex(XXH3_128bits(bytes.data(), bytes.size())); }
 
+/// Piece by piece, each given back at once: a large file would else count as memory of this process.
 absl::StatusOr<std::string> hashFile(const std::string &path) {
+  constexpr size_t pieceBytes = size_t(4) << 20; // whole pages
   ORIEL_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  return hashHex(file.text());
+  Hasher hasher;
+  for (absl::string_view rest = file.text(); !rest.empty(); rest.remove_prefix(std::min(pieceBytes, rest.size()))) {
+    absl::string_view piece = rest.substr(0, pieceBytes);
+    hasher.add(piece);
+    ::madvise(const_cast<char *>(piece.data()), piece.size(), MADV_DONTNEED); // the mapping is read only
+  }
+  return hasher.hex();
 }
 
 struct Hasher::State {

@@ -26,12 +26,12 @@ ShardSlices BackgroundSave::takeSnapshot(const ShardSlices &slices) {
 }
 
 absl::Status BackgroundSave::begin(const CheckpointInfo &info, const ShardSlices &slices,
-                                   const std::string &transaction) {
+                                   const std::string &transaction, Slices during) {
   if (thread_.joinable())
     return absl::FailedPreconditionError(
         fmt::format("checkpoint of step {}: the one before it has not been waited for", info.step));
   ended_ = false;
-  ShardSlices snapshot = takeSnapshot(slices);
+  ShardSlices snapshot = during == Slices::Changing ? takeSnapshot(slices) : slices;
   thread_ = std::thread([this, info, snapshot, transaction] {
     result_ = run(info, snapshot, transaction);
     ended_ = true;

@@ -47,9 +47,11 @@ public:
   ~BackgroundSave();
   BackgroundSave(const BackgroundSave &) = delete;
 
-  /// Starts a save; the slices may change as soon as this returns. FailedPrecondition while the result of the one
-  /// before has not been taken.
-  absl::Status begin(const CheckpointInfo &info, const ShardSlices &slices, const std::string &transaction);
+  /// What happens to the slices while the save is under way: with Changing ones a copy is saved.
+  enum class Slices { Changing, Still };
+  /// Starts a save. FailedPrecondition while the result of the one before has not been taken.
+  absl::Status begin(const CheckpointInfo &info, const ShardSlices &slices, const std::string &transaction,
+                     Slices during = Slices::Changing);
 
   /// The result of a save that has ended, once. Does not block.
   std::optional<SaveResult> poll();

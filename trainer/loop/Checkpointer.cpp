@@ -21,8 +21,9 @@ Checkpointer::Checkpointer(CheckpointStore &store, ModelState &state, ControlPla
              },
              [rank = communicator.rank()](const char *phase, int64_t step) { return failpoint(phase, rank, step); }}) {}
 
-absl::Status Checkpointer::begin(const CheckpointInfo &info) {
-  return save_.begin(info, state_.slices(), fmt::format("{}-{}", info.runId.substr(0, 12), info.step));
+absl::Status Checkpointer::begin(const CheckpointInfo &info, bool last) {
+  return save_.begin(info, state_.slices(), fmt::format("{}-{}", info.runId.substr(0, 12), info.step),
+                     last ? BackgroundSave::Slices::Still : BackgroundSave::Slices::Changing);
 }
 
 absl::StatusOr<std::optional<LoadedCheckpoint>> resume(CheckpointStore &store, ModelState &state,

@@ -20,7 +20,8 @@ public:
                double deadlineSeconds);
 
   /// Starts to save the state as it is now, in the background. The result of the save before must have been taken.
-  absl::Status begin(const CheckpointInfo &info);
+  /// `last`: the state will not change before this save has been waited for, so that no copy is made.
+  absl::Status begin(const CheckpointInfo &info, bool last);
 
   /// The result of a save that has ended, once; wait() also waits for one that is under way. `fatal` is set only when
   /// the job itself is over (the coordinator is gone or has failed the job).

@@ -236,7 +236,8 @@ absl::Status Run::saveCheckpoint() {
   beat("checkpoint");
   ORIEL_RETURN_IF_ERROR(noteSave(checkpointer_->wait()));
   triedStep_ = step_;
-  return checkpointer_->begin(checkpointInfo());
+  bool last = step_ >= job_.training().steps() || summary_.stopped; // loop() waits for it before anything else
+  return checkpointer_->begin(checkpointInfo(), last);
 }
 
 absl::Status Run::noteSave(const std::optional<SaveResult> &save) {

@@ -12,10 +12,10 @@ using namespace mlir;
 namespace oriel::conversion {
 namespace {
 
-/// Rows of one block: about 16 MiB of logits, between 256 and 1024, so that the product is large and the block stays in
+/// Rows of one block: about 8 MiB of logits, between 256 and 1024, so that the product is large and the block stays in
 /// the outer cache. Depends on the sizes only.
 int64_t blockRows(int64_t rows, int64_t vocab) {
-  constexpr int64_t targetElements = 4 << 20;
+  constexpr int64_t targetElements = 2 << 20;
   int64_t wanted = std::clamp<int64_t>(targetElements / vocab, 256, 1024) / 16 * 16;
   return std::min(rows, wanted);
 }

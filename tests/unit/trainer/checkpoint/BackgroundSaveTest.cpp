@@ -64,7 +64,7 @@ TEST_F(BackgroundSaveTest, SavesTheStateAtBeginWhileItChanges) {
   EXPECT_FALSE(first.poll().has_value()) << "rank 1 has not voted";
   for (std::vector<float> &values : ranks[0].vectors)
     std::fill(values.begin(), values.end(), -1.0f); // training goes on
-  ASSERT_TRUE(second.begin(infoAt(10), ranks[1].slices, "t").ok());
+  ASSERT_TRUE(second.begin(infoAt(10), ranks[1].slices, "t", BackgroundSave::Slices::Still).ok());
   std::optional<SaveResult> results[2] = {first.wait(), second.wait()};
   ASSERT_TRUE(results[0] && results[1]);
   EXPECT_TRUE(results[0]->committed && results[1]->committed) << results[0]->reason;
