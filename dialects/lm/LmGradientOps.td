@@ -69,18 +69,16 @@ def Lm_RmsNormGradOp : Lm_Gradient<"rms_norm_grad"> {
   let summary = "Gradient of lm.rms_norm";
   let description = [{
     With r = 1/sqrt(mean(x²)+eps) and g = w∘dy: `dx = r·g - x·r³·mean_d(g∘x)`, `dweight = sum over vectors of dy∘x·r`.
-    r is computed again from x. `residual`, the cotangent that reaches x past the norm, is added to dx; `normed` is the
-    result of the norm, made again. Both are put there by `--oriel-fuse-pointwise`.
+    r is computed again from x.
+    `residual`, the cotangent that reaches x past the norm, is added to dx; `normed` is the result of the norm, made again:
+    both are put there by `--oriel-fuse-pointwise`.
 
     * (C1) `weight` is `[D]` or `[N,D]` and matches the last sizes of `x`; `dweight` has its type; `dy`, `residual`, `dx`
       and `normed` have x's type.
     * (C2) `eps` > 0.
 
     ```mlir
-    %dx, %dw = lm.rms_norm_grad %x, %w, %dy {eps = 1.0e-6 : f64} : (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>) -> (tensor<2x16x64xf32>, tensor<64xf32>)
-    ```
-    ```mlir
-    %all, %dv, %y = lm.rms_norm_grad %x, %w, %dy, %dres {eps = 1.0e-6 : f64} : (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>, tensor<2x16x64xf32>) -> (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>)
+    %dx, %dw, %y = lm.rms_norm_grad %x, %w, %dy, %dres {eps = 1.0e-6 : f64} : (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>, tensor<2x16x64xf32>) -> (tensor<2x16x64xf32>, tensor<64xf32>, tensor<2x16x64xf32>)
     ```
   }];
   let arguments = (ins Lm_Float:$x, Lm_Float:$weight, Lm_Float:$dy, Optional<Lm_Float>:$residual, F64Attr:$eps,

@@ -1,6 +1,6 @@
 // DESIGN §7: compiled kernels against the fp64 reference interpreter. Each case is one function of lm ops; orielc
-// differentiates, schedules and compiles it, the CPU runtime runs it, and every result and gradient is compared with
-// what the interpreter makes of the same function after --oriel-decompose and --oriel-differentiate.
+// differentiates, fuses, schedules and compiles it, the CPU runtime runs it, and every result and gradient is compared
+// with what the interpreter makes of the same function after --oriel-decompose and --oriel-differentiate.
 #include "compiler/transforms/MixerFusion.h"
 #include "tests/numerics/reference/Families.h"
 #include "tests/support/lm/LmProgram.h"
@@ -77,6 +77,7 @@ TEST(FamiliesTest, RunEveryOpOfTheDialect) {
     collect();
     ASSERT_TRUE(program.decompose() && program.differentiate()) << program.errors();
     collect();
+    ASSERT_TRUE(program.fusePointwise()) << program.errors();
     std::vector<transforms::MixerFusion> fusions;
     program.module().walk([&](lm::ResidualLinearAttentionOp op) {
       if (auto fusion = transforms::findFusion(op))

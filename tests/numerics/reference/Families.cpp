@@ -77,6 +77,21 @@ LmCase gatedMlp(int64_t tokens) {
   return c;
 }
 
+/// A residual stream with everything that --oriel-fuse-pointwise joins.
+LmCase residuals(int64_t tokens) {
+  LmCase c;
+  Value x = c.input("x", {rows, tokens, width}), before = c.input("before", {width}), after = c.input("after", {width});
+  Value gate = c.input("gate", {36, width}, 0.3), up = c.input("up", {36, width}, 0.3);
+  Value down = c.input("down", {width, 36}, 0.3);
+  Value normed = c.op("lm.rms_norm", {x, before}).real("eps", 1e-6).result(x.shape);
+  Value y =
+      c.op("lm.gated_mlp", {normed, gate, up, down}).attribute("activation", "#lm.activation<silu>").result(x.shape);
+  Value sum = c.op("lm.add", {x, y}).result(x.shape);
+  c.result("sum", sum);
+  c.result("z", c.op("lm.rms_norm", {sum, after}).real("eps", 1e-6).attribute("plus_one", "").result(x.shape));
+  return c;
+}
+
 // Loss ---------------------------------------------------------------------------------------------------------------
 
 LmCase loss(int64_t tokens) {
@@ -244,6 +259,7 @@ const std::vector<Family> &families() {
       {"positions", positions, false, 1e-6, 1e-6},
       {"gates", gates, false, 1e-5, 1e-5},
       {"gated_mlp", gatedMlp, false, 1e-5, 1e-5},
+      {"residuals", residuals, false, 1e-5, 1e-5},
       {"loss", loss, false, 1e-6, 1e-5},
       {"logits", logits, false, 1e-5, 1e-5},
       {"full_attention", fullAttention, true, 1e-5, 2e-5},
