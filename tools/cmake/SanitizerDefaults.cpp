@@ -2,7 +2,8 @@
 // The environment (ASAN_OPTIONS …) adds to it and wins.
 //
 // LLVM, MLIR, gRPC and Open MPI come as uninstrumented shared libraries, which sets the limits: memory that their
-// inline allocators hand out must not count as poisoned, and what they leak at exit is theirs.
+// inline allocators hand out must not count as poisoned, and what they leak at exit is theirs. Generated kernels are not
+// instrumented either: the numerics tests run them between borders of NaN (tests/support/kernels/KernelRunner.h).
 extern "C" {
 
 /// llvm::BumpPtrAllocator poisons a new slab in whichever copy of its inline code runs, ours or libLLVM's, and only ours
