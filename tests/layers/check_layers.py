@@ -29,6 +29,7 @@ MAY_INCLUDE = {
     "runtime/executor": ["runtime/base", "runtime/plan", "runtime/memory", "runtime/device", "runtime/communicator"],
     "runtime/coordinator": ["runtime/base"],
     "trainer": ["trainer", "runtime"],
+    "tools/cmake": [],
     "tools/orielc": ["compiler", "dialects"],
     "tools/oriel-opt": ["compiler", "dialects", "kernels"],
     "tools/oriel-lsp-server": ["compiler"],
