@@ -205,6 +205,9 @@ TEST(PackedEqualsAloneTest, LinearAttentionInSmallChunks) {
          .schedule = "tape.schedule @vjp.residual_linear_attention chunk 16 save_every 3\n"});
 }
 TEST(PackedEqualsAloneTest, RAttentionLayer) { check({.build = layer}); }
+TEST(PackedEqualsAloneTest, RAttentionLayerInOneKernel) {
+  check({.build = layer, .schedule = "tape.schedule @vjp.residual_linear_attention chunk 32 save_every 2 fused\n"});
+}
 TEST(PackedEqualsAloneTest, RAttentionLayerOfManyGroups) {
   check({.heads = 8, .kvHeads = 4, .window = 64, .build = layer});
 }
