@@ -3,11 +3,13 @@
 #include "compiler/driver/WritePackage.h"
 #include "compiler/frontend/Frontend.h"
 #include "compiler/pipeline/Pipeline.h"
+#include "compiler/transforms/Passes.h"
 #include "dialects/tape/TapeOps.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "runtime/base/MemoryBudget.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
@@ -65,12 +67,27 @@ static Phase phaseOf(Emit emit) {
   }
 }
 
-static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options) {
+/// As oriel-schedule-states takes it.
+static FailureOr<int64_t> budgetOption(const std::string &text, llvm::raw_ostream &errors) {
+  auto budget = runtime::parseMemoryBudget(text);
+  if (!budget.ok()) {
+    errors << "orielc: " << std::string(budget.status().message()) << "\n";
+    return failure();
+  }
+  return budget->kind == runtime::MemoryBudget::Least ? transforms::leastMemoryBudget : budget->bytes;
+}
+
+static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options, llvm::raw_ostream &errors) {
+  FailureOr<int64_t> budget = budgetOption(options.memoryBudget, errors);
+  if (failed(budget))
+    return failure();
   PassManager pm(module.getContext());
   pm.enableVerifier(options.verifyEach);
   if (options.timing)
     pm.enableTiming();
-  pipeline::buildPipeline(pm, {options.world, options.gradSlots, options.scheduleFile, options.memoryBudgetMib << 20},
+  pipeline::buildPipeline(pm,
+                          {options.world, options.gradSlots, options.scheduleFile, *budget, options.deviceFile,
+                           options.tuningFile, options.problemFile},
                           phaseOf(options.emit));
   return pm.run(module);
 }
@@ -110,7 +127,7 @@ FailureOr<OwningOpRef<ModuleOp>> lower(MLIRContext &context, const CompileOption
   OwningOpRef<ModuleOp> module = importInput(context, options, errors);
   if (!module)
     return failure();
-  if (options.emit != Emit::Lm && failed(runPipeline(*module, options)))
+  if (options.emit != Emit::Lm && failed(runPipeline(*module, options, errors)))
     return failure();
   return module;
 }

@@ -1,4 +1,5 @@
 // `orielc --explain`: the one-page summary of a compilation.
+#include "compiler/analysis/PlannedMemory.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
 #include "compiler/driver/Compile.h"
 #include "dialects/tape/TapeOps.h"
@@ -34,7 +35,8 @@ static int64_t parameterCount(ModuleOp module) {
 static void printHead(ModuleOp module, llvm::raw_ostream &out) {
   auto model = module->getAttrOfType<StringAttr>("lm.model");
   auto flops = module->getAttrOfType<FloatAttr>("tape.flops_per_token");
-  out << llvm::formatv("{0}: {1:N} parameters, {2:F2} MFLOP per token (forward and backward), {3} x {4} tokens per micro-batch, world {5}\n\n",
+  out << llvm::formatv("{0}: {1:N} parameters, {2:F2} MFLOP per token (forward and backward), {3} x {4} tokens per "
+                       "micro-batch, world {5}\n\n",
                        model ? model.getValue() : "module", parameterCount(module),
                        (flops ? flops.getValueAsDouble() : 0) / 1e6, moduleInt(module, "lm.batch"),
                        moduleInt(module, "lm.tokens"), std::max<int64_t>(1, moduleInt(module, "tape.world")));
@@ -49,6 +51,14 @@ static void printPrograms(ModuleOp module, llvm::raw_ostream &out) {
     out << llvm::formatv("{0,-12} {1,8} {2,8} {3,8} {4,12:F2}\n", program.getSymName(), calls, products, other,
                          program.getArenaBytes().value_or(0) / mib);
   }
+}
+
+static void printMemory(ModuleOp module, llvm::raw_ostream &out) {
+  analysis::PlannedMemory memory = analysis::plannedMemory(module);
+  out << llvm::formatv(
+      "\nplanned peak {0} bytes ({1:F2} MiB): arena {2:F2}, state {3:F2}, caller {4:F2}, constants {5:F2} MiB\n",
+      memory.totalBytes(), memory.totalBytes() / mib, memory.arenaBytes / mib, memory.stateBytes / mib,
+      memory.ioBytes / mib, memory.constantBytes / mib);
 }
 
 static void printSchedule(ModuleOp module, llvm::raw_ostream &out) {
@@ -81,6 +91,7 @@ LogicalResult explain(const CompileOptions &options, llvm::raw_ostream &out, llv
     return failure();
   printHead(**module, out);
   printPrograms(**module, out);
+  printMemory(**module, out);
   printSchedule(**module, out);
   return printKernels(**module, out);
 }

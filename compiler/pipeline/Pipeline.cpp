@@ -4,10 +4,31 @@
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <mutex>
 
 namespace oriel::pipeline {
 
+namespace {
+
+/// From scheduled lm to placed tape, as text: the schedule lowers copies of the module on trial.
+std::string loweringText(const PipelineOptions &options) {
+  return llvm::formatv("oriel-fuse-mixers,oriel-lm-to-tape{{world={0} grad-slots={1}},oriel-assign-buffers",
+                       options.world, options.gradSlots);
+}
+
+void registerPassesOnce() {
+  static std::once_flag registered;
+  std::call_once(registered, [] {
+    transforms::registerTransformsPasses();
+    conversion::registerConversionPasses();
+  });
+}
+
+} // namespace
+
 void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phase last) {
+  registerPassesOnce();
   // 1. What the model says, in ops that can be differentiated.
   pm.addPass(transforms::createDecomposePass());
   if (last == Phase::Primitives)
@@ -21,8 +42,10 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
   if (last == Phase::Step)
     return;
 
-  // 3. What each recurrent mixer and each cheap value saves, what is made again, and which mixers are fused.
-  pm.addPass(transforms::createScheduleStatesPass({options.scheduleFile, options.memoryBudgetBytes}));
+  // 3. What each recurrent mixer and each op keeps for the backward, what is made again, and which
+  //    mixers are fused.
+  pm.addPass(transforms::createScheduleStatesPass({options.scheduleFile, options.memoryBudget, options.deviceFile,
+                                                   options.tuningFile, options.problemFile, loweringText(options)}));
   pm.addPass(transforms::createFuseMixersPass());
   if (last == Phase::Scheduled)
     return;
@@ -40,17 +63,19 @@ namespace {
 struct CompileOptions : mlir::PassPipelineOptions<CompileOptions> {
   Option<int64_t> world{*this, "world", llvm::cl::desc("ranks of the fsdp axis"), llvm::cl::init(1)};
   Option<int64_t> gradSlots{*this, "grad-slots", llvm::cl::desc("slots of the gradient stack"), llvm::cl::init(1)};
+  Option<int64_t> memoryBudget{*this, "memory-budget",
+                               llvm::cl::desc("bytes of the whole plan; 0: no limit; -1: least")};
   Option<std::string> scheduleFile{*this, "schedule-file", llvm::cl::desc("tape.schedule text to use")};
 };
 } // namespace
 
 void registerPassesAndPipelines() {
-  transforms::registerTransformsPasses();
-  conversion::registerConversionPasses();
+  registerPassesOnce();
   mlir::PassPipelineRegistration<CompileOptions>(
       "oriel-compile", "lm to placed tape: every pass of orielc in order",
       [](mlir::OpPassManager &pm, const CompileOptions &options) {
-        buildPipeline(pm, {options.world, options.gradSlots, options.scheduleFile}, Phase::Placed);
+        buildPipeline(pm, {options.world, options.gradSlots, options.scheduleFile, options.memoryBudget, {}, {}, {}},
+                      Phase::Placed);
       });
 }
 

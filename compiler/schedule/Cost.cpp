@@ -1,54 +1,92 @@
 #include "compiler/schedule/Cost.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cmath>
 
 namespace oriel::schedule {
+namespace {
 
-DeviceDescriptor genericCpu() { return {"generic-cpu", 92e9, 28e9}; }
+constexpr double unlimited = 1e18; // a side of the roofline that was never met
 
-double rooflineSeconds(const DeviceDescriptor &device, double flops, double bytes) {
-  return std::max(flops / device.matrixFlopsPerSecond, bytes / device.memoryBytesPerSecond);
+double productFlopsPerSecond(const ProductRate &rate, const Work &work) {
+  auto share = [](double half, int64_t size) { return static_cast<double>(size) / (static_cast<double>(size) + half); };
+  return rate.flopsPerSecond * share(rate.halfM, work.m) * share(rate.halfN, work.n) * share(rate.halfK, work.k);
 }
 
-MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts &mixer, int64_t chunk,
-                            int64_t saveEvery) {
-  const int64_t chunks = (mixer.rowTokens + chunk - 1) / chunk;
-  const int64_t stateBytes = mixer.stateElements * static_cast<int64_t>(sizeof(float));
-  const double remadeShare = static_cast<double>(saveEvery - 1) / static_cast<double>(saveEvery);
-  const double tileEfficiency = static_cast<double>(chunk) / static_cast<double>(chunk + 16);
-
-  MixerCandidate candidate;
-  candidate.chunk = chunk;
-  candidate.saveEvery = saveEvery;
-  candidate.savedBytes = (chunks + saveEvery - 1) / saveEvery * stateBytes;
-  candidate.workspaceBytes = stateBytes * std::min(saveEvery, chunks);
-  double flops =
-      3.5 * mixer.forwardFlops(chunk) + remadeShare * static_cast<double>(chunks) * mixer.stateUpdateFlops(chunk);
-  double traffic = 3.0 * static_cast<double>(mixer.activationBytes) + 2.0 * static_cast<double>(candidate.savedBytes);
-  candidate.seconds = rooflineSeconds(device, flops / tileEfficiency, traffic);
-  return candidate;
+/// The entry of `key`, else of `otherwise`, else null.
+template <typename Map>
+const typename Map::mapped_type *find(const Map &map, const std::string &key, const char *otherwise) {
+  auto found = map.find(key);
+  if (found == map.end())
+    found = map.find(otherwise);
+  return found == map.end() ? nullptr : &found->second;
 }
 
-MixerCandidate fusedCandidate(const DeviceDescriptor &device, const RecurrentFacts &mixer, MixerCandidate apart) {
-  apart.fused = true;
-  apart.seconds -= static_cast<double>(mixer.fusionBytes) / device.memoryBytesPerSecond;
-  apart.seconds = std::max(apart.seconds, 0.0);
-  return apart;
+} // namespace
+
+DeviceDescriptor genericCpu() {
+  DeviceDescriptor device;
+  device.name = "generic-cpu";
+  device.cores = 2;
+  device.cacheBytes = {32 << 10, 1 << 20, 32 << 20};
+  device.memoryBytesPerSecond = 28e9;
+  device.launchSeconds = 5e-6;
+  device.products["f32"] = {195e9, 8, 8, 24};
+  device.products["bf16"] = {370e9, 16, 16, 48};
+  device.kernels["*"] = {60e9, 20e9};
+  return device;
 }
 
-std::vector<MixerCandidate> mixerCandidates(const DeviceDescriptor &device, const RecurrentFacts &mixer) {
-  std::vector<MixerCandidate> candidates;
-  for (int64_t chunk : {16, 32, 64, 128, 256}) {
-    if (chunk > 16 && chunk / 2 >= mixer.rowTokens)
-      break;
-    int64_t chunks = (mixer.rowTokens + chunk - 1) / chunk;
-    for (int64_t saveEvery : {1, 2, 4, 8, 16})
-      if (saveEvery == 1 || saveEvery / 2 < chunks)
-        candidates.push_back(predictMixer(device, mixer, chunk, saveEvery));
+std::string_view boundName(Bound bound) {
+  switch (bound) {
+  case Bound::Arithmetic:
+    return "arithmetic";
+  case Bound::Memory:
+    return "memory";
+  case Bound::Launch:
+    return "launch";
+  case Bound::Measured:
+    return "measured";
   }
-  for (size_t i = 0, apart = mixer.fusionBytes > 0 ? candidates.size() : 0; i < apart; ++i)
-    candidates.push_back(fusedCandidate(device, mixer, candidates[i]));
-  return candidates;
+  return "";
+}
+
+std::string familyOf(std::string_view symbol) {
+  size_t end = 0;
+  for (size_t at = 0; at < symbol.size();) {
+    size_t stop = std::min(symbol.find('_', at), symbol.size());
+    std::string_view word = symbol.substr(at, stop - at);
+    if (std::any_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c); }))
+      break;
+    end = stop;
+    at = stop + 1;
+  }
+  return std::string(symbol.substr(0, end ? end : symbol.size()));
+}
+
+Estimate CostModel::estimate(const Work &work) const {
+  Estimate result;
+  double flopsPerSecond = unlimited, bytesPerSecond = device.memoryBytesPerSecond;
+  if (work.m > 0) {
+    if (const ProductRate *rate = find(device.products, work.dtype, "f32"))
+      flopsPerSecond = productFlopsPerSecond(*rate, work);
+  } else if (const KernelRate *rate = find(device.kernels, familyOf(work.action), "*")) {
+    flopsPerSecond = rate->flopsPerSecond;
+    bytesPerSecond = rate->bytesPerSecond;
+  }
+  result.arithmeticSeconds = work.flops / flopsPerSecond;
+  result.memorySeconds = work.bytes / bytesPerSecond;
+  double busy = std::max(result.arithmeticSeconds, result.memorySeconds);
+  result.seconds = device.launchSeconds + busy;
+  result.bound = busy < device.launchSeconds                       ? Bound::Launch
+                 : result.arithmeticSeconds > result.memorySeconds ? Bound::Arithmetic
+                                                                   : Bound::Memory;
+  if (auto measured = record.seconds.find(work.action); measured != record.seconds.end()) {
+    result.seconds = measured->second;
+    result.bound = Bound::Measured;
+  }
+  return result;
 }
 
 } // namespace oriel::schedule

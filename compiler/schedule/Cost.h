@@ -1,50 +1,50 @@
-// The first, simple cost model: a roofline per device. Predicts, does not measure.
+// The cost model: a roofline per device, corrected by what was measured. Predicts, does not measure.
 #ifndef ORIEL_COMPILER_SCHEDULE_COST_H
 #define ORIEL_COMPILER_SCHEDULE_COST_H
 
-#include "compiler/schedule/Problem.h"
-
-#include <functional>
+#include "compiler/schedule/Device.h"
 
 namespace oriel::schedule {
 
-/// What the model knows of a machine. Peaks are of the whole device.
-struct DeviceDescriptor {
-  std::string name;
-  double matrixFlopsPerSecond = 0; // small f32 tile products inside kernels
-  double memoryBytesPerSecond = 0;
+/// What one step of a program does, as far as its time is concerned.
+struct Work {
+  std::string action;          // the kernel's symbol, "gemm 2048x768x768 NT", "fill", "copy", a collective
+  int64_t m = 0, n = 0, k = 0; // of a library product; m = 0: it is none
+  std::string dtype = "f32";   // of a product's operands
+  double flops = 0, bytes = 0;
 };
 
-/// Two cores of the kind that the project is developed on: f32 peak 230 GFLOP/s, of which tile products reach about 40
-/// %; 28 GB/s.
-DeviceDescriptor genericCpu();
+enum class Bound { Arithmetic, Memory, Launch, Measured };
+std::string_view boundName(Bound bound);
 
-/// What the op interface RecurrentMixer tells of one mixer (dialects/lm/LmInterfaces.td), free of MLIR.
-struct RecurrentFacts {
-  int64_t rowTokens = 0;
-  int64_t stateElements = 0;   // at one chunk boundary, whole batch, f32
-  int64_t activationBytes = 0; // operands and results, read and written once
-  int64_t fusionBytes = 0;     // traffic that fusion with the window attention leaves out; 0: it cannot be fused
-  std::function<double(int64_t chunk)> forwardFlops;
-  std::function<double(int64_t chunk)> stateUpdateFlops; // of one chunk
+/// Predicted time and where it comes from: launch + max(arithmetic, memory), or what `search` measured.
+struct Estimate {
+  double seconds = 0;
+  double arithmeticSeconds = 0, memorySeconds = 0; // the two sides of the roofline
+  Bound bound = Bound::Memory;
 };
 
-/// Seconds of `flops` arithmetic that moves `bytes`: the slower of the two.
-double rooflineSeconds(const DeviceDescriptor &device, double flops, double bytes);
+/// A device and, if there is one, its tuning record.
+struct CostModel {
+  DeviceDescriptor device = genericCpu();
+  TuningRecord record;
 
-/// Forward + backward of one mixer with chunk C and save interval m: the backward has the forward's products about 2.5
-/// times and re-makes (m-1)/m of the states; saved states are written and read once. Small tiles run below the peak by
-/// C / (C + 16).
-MixerCandidate predictMixer(const DeviceDescriptor &device, const RecurrentFacts &mixer, int64_t chunk,
-                            int64_t saveEvery);
+  Estimate estimate(const Work &work) const;
+};
 
-/// The same fused with the window attention of its layer: seconds are less by what the traffic took, so that the times
-/// of both forms compare though the window attention itself is in neither.
-MixerCandidate fusedCandidate(const DeviceDescriptor &device, const RecurrentFacts &mixer, MixerCandidate apart);
+/// The family of a kernel: the words of its symbol before the first size. "rla_fwd_b1_t64" is of "rla_fwd".
+std::string familyOf(std::string_view symbol);
 
-/// predictMixer for C in {16 … 256} and m in {1, 2, 4, 8, 16}, as far as the row has that many chunks;
-/// fused and apart where the mixer can be fused.
-std::vector<MixerCandidate> mixerCandidates(const DeviceDescriptor &device, const RecurrentFacts &mixer);
+/// A step that was run: median seconds.
+struct Measurement {
+  Work work;
+  double seconds = 0;
+};
+
+/// `prior` with the rates that explain the measurements best: per dtype of products the rate and the three half sizes,
+/// per family of kernels the FLOP/s or the bytes/s, whichever varies less over its measurements. Families and dtypes
+/// without a measurement keep their prior.
+DeviceDescriptor fitDevice(DeviceDescriptor prior, const std::vector<Measurement> &measurements);
 
 } // namespace oriel::schedule
 

@@ -10,6 +10,9 @@ namespace oriel::transforms {
 #define GEN_PASS_REGISTRATION
 #include "compiler/transforms/Passes.h.inc"
 
+/// The memory-budget of oriel-schedule-states that asks for as few bytes as possible.
+inline constexpr int64_t leastMemoryBudget = -1;
+
 } // namespace oriel::transforms
 
 #endif

@@ -99,13 +99,14 @@ def FusePointwisePass : Pass<"oriel-fuse-pointwise", "::mlir::ModuleOp"> {
 }
 
 def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
-  let summary = "Decide what recurrent mixers save and which values are re-made in the backward";
+  let summary = "Decide what recurrent mixers save and what runs again in the backward";
   let description = [{
-    For every recurrent mixer of `@micro` and `@vjp` (`RecurrentMixerOpInterface`): the chunk, the save interval and whether it is fused with the window attention of its layer
-    (`oriel-fuse-mixers` does it). For every rms_norm,
-    rope and gated_activation whose result is used on both sides: save, or recompute (a clone of the op stands before its
-    first backward use). The decisions come from the cost model (compiler/schedule) or from `schedule-file`, a text of
-    `tape.schedule` ops; they are written to the module as `tape.schedule` ops. Any legal schedule gives the same gradients.
+    For every recurrent mixer of `@micro` and `@vjp` (`RecurrentMixerOpInterface`): the chunk, the save interval, and
+    whether it is fused with the window attention of its layer (`oriel-fuse-mixers` does it). For every op of the
+    forward half whose results the backward needs: save them, or recompute: a clone of the op stands before its first use in
+    the backward, and what the clone reads is needed there. The decisions solve the schedule problem (compiler/schedule)
+    within `memory-budget`; `schedule-file`, a text of `tape.schedule` ops, decides some of them by hand. They are written to
+    the module as `tape.schedule` ops. Any legal schedule gives the same gradients.
 
     ```mlir
     %o, %s = lm.residual_linear_attention %q, %k, %v …
@@ -115,11 +116,17 @@ def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
     tape.schedule @layers.0.mixer.residual_linear_attention chunk 64 save_every 4 fused why "…"
     %o, %s = lm.residual_linear_attention %q, %k, %v {tape.chunk = 64, tape.fused, tape.save_every = 4, tape.site = "layers.0.mixer.residual_linear_attention"} …
     ```
-    Precondition: `oriel-differentiate` ran.
+    The problem is posed by lowering copies of the module on `trial`; a budget is met by the plan of such a copy, which is what
+    the runtime will allocate. Precondition: `oriel-differentiate` ran.
   }];
   let options = [
-    Option<"scheduleFile", "schedule-file", "std::string", "\"\"", "Text of tape.schedule ops that overrides the solver">,
-    Option<"memoryBudget", "memory-budget", "int64_t", "0", "Bytes that saved values may take; 0: no limit">,
+    Option<"scheduleFile", "schedule-file", "std::string", "\"\"", "Text of tape.schedule ops that decide some things by hand">,
+    Option<"memoryBudget", "memory-budget", "int64_t", "0", "Bytes that the whole plan may take; 0: no limit; -1: as few as possible">,
+    Option<"device", "device", "std::string", "\"\"", "Device descriptor of the cost model; empty: the shipped default">,
+    Option<"tuning", "tuning", "std::string", "\"\"", "Tuning record of the cost model; empty: none">,
+    Option<"problem", "problem", "std::string", "\"\"", "File to write the schedule problem to, as text; empty: none">,
+    Option<"trial", "trial", "std::string", "\"oriel-fuse-mixers,oriel-lm-to-tape,oriel-assign-buffers\"",
+           "Passes that lower a copy to placed tape programs, to see what a schedule costs">,
   ];
   let dependentDialects = ["::oriel::lm::LmDialect", "::oriel::tape::TapeDialect", "::mlir::func::FuncDialect"];
 }

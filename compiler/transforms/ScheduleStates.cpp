@@ -1,17 +1,20 @@
-// --oriel-schedule-states: poses the state-save problem of each differentiated function, solves it or reads a person's
-// schedule, and applies the decisions. Predictions and solvers are in compiler/schedule; this pass only translates.
-#include "compiler/schedule/Cost.h"
-#include "compiler/schedule/Solvers.h"
-#include "compiler/transforms/MixerFusion.h"
+// --oriel-schedule-states: poses the schedule problem of each differentiated function, solves it within the memory
+// budget and a person's decisions, and applies the answer. Problem, predictions and solvers are in compiler/schedule;
+// the posing is in PoseProblem, the applying in StepSites.
+#include "compiler/analysis/PlannedMemory.h"
+#include "compiler/schedule/FitBudget.h"
+#include "compiler/schedule/ProblemText.h"
+#include "compiler/transforms/GivenSchedule.h"
 #include "compiler/transforms/Passes.h"
-#include "compiler/transforms/StepSites.h"
+#include "compiler/transforms/PoseProblem.h"
 #include "dialects/lm/LmDialect.h"
 #include "dialects/tape/TapeOps.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/Parser/Parser.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 
@@ -21,199 +24,229 @@ namespace oriel::transforms {
 
 namespace {
 
-bool isFusible(const MixerSite &site) {
-  auto linear = dyn_cast<lm::ResidualLinearAttentionOp>(site.forward);
-  return linear && findFusion(linear);
-}
+constexpr double mib = 1024.0 * 1024.0;
 
-schedule::Mixer poseMixer(const MixerSite &site, const schedule::DeviceDescriptor &device) {
-  auto op = cast<lm::RecurrentMixerOpInterface>(site.forward);
-  schedule::RecurrentFacts facts;
-  facts.rowTokens = op.getRowTokens();
-  facts.stateElements = op.getStateElements();
-  for (Value value :
-       llvm::concat<Value>(llvm::to_vector(site.forward->getOperands()), llvm::to_vector(site.forward->getResults())))
-    facts.activationBytes += value.use_empty() ? 0 : tape::sizeInBytes(value.getType());
-  // The fused kernel leaves out three writes and five reads of the result in the forward, and five in the backward.
-  if (isFusible(site))
-    facts.fusionBytes = 13 * tape::sizeInBytes(site.forward->getResult(0).getType());
-  facts.forwardFlops = [op](int64_t chunk) mutable { return op.getForwardFlops(chunk); };
-  facts.stateUpdateFlops = [op](int64_t chunk) mutable { return op.getStateUpdateFlops(chunk); };
-  return {site.path, schedule::mixerCandidates(device, facts)};
-}
-
-schedule::SavedValue poseValue(const ValueSite &site, const schedule::DeviceDescriptor &device) {
-  int64_t bytes = tape::sizeInBytes(site.op->getResult(0).getType()), read = 0;
-  for (Value operand : site.op->getOperands())
-    read += tape::sizeInBytes(operand.getType());
-  return {site.path, bytes, schedule::rooflineSeconds(device, 0, static_cast<double>(bytes + read))};
-}
-
-schedule::Problem poseProblem(const StepSites &sites, int64_t budget) {
-  schedule::DeviceDescriptor device = schedule::genericCpu();
-  schedule::Problem problem;
-  for (const MixerSite &site : sites.mixers)
-    problem.mixers.push_back(poseMixer(site, device));
-  for (const ValueSite &site : sites.values)
-    problem.values.push_back(poseValue(site, device));
-  problem.budgetBytes = budget;
-  return problem;
-}
-
-/// "2.0 MiB saved, 1.3 ms; next: chunk 32 save_every 4, 1.4 ms".
+/// "2.00 MiB saved, predicted 1.300 ms; next: chunk 32 save_every 4, 1.400 ms".
 std::string explainMixer(const schedule::Mixer &mixer, size_t chosen) {
   const schedule::MixerCandidate &candidate = mixer.candidates[chosen];
   std::string text =
-      llvm::formatv("{0:f2} MiB saved, predicted {1:f3} ms", candidate.savedBytes / 1048576.0, candidate.seconds * 1e3);
+      llvm::formatv("{0:f2} MiB saved, predicted {1:f3} ms", candidate.savedBytes / mib, candidate.seconds() * 1e3);
   const schedule::MixerCandidate *next = nullptr;
   for (const schedule::MixerCandidate &other : mixer.candidates)
-    if (&other != &candidate && (!next || other.seconds < next->seconds))
+    if (&other != &candidate && (!next || other.seconds() < next->seconds()))
       next = &other;
   if (next)
     text += llvm::formatv("; next: chunk {0} save_every {1}{2}, {3:f3} ms", next->chunk, next->saveEvery,
-                          next->fused ? " fused" : "", next->seconds * 1e3);
+                          next->fused ? " fused" : "", next->seconds() * 1e3);
   return text;
 }
 
-std::string explainValue(const schedule::SavedValue &value) {
-  return llvm::formatv("{0:f2} MiB, {1:f3} ms to re-make", value.bytes / 1048576.0, value.recomputeSeconds * 1e3);
+std::string explainOp(const schedule::Op &op) {
+  int64_t bytes = 0;
+  for (const schedule::Result &result : op.results)
+    bytes += result.backward.empty() ? 0 : result.bytes;
+  return llvm::formatv("{0:f2} MiB, {1:f3} ms to re-make", bytes / mib, op.recomputeSeconds * 1e3);
+}
+
+/// Marks mixers and runs ops again as `schedule` says. An op that the backward does not need does not run again.
+void apply(const StepSites &sites, const schedule::Problem &problem, const schedule::Schedule &schedule) {
+  for (auto [i, site] : llvm::enumerate(sites.mixers)) {
+    const schedule::MixerCandidate &candidate = problem.mixers[i].candidates[schedule.candidates[i]];
+    markMixer(site, {candidate.chunk, candidate.saveEvery, candidate.fused});
+  }
+  schedule::Needs need = needsOf(problem, schedule);
+  llvm::DenseSet<Operation *> again;
+  for (auto [i, site] : llvm::enumerate(sites.ops))
+    if (schedule.recompute[i] && !need.ops[i].empty())
+      again.insert(site.op);
+  runAgainInBackward(sites, [&](Operation *op) { return again.contains(op); });
 }
 
 class StateScheduler {
 public:
-  StateScheduler(ModuleOp module, int64_t memoryBudget) : module_(module), memoryBudget_(memoryBudget) {}
+  StateScheduler(ModuleOp module, const ScheduleStatesPassOptions &options)
+      : module_(module), options_(options), lowering_(options.trial) {}
 
-  LogicalResult run(StringRef scheduleFile) {
-    if (!scheduleFile.empty() && failed(readScheduleFile(scheduleFile)))
-      return failure();
-    for (StringRef name : {"micro", "vjp"})
-      if (auto function = module_.lookupSymbol<func::FuncOp>(name); function && failed(scheduleFunction(function)))
-        return failure();
-    for (auto &[path, decision] : given_)
-      if (!used_.contains(path))
-        return emitError(decision.getLoc())
-               << "the schedule file speaks of '" << path << "', which is no mixer or value of the step"
-               << (suggestion(path).empty() ? "" : "; there is '" + suggestion(path) + "'");
-    applyToOtherFunctions();
-    return success();
-  }
+  LogicalResult run();
 
 private:
-  LogicalResult readScheduleFile(StringRef scheduleFile) {
-    file_ = parseSourceFile<ModuleOp>(scheduleFile, module_.getContext());
-    if (!file_)
-      return emitError(UnknownLoc::get(module_.getContext()))
-             << "cannot read the schedule file '" << scheduleFile << "'";
-    for (Operation &op : *file_->getBody()) {
-      auto decision = dyn_cast<tape::ScheduleOp>(op);
-      if (!decision)
-        return emitError(op.getLoc(), "a schedule file holds tape.schedule ops only");
-      if (!given_.try_emplace(decision.getPath(), decision).second)
-        return emitError(decision.getLoc(), "decides this path twice");
-    }
-    return success();
-  }
-
-  /// The path of the step with the same beginning, for the error message.
-  std::string suggestion(StringRef path) {
-    for (auto op : module_.getOps<tape::ScheduleOp>())
-      if (op.getPath().starts_with(path.rsplit('.').first))
-        return op.getPath().str();
-    return {};
-  }
-
-  tape::ScheduleOp givenFor(StringRef path) {
-    auto found = given_.find(path);
-    if (found == given_.end())
-      return {};
-    used_.insert(found->first);
-    return found->second;
-  }
-
-  LogicalResult scheduleFunction(func::FuncOp function) {
-    StepSites sites = findStepSites(function);
-    schedule::Problem problem = poseProblem(sites, memoryBudget_);
-    if (std::string wrong = problem.check(); !wrong.empty())
-      return function.emitError() << "the state-save problem is malformed: " << wrong;
-    std::optional<schedule::Schedule> schedule = schedule::solveGreedy(problem);
-    if (!schedule)
-      return emitError(function.getLoc()) << "no schedule keeps the saved values within " << memoryBudget_ << " bytes";
-    OpBuilder builder(function);
-    for (auto [i, site] : llvm::enumerate(sites.mixers))
-      if (failed(decideMixer(builder, site, problem.mixers[i], schedule->candidates[i])))
-        return failure();
-    for (size_t i = 0; i < sites.values.size(); ++i) {
-      FailureOr<bool> recompute = decideValue(builder, sites.values[i], problem.values[i], schedule->recompute[i]);
-      if (failed(recompute))
-        return failure();
-      schedule->recompute[i] = *recompute;
-    }
-    // Last first: a clone that is made for the backward is a backward use of its operands.
-    for (size_t i = sites.values.size(); i-- > 0;)
-      if (schedule->recompute[i])
-        recomputeInBackward(sites.values[i], sites.firstBackward);
-    return success();
-  }
-
-  LogicalResult decideMixer(OpBuilder &builder, const MixerSite &site, const schedule::Mixer &mixer, size_t chosen) {
-    const schedule::MixerCandidate &candidate = mixer.candidates[chosen];
-    MixerChoice choice{candidate.chunk, candidate.saveEvery, candidate.fused};
-    StringAttr why = builder.getStringAttr(explainMixer(mixer, chosen));
-    if (tape::ScheduleOp given = givenFor(site.path)) {
-      if (!given.getChunk())
-        return emitError(given.getLoc(), "this path is about a recurrent mixer: give 'chunk C save_every m'");
-      if (given.getFused() && !isFusible(site))
-        return emitError(given.getLoc(), "this mixer has no window attention beside it to be fused with");
-      choice = {static_cast<int64_t>(*given.getChunk()), static_cast<int64_t>(*given.getSaveEvery()), given.getFused()};
-      why = builder.getStringAttr("given");
-    }
-    tape::ScheduleOp::create(builder, site.forward->getLoc(), builder.getStringAttr(site.path),
-                             builder.getI64IntegerAttr(choice.chunk), builder.getI64IntegerAttr(choice.saveEvery),
-                             choice.fused, tape::ActionAttr(), why);
-    choices_[site.path] = choice;
-    markMixer(site, choice);
-    return success();
-  }
-
-  /// Whether the value is re-made.
-  FailureOr<bool> decideValue(OpBuilder &builder, const ValueSite &site, const schedule::SavedValue &value,
-                              bool recompute) {
-    StringAttr why = builder.getStringAttr(explainValue(value));
-    if (tape::ScheduleOp given = givenFor(site.path)) {
-      if (!given.getAction())
-        return emitError(given.getLoc(), "this path is about a value: give 'save' or 'recompute'");
-      recompute = *given.getAction() == tape::Action::Recompute;
-      why = builder.getStringAttr("given");
-    }
-    auto action = recompute ? tape::Action::Recompute : tape::Action::Save;
-    tape::ScheduleOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path), IntegerAttr(), IntegerAttr(),
-                             /*fused=*/false, tape::ActionAttr::get(module_.getContext(), action), why);
-    return recompute;
-  }
-
-  /// Forward-only functions run the same way, so that the loss of `eval` is the loss of `micro`.
-  void applyToOtherFunctions() {
-    for (auto function : module_.getOps<func::FuncOp>()) {
-      if (function.getName() == "micro" || function.getName() == "vjp")
-        continue;
-      for (const MixerSite &site : findStepSites(function).mixers)
-        if (auto choice = choices_.find(site.path); choice != choices_.end())
-          markMixer(site, {choice->second.chunk, /*saveEvery=*/0, choice->second.fused && isFusible(site)});
-    }
-  }
+  LogicalResult readFiles();
+  LogicalResult writeProblem(const schedule::Problem &problem);
+  LogicalResult scheduleFunction(func::FuncOp function);
+  FailureOr<schedule::Schedule> solve(func::FuncOp function, const schedule::Problem &problem);
+  std::optional<int64_t> plannedBytes(func::FuncOp function, const schedule::Problem &problem,
+                                      const schedule::Schedule &schedule);
+  void writeDecisions(func::FuncOp function, const StepSites &sites, const schedule::Problem &problem,
+                      const schedule::Schedule &schedule);
+  void applyToOtherFunctions();
 
   ModuleOp module_;
-  int64_t memoryBudget_;
-  OwningOpRef<ModuleOp> file_;
-  llvm::MapVector<StringRef, tape::ScheduleOp> given_;
-  llvm::DenseSet<StringRef> used_;
+  const ScheduleStatesPassOptions &options_;
+  TrialLowering lowering_;
+  schedule::CostModel model_;
+  std::optional<GivenSchedule> given_;
   llvm::StringMap<MixerChoice> choices_;
 };
+
+LogicalResult StateScheduler::readFiles() {
+  auto read = [&](StringRef path, auto parse, auto &into) -> LogicalResult {
+    if (path.empty())
+      return success();
+    auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
+    if (!file)
+      return module_.emitError() << "cannot read " << path << ": " << file.getError().message();
+    std::string error;
+    auto parsed = parse((*file)->getBuffer(), path.str(), error);
+    if (!parsed)
+      return module_.emitError() << error;
+    into = *parsed;
+    return success();
+  };
+  if (failed(read(options_.device, schedule::parseDevice, model_.device)) ||
+      failed(read(options_.tuning, schedule::parseRecord, model_.record)))
+    return failure();
+  if (options_.scheduleFile.empty())
+    return success();
+  FailureOr<GivenSchedule> given = GivenSchedule::read(module_.getContext(), options_.scheduleFile);
+  if (failed(given))
+    return failure();
+  given_ = std::move(*given);
+  return success();
+}
+
+/// Bytes of the whole plan when `function` runs by `schedule`.
+std::optional<int64_t> StateScheduler::plannedBytes(func::FuncOp function, const schedule::Problem &problem,
+                                                    const schedule::Schedule &schedule) {
+  OwningOpRef<ModuleOp> copy = module_.clone();
+  apply(findStepSites(copy->lookupSymbol<func::FuncOp>(function.getName())), problem, schedule);
+  FailureOr<OwningOpRef<ModuleOp>> lowered = lowering_.run(*copy);
+  if (failed(lowered))
+    return std::nullopt;
+  return analysis::plannedMemory(**lowered).totalBytes();
+}
+
+FailureOr<schedule::Schedule> StateScheduler::solve(func::FuncOp function, const schedule::Problem &problem) {
+  auto planned = [&](const schedule::Schedule &schedule) { return plannedBytes(function, problem, schedule); };
+  int64_t leastBytes = 0;
+  std::optional<schedule::Fit> fit = options_.memoryBudget == leastMemoryBudget
+                                         ? schedule::fitLeastMemory(problem, planned)
+                                         : schedule::fitBudget(problem, planned, leastBytes);
+  if (fit)
+    return fit->schedule;
+  InFlightDiagnostic error = emitError(function.getLoc());
+  error << "no schedule of @" << function.getName() << " fits the memory budget of "
+        << llvm::formatv("{0} bytes ({1:f1} MiB)", problem.budgetBytes, problem.budgetBytes / mib).str();
+  if (leastBytes > 0)
+    error << "; the least possible is " << llvm::formatv("{0} bytes ({1:f1} MiB)", leastBytes, leastBytes / mib).str()
+          << ": raise the budget, or make the micro-batch or the rows shorter";
+  return error;
+}
+
+void StateScheduler::writeDecisions(func::FuncOp function, const StepSites &sites, const schedule::Problem &problem,
+                                    const schedule::Schedule &schedule) {
+  OpBuilder builder(function);
+  schedule::Needs need = needsOf(problem, schedule);
+  llvm::DenseMap<size_t, size_t> mixerOf;
+  for (auto [i, mixer] : llvm::enumerate(problem.mixers))
+    mixerOf[mixer.op] = i;
+  for (auto [i, site] : llvm::enumerate(sites.ops)) {
+    auto mixer = mixerOf.find(i);
+    bool isMixer = mixer != mixerOf.end(), needed = !need.ops[i].empty();
+    if (!isMixer && !needed)
+      continue;
+    GivenDecision given = given_ ? given_->find(site.path) : GivenDecision();
+    IntegerAttr chunk, saveEvery;
+    bool fused = false;
+    std::string why = explainOp(problem.ops[i]);
+    if (isMixer) {
+      const schedule::Mixer &posed = problem.mixers[mixer->second];
+      size_t chosen = schedule.candidates[mixer->second];
+      chunk = builder.getI64IntegerAttr(posed.candidates[chosen].chunk);
+      saveEvery = builder.getI64IntegerAttr(posed.candidates[chosen].saveEvery);
+      fused = posed.candidates[chosen].fused;
+      why = explainMixer(posed, chosen);
+    }
+    if (given.mixer || given.action != schedule::Given::Nothing)
+      why = "given";
+    tape::ActionAttr action;
+    if (!isMixer || (needed && schedule.recompute[i]))
+      action = tape::ActionAttr::get(module_.getContext(),
+                                     schedule.recompute[i] ? tape::Action::Recompute : tape::Action::Save);
+    tape::ScheduleOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path), chunk, saveEvery, fused,
+                             action, builder.getStringAttr(why));
+  }
+}
+
+LogicalResult StateScheduler::writeProblem(const schedule::Problem &problem) {
+  if (options_.problem.empty())
+    return success();
+  std::error_code error;
+  llvm::raw_fd_ostream out(options_.problem, error);
+  if (error)
+    return module_.emitError() << "cannot write " << options_.problem << ": " << error.message();
+  out << schedule::printProblem(problem);
+  return success();
+}
+
+LogicalResult StateScheduler::scheduleFunction(func::FuncOp function) {
+  StepSites sites = findStepSites(function);
+  auto givenFor = [&](StringRef path) { return given_ ? given_->find(path) : GivenDecision(); };
+  if (!sites.firstBackward)
+    return success();
+  FailureOr<schedule::Problem> problem = poseProblem(function, sites, lowering_, model_, givenFor);
+  if (failed(problem))
+    return failure();
+  problem->budgetBytes = std::max<int64_t>(options_.memoryBudget, 0);
+  if (failed(writeProblem(*problem)))
+    return failure();
+  FailureOr<schedule::Schedule> schedule = solve(function, *problem);
+  if (failed(schedule))
+    return failure();
+  for (auto [i, site] : llvm::enumerate(sites.mixers)) {
+    const schedule::MixerCandidate &candidate = problem->mixers[i].candidates[schedule->candidates[i]];
+    choices_[site.path] = {candidate.chunk, /*saveEvery=*/0, candidate.fused};
+  }
+  writeDecisions(function, sites, *problem, *schedule);
+  apply(sites, *problem, *schedule);
+  return success();
+}
+
+/// Forward-only functions run the same chunks, so that the loss of `eval` is the loss of `micro`.
+void StateScheduler::applyToOtherFunctions() {
+  for (auto function : module_.getOps<func::FuncOp>()) {
+    StepSites sites = findStepSites(function);
+    if (sites.firstBackward)
+      continue;
+    for (const MixerSite &site : sites.mixers)
+      if (auto choice = choices_.find(site.path); choice != choices_.end())
+        markMixer(site, {choice->second.chunk, choice->second.saveEvery, choice->second.fused && isFusible(site)});
+  }
+}
+
+LogicalResult StateScheduler::run() {
+  if (failed(readFiles()))
+    return failure();
+  std::vector<func::FuncOp> functions;
+  std::vector<StepSites> sites;
+  for (StringRef name : {"micro", "vjp"})
+    if (auto function = module_.lookupSymbol<func::FuncOp>(name)) {
+      functions.push_back(function);
+      sites.push_back(findStepSites(function));
+    }
+  if (given_ && failed(given_->check(sites)))
+    return failure();
+  for (func::FuncOp function : functions)
+    if (failed(scheduleFunction(function)))
+      return failure();
+  applyToOtherFunctions();
+  return success();
+}
 
 struct ScheduleStatesPass : impl::ScheduleStatesPassBase<ScheduleStatesPass> {
   using ScheduleStatesPassBase::ScheduleStatesPassBase;
   void runOnOperation() override {
-    if (failed(StateScheduler(getOperation(), memoryBudget).run(scheduleFile)))
+    ScheduleStatesPassOptions options{scheduleFile, memoryBudget, device, tuning, problem, trial};
+    if (failed(StateScheduler(getOperation(), options).run()))
       signalPassFailure();
   }
 };

@@ -1,5 +1,6 @@
 #include "compiler/transforms/StepSites.h"
 
+#include "dialects/lm/LmDialect.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -14,23 +15,34 @@ std::string layerPath(Operation *op) {
   return op->getParentOfType<func::FuncOp>().getName().str();
 }
 
+/// "layers.0.mixer.wq" for the projection by that parameter; else empty.
+StringRef parameterOf(Operation *op) {
+  auto linear = dyn_cast<lm::LinearOp>(op);
+  auto argument = linear ? dyn_cast<BlockArgument>(linear.getWeight()) : BlockArgument();
+  auto function = op->getParentOfType<func::FuncOp>();
+  auto parameter =
+      argument ? function.getArgAttrOfType<DictionaryAttr>(argument.getArgNumber(), lm::kParamAttr) : DictionaryAttr();
+  auto name = parameter ? parameter.getAs<StringAttr>("name") : StringAttr();
+  return name ? name.getValue() : StringRef();
+}
+
 /// Layer path and op name; a number is added to the second op of one layer and name.
 std::string uniquePath(Operation *op, llvm::StringSet<> &taken) {
-  std::string stem = layerPath(op) + "." + op->getName().stripDialect().str(), path = stem;
+  StringRef parameter = parameterOf(op);
+  std::string stem =
+      (parameter.empty() ? StringRef(layerPath(op)) : parameter).str() + "." + op->getName().stripDialect().str();
+  std::string path = stem;
   for (int n = 1; !taken.insert(path).second; ++n)
     path = stem + "_" + std::to_string(n);
   return path;
 }
 
-bool isGradientOp(Operation &op) { return op.getName().getStringRef().ends_with("_grad"); }
+/// An op that only --oriel-differentiate makes.
+bool isGradientOp(Operation &op) {
+  return op.getName().getStringRef().ends_with("_grad") || isa<lm::MatmulOp, lm::SumRowsOp>(op);
+}
 
 bool isAtOrBehind(Operation *op, Operation *mark) { return op == mark || mark->isBeforeInBlock(op); }
-
-bool usedOnBothSides(Operation *op, Operation *firstBackward) {
-  auto behind = [&](Operation *user) { return isAtOrBehind(user, firstBackward); };
-  auto users = op->getResult(0).getUsers();
-  return llvm::any_of(users, behind) && !llvm::all_of(users, behind);
-}
 
 /// The gradient op whose first operands are the mixer's q, k, v.
 Operation *gradientOf(Operation *forward) {
@@ -41,7 +53,28 @@ Operation *gradientOf(Operation *forward) {
   return nullptr;
 }
 
+/// Clones `op` in front of the first of its users that is at or behind `mark`; from there they read the clone.
+void cloneBehind(Operation *op, Operation *mark) {
+  Operation *first = nullptr;
+  for (Operation *user : op->getUsers())
+    if (isAtOrBehind(user, mark) && (!first || user->isBeforeInBlock(first)))
+      first = user;
+  if (!first)
+    return;
+  OpBuilder builder(first);
+  Operation *clone = builder.clone(*op);
+  for (auto [result, again] : llvm::zip(op->getResults(), clone->getResults()))
+    result.replaceUsesWithIf(
+        again, [&](OpOperand &use) { return use.getOwner() != clone && isAtOrBehind(use.getOwner(), clone); });
+}
+
 } // namespace
+
+Operation *sourceOf(Value value) {
+  while (auto reshape = value.getDefiningOp<lm::ReshapeOp>())
+    value = reshape.getX();
+  return value.getDefiningOp();
+}
 
 StepSites findStepSites(func::FuncOp function) {
   StepSites sites;
@@ -55,16 +88,19 @@ StepSites findStepSites(func::FuncOp function) {
     }
   llvm::StringSet<> taken;
   for (Operation &op : block) {
-    if (isa<lm::RecurrentMixerOpInterface>(op)) {
-      std::string path = uniquePath(&op, taken);
-      Operation *gradient = gradientOf(&op);
-      if (gradient || !sites.firstBackward)
-        sites.mixers.push_back({path, &op, gradient});
-    } else if (isa<lm::RmsNormOp, lm::RopeOp, lm::GatedActivationOp>(op)) {
-      std::string path = uniquePath(&op, taken);
-      if (sites.firstBackward && op.isBeforeInBlock(sites.firstBackward) && usedOnBothSides(&op, sites.firstBackward))
-        sites.values.push_back({path, &op});
-    }
+    bool isForward = !sites.firstBackward || op.isBeforeInBlock(sites.firstBackward);
+    if (!isForward)
+      break;
+    if (!isa<lm::LmDialect>(op.getDialect()) || isa<lm::ReshapeOp>(op))
+      continue;
+    std::string path = uniquePath(&op, taken);
+    if (sites.firstBackward)
+      sites.ops.push_back({path, &op});
+    if (!isa<lm::RecurrentMixerOpInterface>(op))
+      continue;
+    Operation *gradient = gradientOf(&op);
+    if (gradient || !sites.firstBackward)
+      sites.mixers.push_back({path, &op, gradient});
   }
   return sites;
 }
@@ -83,18 +119,15 @@ void markMixer(const MixerSite &site, const MixerChoice &choice) {
   }
 }
 
-void recomputeInBackward(const ValueSite &site, Operation *firstBackward) {
-  Operation *first = nullptr;
-  for (Operation *user : site.op->getResult(0).getUsers())
-    if (isAtOrBehind(user, firstBackward) && (!first || user->isBeforeInBlock(first)))
-      first = user;
-  if (!first)
+void runAgainInBackward(const StepSites &sites, llvm::function_ref<bool(Operation *)> runsAgain) {
+  if (!sites.firstBackward)
     return;
-  OpBuilder builder(first);
-  Operation *clone = builder.clone(*site.op);
-  site.op->getResult(0).replaceUsesWithIf(clone->getResult(0), [&](OpOperand &use) {
-    return use.getOwner() != clone && isAtOrBehind(use.getOwner(), clone);
-  });
+  for (Operation *op = sites.firstBackward->getPrevNode(); op; op = op->getPrevNode()) {
+    auto view = dyn_cast<lm::ReshapeOp>(op);
+    Operation *source = view ? sourceOf(view.getX()) : op;
+    if (source && runsAgain(source))
+      cloneBehind(op, sites.firstBackward);
+  }
 }
 
 } // namespace oriel::transforms

@@ -5,8 +5,16 @@
 #include "dialects/lm/LmOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <string>
+#include <vector>
 
 namespace oriel::transforms {
+
+/// An op of the forward half whose results may be kept for the backward or made again there: every lm op in front of
+/// the first gradient op, except views (lm.reshape).
+struct OpSite {
+  std::string path; // layer path + op name (of a projection its weight's name too), unique in the function
+  mlir::Operation *op = nullptr;
+};
 
 /// A recurrent mixer: its forward op and its gradient op (null in a function without gradients).
 struct MixerSite {
@@ -14,19 +22,16 @@ struct MixerSite {
   mlir::Operation *forward = nullptr, *gradient = nullptr;
 };
 
-/// A cheap op (rms_norm, rope, gated_activation) whose result is used on both sides of the step.
-struct ValueSite {
-  std::string path;
-  mlir::Operation *op = nullptr;
-};
-
 struct StepSites {
+  std::vector<OpSite> ops; // in order
   std::vector<MixerSite> mixers;
-  std::vector<ValueSite> values;
   mlir::Operation *firstBackward = nullptr; // the first gradient op; null when there is none
 };
 
 StepSites findStepSites(mlir::func::FuncOp function);
+
+/// The op behind a value of the function, seen through views; null for an argument.
+mlir::Operation *sourceOf(mlir::Value value);
 
 /// How a mixer runs.
 struct MixerChoice {
@@ -36,8 +41,10 @@ struct MixerChoice {
 /// Attaches tape.site, tape.chunk, tape.save_every (if > 0) and tape.fused to both halves of the mixer.
 void markMixer(const MixerSite &site, const MixerChoice &choice);
 
-/// Clones the op before its first use at or behind `firstBackward`; the backward uses read the clone.
-void recomputeInBackward(const ValueSite &site, mlir::Operation *firstBackward);
+/// Runs the ops again of which `runsAgain` is true: last first, each is cloned in front of the first op of the backward
+/// that reads one of its results, and the backward reads the clone. A clone is an op of the backward, so that what it
+/// reads can in turn be made again. The gradient of a mixer reads the states of the run that comes last before it.
+void runAgainInBackward(const StepSites &sites, llvm::function_ref<bool(mlir::Operation *)> runsAgain);
 
 } // namespace oriel::transforms
 

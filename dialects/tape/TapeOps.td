@@ -100,15 +100,17 @@ def Tape_ScheduleOp : Tape_Op<"schedule"> {
   let description = [{
     The text that a person edits (`orielc --schedule file`). For a recurrent mixer: `chunk` tokens per chunk and the
     state saved every `save_every` chunks (the states in between are re-made on chip), `fused` in one kernel with the window
-    attention and the norms of its layer or, without the word, apart. For any other value: `save` it until the
-    backward, or `recompute` it there. The path is the layer path of the value in the model. `why` is free text.
+    attention and the norms of its layer or, without the word, apart. For any op of the forward half: `save` its results
+    until the backward, or `recompute` them there (what the op reads is then needed there). A mixer may have both. The path is
+    the layer path of the model and the op's name, with that of its weight for a projection. `why` is free text.
 
-    * (C1) Either `chunk` and `save_every`, or an action; `fused` only with the former.
+    * (C1) `chunk` and `save_every`, or an action, or both; `fused` only with the former.
     * (C2) `chunk` >= 16 and a multiple of 16; `save_every` >= 1.
 
     ```mlir
     tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 fused why "2.0 MiB saved"
-    tape.schedule @layers.0.norm recompute
+    tape.schedule @layers.0.norm1.rms_norm recompute
+    tape.schedule @layers.0.mixer.wq.linear save
     ```
   }];
   let arguments = (ins SymbolNameAttr:$path, OptionalAttr<I64Attr>:$chunk, OptionalAttr<I64Attr>:$save_every,

@@ -56,8 +56,8 @@ LogicalResult ReturnOp::verify() {
 
 LogicalResult ScheduleOp::verify() {
   bool mixer = getChunk() && getSaveEvery();
-  if (mixer == getAction().has_value() || getChunk().has_value() != getSaveEvery().has_value()) // (C1)
-    return emitOpError("states either 'chunk C save_every m' or one of 'save', 'recompute'");
+  if ((!mixer && !getAction()) || getChunk().has_value() != getSaveEvery().has_value()) // (C1)
+    return emitOpError("states 'chunk C save_every m' for a recurrent mixer, or one of 'save', 'recompute', or both");
   if (getFused() && !mixer) // (C1)
     return emitOpError("is 'fused' without 'chunk C save_every m'");
   if (mixer && (*getChunk() < 16 || *getChunk() % 16 != 0)) // (C2)

@@ -12,8 +12,9 @@ int main(int argc, char **argv) {
   app.set_version_flag("--version", std::string("oriel ") + ORIEL_VERSION);
   app.require_subcommand(1);
   Action action;
-  for (auto *add : {addDataCommands, addTrainCommand, addEvalCommand, addGenerateCommand, addStatusCommand,
-                    addPlanCommand, addExportCommand, addCheckpointCommand, addVerifyCommand, addCoordinatorCommand})
+  for (auto *add :
+       {addDataCommands, addTrainCommand, addEvalCommand, addGenerateCommand, addStatusCommand, addPlanCommand,
+        addExportCommand, addCheckpointCommand, addBenchCommand, addVerifyCommand, addCoordinatorCommand})
     add(app, &action);
   try {
     app.parse(argc, argv);

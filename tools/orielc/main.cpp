@@ -35,9 +35,13 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
       ->check(CLI::Range(1, 32));
   app.add_option("--schedule", options.scheduleFile,
                  "state-save schedule (tape text) to use instead of the cost model's");
-  app.add_option("--memory-budget-mib", options.memoryBudgetMib, "MiB that saved values may take; 0: no limit")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+  app.add_option("--memory-budget", options.memoryBudget,
+                 "of the whole step: a size such as 6GiB, 'least' or 'unlimited'")
+      ->capture_default_str();
+  app.add_option("--device", options.deviceFile, "device descriptor of the cost model (oriel-tune calibrate)");
+  app.add_option("--tuning", options.tuningFile, "tuning record of the cost model (oriel-tune search)");
+  app.add_option("--problem", options.problemFile,
+                 "write the schedule problem to this file (compiler/schedule/ProblemText.h)");
   app.add_option("--cpu", options.cpu, "host, avx2 or baseline")->capture_default_str();
   app.add_option("--emit", options.emit, "print this text instead of writing a package")
       ->transform(CLI::CheckedTransformer(emits));

@@ -23,6 +23,7 @@ void addStatusCommand(CLI::App &app, Action *action);      // asks a running job
 void addCoordinatorCommand(CLI::App &app, Action *action); // a standalone coordinator
 void addExportCommand(CLI::App &app, Action *action);      // a checkpoint as one safetensors file
 void addPlanCommand(CLI::App &app, Action *action);        // buffers and peak memory, without running anything
+void addBenchCommand(CLI::App &app, Action *action);       // times of every step of a package, as JSON
 void addCheckpointCommand(CLI::App &app, Action *action);  // verify and inspect
 
 /// Prints the error of a command, once and on one rank, and returns the exit code: 0 ok, 1 failure, 2 usage or

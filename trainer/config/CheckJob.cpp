@@ -4,6 +4,7 @@
 #include "trainer/config/Suggest.h"
 
 #include "runtime/base/Hash.h"
+#include "runtime/base/MemoryBudget.h"
 #include "runtime/base/Status.h"
 
 #include "fmt/format.h"
@@ -123,6 +124,8 @@ void hashTable(const Message &message, const std::string &prefix, runtime::Hashe
 
 absl::Status checkJob(const Job &job) {
   ORIEL_RETURN_IF_ERROR(checkTable(job, ""));
+  if (auto budget = runtime::parseMemoryBudget(job.memory().budget()); !budget.ok())
+    return bad("memory.budget: " + std::string(budget.status().message()));
   return checkBatch(job);
 }
 

@@ -80,8 +80,8 @@ absl::Status runCompiler(const PackageRequest &request, const std::string &compi
                                       "-o",           output};
   if (!request.scheduleFile.empty())
     command.insert(command.end(), {"--schedule", request.scheduleFile});
-  if (request.memoryBudgetMib > 0)
-    command.insert(command.end(), {"--memory-budget-mib", std::to_string(request.memoryBudgetMib)});
+  if (request.memoryBudget != "unlimited")
+    command.insert(command.end(), {"--memory-budget", request.memoryBudget});
   ORIEL_ASSIGN_OR_RETURN(runtime::ProcessResult result, runtime::runProcess(command, deadline));
   if (result.exitStatus == 0)
     return absl::OkStatus();
@@ -106,8 +106,9 @@ absl::Status publish(const std::string &from, const std::string &to, const std::
 absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std::string &compiler) {
   runtime::Hasher hasher;
   hasher.addField("oriel package 1").addField(request.modelText);
-  for (int64_t size : {request.batch, request.tokens, request.world, request.gradSlots, request.memoryBudgetMib})
+  for (int64_t size : {request.batch, request.tokens, request.world, request.gradSlots})
     hasher.addField(std::to_string(size));
+  hasher.addField(request.memoryBudget);
   std::string schedule;
   if (!request.scheduleFile.empty()) {
     ORIEL_ASSIGN_OR_RETURN(schedule, runtime::readFile(request.scheduleFile));

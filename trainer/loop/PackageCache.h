@@ -21,10 +21,10 @@ struct PackageRequest {
   int64_t tokens = 1;    // of one row
   int64_t world = 1;
   int64_t gradSlots = 1;
-  std::string scheduleFile;    // empty: the compiler chooses
-  int64_t memoryBudgetMib = 0; // 0: no limit
-  std::string compiler;        // path of orielc; empty: $ORIELC, beside this program, then $PATH
-  std::string cacheDir;        // empty: $ORIEL_CACHE, then ~/.cache/oriel
+  std::string scheduleFile;               // empty: the compiler chooses
+  std::string memoryBudget = "unlimited"; // runtime/base/MemoryBudget.h
+  std::string compiler;                   // path of orielc; empty: $ORIELC, beside this program, then $PATH
+  std::string cacheDir;                   // empty: $ORIEL_CACHE, then ~/.cache/oriel
 };
 
 struct CachedPackage {

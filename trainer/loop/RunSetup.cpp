@@ -65,7 +65,7 @@ absl::StatusOr<PackageRequest> packageRequestOf(const Job &job, const std::strin
   request.world = world;
   request.gradSlots = share.slots;
   request.scheduleFile = job.compile().schedule();
-  request.memoryBudgetMib = job.compile().memory_budget_mib();
+  request.memoryBudget = job.memory().budget();
   request.compiler = job.compile().orielc();
   request.cacheDir = job.compile().cache();
   return request;

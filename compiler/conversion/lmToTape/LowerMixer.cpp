@@ -199,7 +199,7 @@ void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
   for (Value optional : {op.getInitialState(), op.getDocStart()})
     if (optional)
       inputs.push_back(lowering.get(optional));
-  for (const Lowering::SavedStates &saved : lowering.savedStates) {
+  for (const Lowering::SavedStates &saved : llvm::reverse(lowering.savedStates)) { // of the last run
     if (!isSameMixer(saved.forward, op))
       continue;
     spec.chunk = saved.chunk;

@@ -31,12 +31,7 @@ tape.program @eval() -> (tensor<4xf32> {tape.place = #tape.place<loss + 0>}) {
 
 // -----
 
-// expected-error @+1 {{states either}}
-tape.schedule @a chunk 64 save_every 2 save
-
-// -----
-
-// expected-error @+1 {{states either}}
+// expected-error @+1 {{states 'chunk C save_every m'}}
 tape.schedule @a
 
 // -----

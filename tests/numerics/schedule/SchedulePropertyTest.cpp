@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <random>
 #include <sstream>
 #include <unistd.h>
@@ -40,7 +41,62 @@ model tiny {
 struct StepResult {
   float loss = 0;
   std::vector<float> gradients;
+  uint64_t memoryBytes = 0;       // of the executor
+  uint64_t plannedBytes = 0;      // as orielc --explain tells
+  uint64_t arenaBytes = 0;        // of @micro, in the plan
+  uint64_t allocatedBytes = 0;    // high-water mark of the device
+  uint64_t touchedArenaBytes = 0; // high-water mark of the arena
 };
+
+/// A CPU device that remembers what it gave out. The executor asks for one block and keeps it.
+class WatchedDevice : public Device {
+public:
+  explicit WatchedDevice(std::unique_ptr<Device> device) : device_(std::move(device)) {}
+
+  std::string description() const override { return device_->description(); }
+  int threads() const override { return device_->threads(); }
+  absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override {
+    auto memory = device_->allocate(bytes);
+    if (memory.ok()) {
+      allocatedBytes += bytes;
+      block = (*memory)->data();
+    }
+    return memory;
+  }
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const std::string &path) override {
+    return device_->loadKernels(path);
+  }
+  absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override {
+    return device_->prepareGemm(spec);
+  }
+  absl::Status reserveScratch(size_t bytes) override { return device_->reserveScratch(bytes); }
+  absl::Status launch(KernelFunction function, void *const *args, const std::array<int64_t, 3> &grid) override {
+    return device_->launch(function, args, grid);
+  }
+  absl::Status gemm(PreparedGemm &gemm, const void *a, const void *b, void *c) override {
+    return device_->gemm(gemm, a, b, c);
+  }
+  absl::Status fillZero(void *target, size_t bytes) override { return device_->fillZero(target, bytes); }
+  absl::Status copy(void *target, const void *source, size_t bytes) override {
+    return device_->copy(target, source, bytes);
+  }
+  absl::Status synchronize() override { return device_->synchronize(); }
+
+  size_t allocatedBytes = 0;
+  std::byte *block = nullptr;
+
+private:
+  std::unique_ptr<Device> device_;
+};
+
+constexpr std::byte untouched{0xA5};
+
+/// The end of what differs from `untouched`, to the next multiple of 64.
+uint64_t touchedBytes(const std::byte *block, uint64_t bytes) {
+  while (bytes > 0 && block[bytes - 1] == untouched)
+    --bytes;
+  return (bytes + 63) / 64 * 64;
+}
 
 class ScheduleProperty : public testing::Test {
 protected:
@@ -66,7 +122,15 @@ protected:
   }
 
   /// Compiles with `schedule` (empty: the compiler's own) and runs one micro-batch.
-  absl::StatusOr<StepResult> step(const std::string &schedule);
+  absl::StatusOr<StepResult> step(const std::string &schedule, const std::string &budget = "unlimited");
+
+  /// What `orielc --explain` says of the compilation with these arguments.
+  uint64_t plannedBytes(std::vector<std::string> arguments) {
+    arguments.push_back("--explain");
+    std::string text = orielc(arguments).standardOutput;
+    size_t at = text.find("planned peak ");
+    return at == std::string::npos ? 0 : std::stoull(text.substr(at + 13));
+  }
 
   std::filesystem::path folder_;
   int packages_ = 0;
@@ -90,9 +154,9 @@ void fillInputs(Executor &executor) {
   (*executor.buffer<float>("loss_scale"))[0] = 0.5f;
 }
 
-absl::StatusOr<StepResult> ScheduleProperty::step(const std::string &schedule) {
+absl::StatusOr<StepResult> ScheduleProperty::step(const std::string &schedule, const std::string &budget) {
   std::string package = folder_ / ("package" + std::to_string(packages_++));
-  std::vector<std::string> arguments = {folder_ / "tiny.oriel", "-o", package};
+  std::vector<std::string> arguments = {folder_ / "tiny.oriel", "-o", package, "--memory-budget", budget};
   if (!schedule.empty()) {
     arguments.push_back("--schedule");
     arguments.push_back(write("schedule.mlir", schedule));
@@ -106,15 +170,27 @@ absl::StatusOr<StepResult> ScheduleProperty::step(const std::string &schedule) {
   auto device = createCpuDevice({});
   if (!device.ok())
     return device.status();
+  WatchedDevice watched(*std::move(device));
   auto communicator = std::move(createLocalGroup(1)[0]);
-  auto executor = Executor::create(*loaded, **device, *communicator);
+  auto executor = Executor::create(*loaded, watched, *communicator);
   if (!executor.ok())
     return executor.status();
   fillInputs(**executor);
+  StepResult result;
+  for (const plan::EntryPoint &entry : (*loaded)->plan().entry_points())
+    if (entry.name() == "micro")
+      result.arenaBytes = entry.arena_bytes();
+  std::fill_n(watched.block, (*loaded)->plan().arena_bytes(), untouched);
   if (absl::Status status = (*executor)->run("micro"); !status.ok())
     return status;
   auto gradients = *(*executor)->buffer<float>("grads");
-  return StepResult{(*(*executor)->buffer<float>("loss"))[0], {gradients.begin(), gradients.end()}};
+  result.loss = (*(*executor)->buffer<float>("loss"))[0];
+  result.gradients = {gradients.begin(), gradients.end()};
+  result.memoryBytes = (*executor)->memoryBytes();
+  result.allocatedBytes = watched.allocatedBytes;
+  result.touchedArenaBytes = touchedBytes(watched.block, (*loaded)->plan().arena_bytes());
+  result.plannedBytes = plannedBytes(arguments);
+  return result;
 }
 
 double relativeError(const std::vector<float> &a, const std::vector<float> &b) {
@@ -126,9 +202,9 @@ double relativeError(const std::vector<float> &a, const std::vector<float> &b) {
   return std::sqrt(difference / size);
 }
 
-/// A schedule text for both mixers, and for every value `action` (empty: not mentioned).
-std::string scheduleText(const std::string &decisions, int chunk, int saveEvery, const std::string &action,
-                         bool fused = false) {
+/// A schedule text for both mixers, and for every op `actionOf(path)` (empty: not mentioned).
+std::string scheduleText(const std::string &decisions, int chunk, int saveEvery,
+                         const std::function<std::string(const std::string &)> &actionOf, bool fused = false) {
   std::string text, line;
   std::istringstream lines(decisions);
   while (std::getline(lines, line)) {
@@ -136,13 +212,22 @@ std::string scheduleText(const std::string &decisions, int chunk, int saveEvery,
     if (at == std::string::npos)
       continue;
     std::string path = line.substr(at, line.find(' ', at) - at);
-    if (line.find(" chunk ") != std::string::npos)
-      text += "tape.schedule " + path + " chunk " + std::to_string(chunk) + " save_every " + std::to_string(saveEvery) +
-              (fused ? " fused\n" : "\n");
-    else if (!action.empty())
-      text += "tape.schedule " + path + " " + action + "\n";
+    bool isMixer = line.find(" chunk ") != std::string::npos;
+    std::string action = actionOf(path);
+    if (!isMixer && action.empty())
+      continue;
+    text += "tape.schedule " + path;
+    if (isMixer)
+      text += " chunk " + std::to_string(chunk) + " save_every " + std::to_string(saveEvery) + (fused ? " fused" : "");
+    text += (action.empty() ? "" : " " + action) + "\n";
   }
   return text;
+}
+
+std::string scheduleText(const std::string &decisions, int chunk, int saveEvery, const std::string &action,
+                         bool fused = false) {
+  return scheduleText(
+      decisions, chunk, saveEvery, [&](const std::string &) { return action; }, fused);
 }
 
 TEST_F(ScheduleProperty, AnyLegalScheduleGivesTheSameGradients) {
@@ -180,6 +265,81 @@ TEST_F(ScheduleProperty, RecomputedValuesChangeNoBit) {
   auto remade = step(scheduleText(own.standardOutput, 32, 2, "recompute"));
   ASSERT_TRUE(saved.ok() && remade.ok()) << saved.status() << remade.status();
   EXPECT_EQ(saved->gradients, remade->gradients);
+}
+
+/// Chains of every length: any op, mixers among them, may run again, whatever its inputs do.
+TEST_F(ScheduleProperty, RecomputationChainsChangeNoBit) {
+  ProcessResult own = orielc({folder_ / "tiny.oriel", "--emit", "schedule"});
+  ASSERT_EQ(own.exitStatus, 0) << own.standardError;
+  auto saved = step(scheduleText(own.standardOutput, 32, 2, "save"));
+  ASSERT_TRUE(saved.ok()) << saved.status();
+  for (unsigned seed = 0; seed < 6; ++seed) {
+    std::mt19937 rng(seed);
+    std::string text = scheduleText(own.standardOutput, 32, 2, [&](const std::string &) -> std::string {
+      return rng() % 6 < seed ? "recompute" : "save";
+    });
+    auto mixed = step(text);
+    ASSERT_TRUE(mixed.ok()) << mixed.status();
+    EXPECT_EQ(saved->loss, mixed->loss) << text;
+    EXPECT_EQ(saved->gradients, mixed->gradients) << text;
+  }
+}
+
+TEST_F(ScheduleProperty, FusedMixersMayRunAgainToo) {
+  ProcessResult own = orielc({folder_ / "tiny.oriel", "--emit", "schedule"});
+  ASSERT_EQ(own.exitStatus, 0) << own.standardError;
+  auto saved = step(scheduleText(own.standardOutput, 32, 2, "save"));
+  ASSERT_TRUE(saved.ok()) << saved.status();
+  for (unsigned seed = 0; seed < 6; ++seed) {
+    std::mt19937 rng(seed);
+    auto action = [&](const std::string &) -> std::string { return rng() % 6 < seed ? "recompute" : "save"; };
+    std::string text = scheduleText(own.standardOutput, 32, 2, action, /*fused=*/true);
+    auto mixed = step(text);
+    ASSERT_TRUE(mixed.ok()) << mixed.status();
+    EXPECT_NEAR(mixed->loss, saved->loss, 1e-5 * saved->loss) << text;
+    EXPECT_LT(relativeError(mixed->gradients, saved->gradients), 1e-5) << text;
+  }
+}
+
+TEST_F(ScheduleProperty, LessMemoryGivesTheSameGradients) {
+  auto fast = step("", "unlimited");
+  auto small = step("", "least");
+  ASSERT_TRUE(fast.ok() && small.ok()) << fast.status() << small.status();
+  EXPECT_LT(small->arenaBytes, 0.6 * static_cast<double>(fast->arenaBytes));
+  std::string between = std::to_string((small->memoryBytes + fast->memoryBytes) / 2) + " B";
+  auto middle = step("", between);
+  ASSERT_TRUE(middle.ok()) << middle.status();
+  EXPECT_LE(middle->memoryBytes, (small->memoryBytes + fast->memoryBytes) / 2);
+  for (const StepResult *result : {&*small, &*middle}) {
+    EXPECT_NEAR(result->loss, fast->loss, 1e-5 * fast->loss);
+    EXPECT_LT(relativeError(result->gradients, fast->gradients), 1e-5);
+  }
+}
+
+/// The plan's numbers are what happens: the device gives out as much as the compiler planned, and a step touches the
+/// arena up to its planned end and no further.
+TEST_F(ScheduleProperty, PeakMemoryIsThePlannedNumber) {
+  for (const char *budget : {"unlimited", "least"}) {
+    auto result = step("", budget);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->memoryBytes, result->plannedBytes) << budget;
+    EXPECT_EQ(result->allocatedBytes, result->plannedBytes) << budget;
+    EXPECT_EQ(result->touchedArenaBytes, result->arenaBytes) << budget;
+  }
+}
+
+TEST_F(ScheduleProperty, ABudgetThatNothingFitsNamesTheLeast) {
+  ProcessResult result = orielc({folder_ / "tiny.oriel", "-o", folder_ / "package", "--memory-budget", "64 KiB"});
+  EXPECT_EQ(result.exitStatus, 1);
+  EXPECT_NE(result.standardError.find("no schedule of @micro fits the memory budget of 65536 bytes"), std::string::npos)
+      << result.standardError;
+  size_t at = result.standardError.find("the least possible is ");
+  ASSERT_NE(at, std::string::npos) << result.standardError;
+  std::string least = result.standardError.substr(at + 22, result.standardError.find(' ', at + 22) - at - 22);
+  auto fits = step("", least + "B");
+  ASSERT_TRUE(fits.ok()) << fits.status();
+  EXPECT_EQ(std::to_string(fits->memoryBytes), least);
+  EXPECT_EQ(orielc({folder_ / "tiny.oriel", "-o", folder_ / "package", "--memory-budget", "64"}).exitStatus, 1);
 }
 
 TEST_F(ScheduleProperty, UnknownPathIsAnError) {

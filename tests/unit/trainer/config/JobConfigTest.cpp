@@ -33,6 +33,14 @@ TEST(JobConfig, FillsInDefaultsAndMakesPathsAbsolute) {
   EXPECT_EQ(checkpointDir(*job), "/jobs/a/run/checkpoints");
 }
 
+TEST(JobConfig, MemoryBudgetsAreSizesOrEnds) {
+  absl::StatusOr<Job> job = parseJob(std::string(minimal) + "[memory]\nbudget = '6GiB'\n", "job.toml");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_EQ(job->memory().budget(), "6GiB");
+  EXPECT_EQ(parseJob(minimal, "job.toml")->memory().budget(), "unlimited");
+  EXPECT_THAT(errorOf(std::string(minimal) + "[memory]\nbudget = 'lots'\n"), HasSubstr("memory.budget: 'lots'"));
+}
+
 TEST(JobConfig, ReadsEveryType) {
   absl::StatusOr<Job> job = parseJob(std::string("name = 'x'\n") + minimal +
                                          "[training]\nsteps = 7\nseed = 9\nresume = false\n[optimizer]\nlr = 1\n"

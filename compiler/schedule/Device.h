@@ -1,0 +1,68 @@
+// What the cost model knows of a machine, and what was measured on it: two small text files.
+//
+//   device.txt                                              tuning.txt
+//   line := "device" name                                   line := "device" name
+//         | "cores" int                                           | "measured" seconds action…
+//         | "cache" int*           # L1, L2, L3 bytes
+//         | "memory" number        # bytes per second
+//         | "launch" number        # seconds that every step takes besides its work
+//         | "product" dtype "rate" number "half" number number number
+//         | "kernel" family "flops" number "bytes" number
+// `oriel-tune calibrate` writes the first, `oriel-tune search` the second (oriel-tune's README tells where they lie).
+#ifndef ORIEL_COMPILER_SCHEDULE_DEVICE_H
+#define ORIEL_COMPILER_SCHEDULE_DEVICE_H
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace oriel::schedule {
+
+/// FLOP/s of library products of one dtype: `rate / ((1 + halfM/m)(1 + halfN/n)(1 + halfK/k))`. A size of halfM rows
+/// runs at half the rate of very many.
+struct ProductRate {
+  double flopsPerSecond = 0, halfM = 0, halfN = 0, halfK = 0;
+  bool operator==(const ProductRate &) const = default;
+};
+
+/// Peaks of one family of kernels: what its tile program reaches of the machine.
+struct KernelRate {
+  double flopsPerSecond = 0, bytesPerSecond = 0;
+  bool operator==(const KernelRate &) const = default;
+};
+
+/// Peaks are of the whole device. "*" among the kernels stands for every family that is not named.
+struct DeviceDescriptor {
+  std::string name;
+  int64_t cores = 0;
+  std::vector<int64_t> cacheBytes; // per core L1, L2; then the shared one
+  double memoryBytesPerSecond = 0;
+  double launchSeconds = 0;
+  std::map<std::string, ProductRate> products; // by dtype: "f32", "bf16"
+  std::map<std::string, KernelRate> kernels;   // by family: "rla_fwd"
+  bool operator==(const DeviceDescriptor &) const = default;
+};
+
+/// The shipped default: two Zen 4 cores (f32 peak 230 GFLOP/s, bf16 465; 28 GB/s), as calibrated there.
+DeviceDescriptor genericCpu();
+
+std::string printDevice(const DeviceDescriptor &device);
+/// Nothing and `error` ("name:line:column: …") when the text is not a descriptor.
+std::optional<DeviceDescriptor> parseDevice(std::string_view text, const std::string &name, std::string &error);
+
+/// Measured seconds by action: a kernel's symbol or a product's sizes, which spell out every shape.
+struct TuningRecord {
+  std::string device;
+  std::map<std::string, double> seconds;
+  bool operator==(const TuningRecord &) const = default;
+};
+
+std::string printRecord(const TuningRecord &record);
+std::optional<TuningRecord> parseRecord(std::string_view text, const std::string &name, std::string &error);
+
+} // namespace oriel::schedule
+
+#endif

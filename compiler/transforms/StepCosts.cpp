@@ -1,0 +1,128 @@
+#include "compiler/transforms/StepCosts.h"
+
+#include "compiler/analysis/ArenaPacking.h"
+#include "compiler/analysis/Storage.h"
+#include "dialects/tile/TileOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+
+namespace oriel::transforms {
+namespace {
+
+double bytesOf(ValueRange values) {
+  double bytes = 0;
+  for (Value value : values)
+    bytes += static_cast<double>(tape::sizeInBytes(value.getType()));
+  return bytes;
+}
+
+schedule::Work productWork(tape::MatmulOp op) {
+  auto [m, n, k] = op.getSizes();
+  schedule::Work work;
+  work.action =
+      llvm::formatv("gemm {0}x{1}x{2} {3}{4}", m, n, k, op.getTransposeA() ? "T" : "N", op.getTransposeB() ? "T" : "N");
+  work.m = m;
+  work.n = n;
+  work.k = k;
+  work.dtype = cast<ShapedType>(op.getA().getType()).getElementType().isBF16() ? "bf16" : "f32";
+  work.flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  return work;
+}
+
+/// Ops that move no bytes.
+bool isFree(Operation *op) {
+  return isa<tape::ViewOp, tape::ConcatOp, tape::ShardOp, tape::ConstantOp, tape::SaveOp, tape::ReturnOp>(op);
+}
+
+} // namespace
+
+schedule::Work workOf(Operation *op) {
+  schedule::Work work;
+  if (isFree(op))
+    return work;
+  if (auto product = dyn_cast<tape::MatmulOp>(op)) {
+    work = productWork(product);
+  } else if (auto call = dyn_cast<tape::CallOp>(op)) {
+    work.action = call.getCallee().str();
+    if (call.getFlops())
+      work.flops = call.getFlops()->convertToDouble();
+  } else {
+    work.action = isa<tape::ZeroOp>(op) ? "fill" : op->getName().stripDialect().str();
+  }
+  work.bytes = bytesOf(op->getOperands()) + bytesOf(op->getResults());
+  return work;
+}
+
+FailureOr<OwningOpRef<ModuleOp>> TrialLowering::run(ModuleOp module) const {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  Builder builder(module.getContext());
+  for (auto function : copy->getOps<func::FuncOp>()) {
+    int64_t number = 0;
+    for (Operation &op : function.getBody().front())
+      op.setLoc(FusedLoc::get({op.getLoc()}, builder.getI64IntegerAttr(number++), builder.getContext()));
+  }
+  PassManager pm(module.getContext());
+  pm.enableVerifier(false);
+  if (failed(parsePassPipeline(pipeline_, pm)) || failed(pm.run(*copy)))
+    return failure();
+  return copy;
+}
+
+int64_t numberOf(Operation *step) {
+  auto fused = dyn_cast<FusedLoc>(step->getLoc());
+  auto number = fused ? dyn_cast_or_null<IntegerAttr>(fused.getMetadata()) : IntegerAttr();
+  return number ? number.getInt() : -1;
+}
+
+StepCosts::StepCosts(func::FuncOp function, tape::ProgramOp program, const schedule::CostModel &model) {
+  SmallVector<Operation *> numbered;
+  for (Operation &op : function.getBody().front())
+    numbered.push_back(&op);
+  for (Operation &step : program.getBody().front()) {
+    double seconds = isFree(&step) ? 0 : model.estimate(workOf(&step)).seconds;
+    totalSeconds_ += seconds;
+    if (int64_t number = numberOf(&step); number >= 0 && !isa<tape::ConstantOp, tape::SaveOp>(step)) {
+      Cost &cost = costs_[numbered[number]];
+      cost.steps = cost.steps.with({stepCount_, stepCount_});
+      cost.seconds += seconds;
+    }
+    ++stepCount_;
+  }
+  addPieces(program, numbered);
+}
+
+void StepCosts::addPieces(tape::ProgramOp program, ArrayRef<Operation *> numbered) {
+  analysis::StorageMap map = analysis::StorageMap::build(program);
+  std::vector<llvm::SetVector<Operation *>> readers(map.storages().size());
+  std::vector<Operation *> makers(map.storages().size()), steps;
+  for (Operation &step : program.getBody().front()) {
+    steps.push_back(&step);
+    if (int64_t number = numberOf(&step); number >= 0 && !isa<tape::SaveOp>(step))
+      for (Value operand : step.getOperands())
+        readers[map.placeOf(operand).storage].insert(numbered[number]);
+  }
+  for (auto [i, storage] : llvm::enumerate(map.storages())) {
+    if (storage.pinned || storage.merged || storage.lastStep < 0)
+      continue;
+    Operation *first = steps[storage.firstStep];
+    int64_t number = numberOf(first);
+    Piece piece;
+    piece.maker = number >= 0 ? numbered[number] : nullptr;
+    if (auto name = piece.maker ? dyn_cast<NameLoc>(piece.maker->getLoc()) : NameLoc())
+      piece.layer = name.getName().str();
+    piece.bytes = llvm::alignTo(storage.bytes, analysis::arenaAlignment);
+    piece.life = {storage.firstStep, storage.lastStep};
+    piece.readers.assign(readers[i].begin(), readers[i].end());
+    pieces_.push_back(std::move(piece));
+  }
+}
+
+schedule::Interval StepCosts::stepsOf(Operation *op) const { return costs_.lookup(op).steps; }
+
+double StepCosts::secondsOf(Operation *op) const { return costs_.lookup(op).seconds; }
+
+} // namespace oriel::transforms

@@ -1,0 +1,47 @@
+// See MemoryBudget.h.
+#include "runtime/base/MemoryBudget.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+#include <cmath>
+#include <utility>
+
+namespace oriel::runtime {
+namespace {
+
+constexpr std::pair<const char *, double> units[] = {
+    {"B", 1},        {"KB", 1e3},     {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},
+    {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40},
+};
+
+absl::Status malformed(absl::string_view text) {
+  return absl::InvalidArgumentError(absl::StrCat("'", text,
+                                                 "' is no memory budget; write 'unlimited', 'least', or a size "
+                                                 "above 0 with a unit, such as 6GiB or 800 MB"));
+}
+
+} // namespace
+
+absl::StatusOr<MemoryBudget> parseMemoryBudget(absl::string_view text) {
+  if (text == "unlimited")
+    return MemoryBudget{};
+  if (text == "least")
+    return MemoryBudget{MemoryBudget::Least, 0};
+  size_t digits = text.find_first_not_of("0123456789.");
+  if (digits == 0 || digits == absl::string_view::npos)
+    return malformed(text);
+  double number = 0;
+  absl::string_view unit = absl::StripLeadingAsciiWhitespace(text.substr(digits));
+  if (!absl::SimpleAtod(text.substr(0, digits), &number))
+    return malformed(text);
+  for (auto [name, factor] : units) {
+    double bytes = std::floor(number * factor);
+    if (unit == name && bytes >= 1 && bytes < 0x1p62)
+      return MemoryBudget{MemoryBudget::Bytes, static_cast<int64_t>(bytes)};
+  }
+  return malformed(text);
+}
+
+} // namespace oriel::runtime

@@ -1,0 +1,29 @@
+// How much memory a step may take, as people write it: in jobs (memory.budget) and on command lines (--memory-budget).
+//
+//   budget := "unlimited"              the fastest schedule, whatever it takes
+//           | "least"                  the smallest schedule, whatever it costs
+//           | number blank* unit       e.g. "6GiB", "1.5 GB", "800 MiB"
+//   unit   := "B" | "KB" | "MB" | "GB" | "TB" | "KiB" | "MiB" | "GiB" | "TiB"
+#ifndef ORIEL_RUNTIME_BASE_MEMORYBUDGET_H
+#define ORIEL_RUNTIME_BASE_MEMORYBUDGET_H
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+#include <cstdint>
+#include <string>
+
+namespace oriel::runtime {
+
+struct MemoryBudget {
+  enum Kind { Unlimited, Least, Bytes };
+  Kind kind = Unlimited;
+  int64_t bytes = 0; // of kind Bytes; above 0
+};
+
+/// InvalidArgument says what the text should look like.
+absl::StatusOr<MemoryBudget> parseMemoryBudget(absl::string_view text);
+
+} // namespace oriel::runtime
+
+#endif
