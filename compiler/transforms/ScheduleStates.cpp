@@ -5,6 +5,7 @@
 #include "compiler/schedule/FitBudget.h"
 #include "compiler/schedule/ProblemText.h"
 #include "compiler/transforms/GivenSchedule.h"
+#include "compiler/transforms/MixerFusion.h"
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/PoseProblem.h"
 #include "dialects/lm/LmDialect.h"
@@ -48,6 +49,24 @@ std::string explainOp(const schedule::Op &op) {
   return llvm::formatv("{0:f2} MiB, {1:f3} ms to re-make", bytes / mib, op.recomputeSeconds * 1e3);
 }
 
+/// Whether what reads the mixers of `fusion` stands behind their sum, where the fused op will be.
+bool isReadBehind(MixerFusion fusion) {
+  auto isBehind = [&](Operation *user) {
+    return user == fusion.windowNorm || user == fusion.linearNorm || fusion.sum->isBeforeInBlock(user);
+  };
+  return llvm::all_of(fusion.window->getUsers(), isBehind) && llvm::all_of(fusion.linear->getUsers(), isBehind);
+}
+
+/// A mixer whose norms or sum are made again by themselves has no pattern to fuse any more: it runs apart.
+void unmarkBroken(const StepSites &sites) {
+  for (auto linear : sites.firstBackward->getBlock()->getOps<lm::ResidualLinearAttentionOp>())
+    if (linear->hasAttr("tape.fused")) {
+      std::optional<MixerFusion> fusion = findFusion(linear);
+      if (!fusion || !isReadBehind(*fusion))
+        linear->removeAttr("tape.fused");
+    }
+}
+
 /// Marks mixers and runs ops again as `schedule` says. An op that the backward does not need does not run again.
 void apply(const StepSites &sites, const schedule::Problem &problem, const schedule::Schedule &schedule) {
   for (auto [i, site] : llvm::enumerate(sites.mixers)) {
@@ -60,6 +79,7 @@ void apply(const StepSites &sites, const schedule::Problem &problem, const sched
     if (schedule.recompute[i] && !need.ops[i].empty())
       again.insert(site.op);
   runAgainInBackward(sites, [&](Operation *op) { return again.contains(op); });
+  unmarkBroken(sites);
 }
 
 class StateScheduler {
