@@ -1,6 +1,7 @@
 #include "compiler/transforms/StepCosts.h"
 
 #include "compiler/analysis/ArenaPacking.h"
+#include "compiler/analysis/KernelWork.h"
 #include "compiler/analysis/Storage.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/Pass/PassManager.h"
@@ -48,8 +49,8 @@ schedule::Work workOf(Operation *op) {
     work = productWork(product);
   } else if (auto call = dyn_cast<tape::CallOp>(op)) {
     work.action = call.getCallee().str();
-    if (call.getFlops())
-      work.flops = call.getFlops()->convertToDouble();
+    auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(call, call.getCalleeAttr());
+    work.flops = call.getFlops() ? call.getFlops()->convertToDouble() : kernel ? analysis::workOf(kernel).flops() : 0;
   } else {
     work.action = isa<tape::ZeroOp>(op) ? "fill" : op->getName().stripDialect().str();
   }
@@ -82,8 +83,18 @@ StepCosts::StepCosts(func::FuncOp function, tape::ProgramOp program, const sched
   SmallVector<Operation *> numbered;
   for (Operation &op : function.getBody().front())
     numbered.push_back(&op);
+  llvm::StringMap<double> kernelSeconds; // counting a kernel's work walks its loops: once per kernel
+  auto secondsOf = [&](Operation *step) {
+    auto call = dyn_cast<tape::CallOp>(step);
+    if (!call)
+      return isFree(step) ? 0.0 : model.estimate(workOf(step)).seconds;
+    auto [known, isNew] = kernelSeconds.try_emplace(call.getCallee(), 0.0);
+    if (isNew)
+      known->second = model.estimate(workOf(step)).seconds;
+    return known->second;
+  };
   for (Operation &step : program.getBody().front()) {
-    double seconds = isFree(&step) ? 0 : model.estimate(workOf(&step)).seconds;
+    double seconds = secondsOf(&step);
     totalSeconds_ += seconds;
     if (int64_t number = numberOf(&step); number >= 0 && !isa<tape::ConstantOp, tape::SaveOp>(step)) {
       Cost &cost = costs_[numbered[number]];
