@@ -17,8 +17,8 @@ using dnnl::memory;
 
 namespace {
 
-// Measured on Zen 4, one thread: weight gradients (K = 8192 tokens) reach 57 to 90 GFLOP/s in tiles of 64 x 64 to
-// 128 x 96, and 92 to 109 in those of this rule; 8192 x 768 x 256 reaches 103 in tiles of 512 x 768, 109 in 1024 x 384.
+// Found by measurement on Zen 4, one thread (tests/bench/NOTES.md): weight gradients, whose K is tokens, want tiles of at
+// least 128 x 256 and K in ranges of at least 1024; products with a short K want the columns cut before the rows.
 constexpr int64_t wantedPieces = 16;
 constexpr int64_t widestTile = 512;         // columns
 constexpr int64_t smallestTile = 128 * 256; // elements; with a smaller one packing costs too much
