@@ -27,9 +27,11 @@ struct AttentionSpec {
   int64_t queryTile = 64;
   int64_t keyTile = 64;
 };
-/// The spec with tiles that do well on CPUs: 64, or 32 where the window is so narrow that much of larger tiles would
-/// lie outside it; never longer than the row.
+/// The spec with the tiles that were fastest on CPUs (tests/bench/kernels), never longer than the row: small where much
+/// of a large tile would lie outside the window, large where keys or sums come from far caches.
 AttentionSpec withDefaultTiles(AttentionSpec spec);
+/// The same for the kernels of the gradient.
+AttentionSpec withGradientTiles(AttentionSpec spec);
 
 /// `stage` is "fwd", "delta", "dq", "dkdv" or "grad".
 std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);
@@ -56,8 +58,9 @@ tile::KernelOp buildAttentionDkDv(mlir::OpBuilder &b, mlir::Location loc, llvm::
 ///   [B,T,KV,E]
 tile::KernelOp buildAttentionGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                   const AttentionSpec &spec);
-/// Whether the groups of all rows alone keep a machine busy, as they must for residual linear attention: at least four.
-inline bool hasManyGroups(const AttentionSpec &spec) { return spec.batch * spec.kvHeads >= 4; }
+/// Whether the groups of all rows alone keep the machine busy that schedules are made for: at least two, one per core
+/// of schedule::genericCpu.
+inline bool hasManyGroups(const AttentionSpec &spec) { return spec.batch * spec.kvHeads >= 2; }
 
 } // namespace oriel::kernels
 

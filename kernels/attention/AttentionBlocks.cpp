@@ -22,10 +22,31 @@ std::string symbol(const AttentionSpec &spec, StringRef stage) {
       .str();
 }
 
-AttentionSpec withDefaultTiles(AttentionSpec spec) {
-  bool narrow = spec.window >= 0 && spec.window < 256;
-  spec.queryTile = spec.keyTile = std::min<int64_t>(narrow ? 32 : 64, tileSize(spec.tokens));
+/// Keys that a query of a long row sees.
+static int64_t reach(const AttentionSpec &spec) {
+  return spec.window < 0 ? spec.tokens : std::min(spec.window + 1, spec.tokens);
+}
+
+static AttentionSpec withTiles(AttentionSpec spec, int64_t queryTile, int64_t keyTile) {
+  spec.queryTile = std::min(queryTile, tileSize(spec.tokens));
+  spec.keyTile = std::min(keyTile, tileSize(spec.tokens));
   return spec;
+}
+
+AttentionSpec withDefaultTiles(AttentionSpec spec) {
+  int64_t keys = reach(spec);
+  if (keys <= 256)
+    return withTiles(spec, 32, 32);
+  return withTiles(spec, keys <= 2048 ? 64 : 128, 64);
+}
+
+AttentionSpec withGradientTiles(AttentionSpec spec) {
+  int64_t keys = reach(spec);
+  if (keys <= 256)
+    return withTiles(spec, 32, 32);
+  if (keys <= 1024 && spec.window >= 0)
+    return withTiles(spec, 32, 64);
+  return withTiles(spec, 64, keys <= 2048 ? 64 : 128);
 }
 
 std::pair<Scalar, Scalar> AttentionBlocks::visibleKeys(Scalar firstQuery) {

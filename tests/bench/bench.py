@@ -3,6 +3,7 @@
 
   tools/dev bench                                             Oriel alone
   tools/dev bench --peers DIR --torch PYTHON [--jax PYTHON]   beside train_torch.py and train_jax.py of DIR
+  tools/dev bench --ops [--peers DIR --torch PYTHON]          single mixers, forward and gradient, beside ops_torch.py
 
 Contenders take turns (A B C A B C …) and medians of --runs runs are printed, because machines are shared. Speed is
 always a ratio within one table; a figure of one table says nothing about a figure of another.
@@ -142,6 +143,46 @@ def measure(model, options):
         show(name, samples, reference)
 
 
+OPS = [("RAttention, window 512", "ra", 8192, 512, "ra512c"), ("full attention", "full", 8192, -1, "full"),
+       ("window attention, window 4096", "swa", 8192, 4096, "swa4096"), ("RAttention, window 512", "ra", 4096, 512, None),
+       ("RAttention, window 512", "ra", 65536, 512, None)]
+
+
+def oriel_op(build, kind, tokens, window, threads):
+    """Milliseconds (wall, CPU) of one run of one mixer: 8 query and 2 key/value heads of 128."""
+    _, text, _ = run([f"{build}/bin/oriel-bench-ops", kind, str(tokens), str(window), str(threads), "1"])
+    row = json.loads(text)
+    return row["wall_ms"][0], row["cpu_ms"][0]
+
+
+def torch_ops(python, folder, tokens, threads):
+    """{name of ops_torch.py: (wall, CPU)} at one length."""
+    _, text, _ = run([python, os.path.join(folder, "ops_torch.py"), "--T", str(tokens), "--dt", "f32", "--threads",
+                      str(threads), "--reps", "1", "--compile", "--skip", "ra512,rla512,swa512"])
+    rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return {row["op"]: (row["wall"], row["cpu_ms"]) for row in rows}
+
+
+def measure_ops(options):
+    """One row per mixer; Oriel and torch take turns."""
+    ours, theirs = {}, {}
+    for _ in range(options.runs):
+        for op in OPS:
+            ours.setdefault(op, []).append(oriel_op(options.build, *op[1:4], options.threads))
+        if options.torch:
+            for name, times in torch_ops(options.torch, options.peers, 8192, options.threads).items():
+                theirs.setdefault(name, []).append(times)
+    median = lambda samples, i: statistics.median(sample[i] for sample in samples)
+    print(f"forward + gradient, f32, {options.threads} threads, 8 / 2 heads of 128; medians of {options.runs} runs, ms")
+    print(f"{'mixer':32} {'tokens':>7} {'wall':>9} {'CPU':>9} {'us/token':>9} {'torch':>9} {'torch / Oriel':>13}")
+    for op in OPS:
+        wall, cpu = median(ours[op], 0), median(ours[op], 1)
+        peer = median(theirs[op[4]], 0) if op[4] in theirs else None
+        print(f"{op[0]:32} {op[2]:7} {wall:9.0f} {cpu:9.0f} {1e3 * cpu / op[2]:9.1f} "
+              + (f"{peer:9.0f} {peer / wall:13.2f}" if peer else f"{'-':>9} {'-':>13}"))
+    print(f"RAttention, window 512, against window attention, window 4096, CPU: {median(ours[OPS[0]], 1) / median(ours[OPS[2]], 1):.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
@@ -151,9 +192,13 @@ def main():
     parser.add_argument("--peers", help="folder with train_torch.py and train_jax.py")
     parser.add_argument("--torch", help="python with torch")
     parser.add_argument("--jax", help="python with jax")
+    parser.add_argument("--ops", action="store_true", help="single mixers instead of models")
+    parser.add_argument("--threads", type=int, default=2, help="of --ops")
     options = parser.parse_args()
     if (options.torch or options.jax) and not options.peers:
         parser.error("--torch and --jax need --peers DIR")
+    if options.ops:
+        return measure_ops(options)
     for model in options.models.split(","):
         measure(model, options)
 

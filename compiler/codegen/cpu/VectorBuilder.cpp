@@ -84,6 +84,22 @@ Value VectorBuilder::multiplyAdd(Value a, Value b, Value c) {
   return plus(times(a, b), c);
 }
 
+Value VectorBuilder::scaleByPowerOfTwo(Value a, Value n) {
+  auto type = dyn_cast<VectorType>(a.getType());
+  if (!target_.has("avx512f") || !type || type.getNumElements() != 16)
+    return {};
+  constexpr int32_t currentRounding = 4;
+  auto integer = [&](int64_t bits, int64_t value) -> Value {
+    Type integerType = builder_.getIntegerType(bits);
+    return LLVM::ConstantOp::create(builder_, loc_, integerType, builder_.getIntegerAttr(integerType, value));
+  };
+  Value all = integer(16, -1), rounding = integer(32, currentRounding);
+  return LLVM::CallIntrinsicOp::create(builder_, loc_, type,
+                                       builder_.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+                                       ValueRange{a, n, a, all, rounding})
+      .getResult(0);
+}
+
 Value VectorBuilder::greater(Value a, Value b) {
   if (!isFloat(a))
     return max(a, b);

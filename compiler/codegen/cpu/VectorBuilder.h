@@ -53,7 +53,9 @@ public:
   Value plus(Value a, Value b);
   Value times(Value a, Value b);
   Value multiplyAdd(Value a, Value b, Value c); // a * b + c, fused if the target can
-  Value greater(Value a, Value b);              // a > b ? a : b
+  /// a * 2^floor(n) with one rounding, a and n f32; null where the target has no instruction for it.
+  Value scaleByPowerOfTwo(Value a, Value n);
+  Value greater(Value a, Value b); // a > b ? a : b
   Value smaller(Value a, Value b);
   /// Between f32 and bf16, scalars or vectors.
   Value convert(Value value, mlir::Type element);

@@ -68,10 +68,12 @@ constexpr double ln2 = 0.693147180559945309417;
 constexpr double ln2High = 0.693359375;
 constexpr double ln2Low = ln2 - ln2High;
 
-/// e^r · 2^n for n in the low bits of `rounded`, a float that was rounded by adding 1.5 · 2^23. Two factors of 2^(n/2),
-/// for n may exceed what one exponent holds.
+/// e^r · 2^n for n in the low bits of `rounded`, a float that was rounded by adding 1.5 · 2^23. Where the
+/// target has no instruction for it, two factors of 2^(n/2), for n may exceed what one exponent holds.
 Value scaledExp(Expressions &e, Value r, Value rounded) {
   Value p = e.polynomial(r, {1.0, 1.0, 0.5, 0.1666666668, 0.04166646493, 0.008333310925, 0.001393365, 0.0001989099082});
+  if (Value scaled = e.v.scaleByPowerOfTwo(p, e.sub(rounded, e.f(12582912.0))))
+    return scaled;
   Value n = e.isub(e.bits(rounded), e.i(0x4b400000));
   Value half = e.shr(n, 1), rest = e.isub(n, half);
   auto powerOfTwo = [&](Value exponent) { return e.floats(e.shl(e.iadd(exponent, e.i(127)), 23)); };

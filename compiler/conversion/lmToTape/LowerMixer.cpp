@@ -27,11 +27,11 @@ template <typename Op> kernels::AttentionSpec attentionSpec(Op op) {
   spec.scale = op.getScale().convertToDouble();
   spec.softCap = op.getSoftCap().convertToDouble();
   spec.documents = static_cast<bool>(op.getDocStart());
-  return kernels::withDefaultTiles(spec);
+  return spec;
 }
 
 void lowerAttention(Lowering &lowering, lm::AttentionOp op) {
-  kernels::AttentionSpec spec = attentionSpec(op);
+  kernels::AttentionSpec spec = kernels::withDefaultTiles(attentionSpec(op));
   SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV())};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
@@ -52,7 +52,7 @@ Value deltaOf(Lowering &lowering, lm::AttentionGradOp op, const kernels::Attenti
 }
 
 void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
-  kernels::AttentionSpec spec = attentionSpec(op);
+  kernels::AttentionSpec spec = kernels::withGradientTiles(attentionSpec(op));
   Value dresult = lowering.get(op.getDresult());
   Value delta = deltaOf(lowering, op, spec);
   SmallVector<Value> inputs = {lowering.get(op.getQ()),   lowering.get(op.getK()),

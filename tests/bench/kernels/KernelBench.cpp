@@ -154,8 +154,10 @@ void benchMixers(const MixerShape &m) {
     for (bool twoPass : {false, true})
       benchRla(m, chunk, saveEvery, twoPass);
   for (int64_t window : {m.window, int64_t(-1)}) {
-    AttentionSpec s = withDefaultTiles(attentionSpec(m, window));
+    AttentionSpec s = withDefaultTiles(attentionSpec(m, window)), grad = withGradientTiles(s);
     benchAttention(m, s);
+    if (grad.queryTile != s.queryTile || grad.keyTile != s.keyTile)
+      benchAttention(m, grad);
     for (auto [queryTile, keyTile] :
          {std::pair(32, 32), {32, 64}, {64, 32}, {64, 64}, {64, 128}, {128, 64}, {128, 128}})
       if (allTiles && (queryTile != s.queryTile || keyTile != s.keyTile)) {

@@ -1,0 +1,126 @@
+// Times one mixer, forward and gradient, as orielc compiles it and the executor runs it: no projections, no rotary
+// positions. Prints one JSON line with wall-clock and CPU milliseconds of each run, after one run that is not counted.
+// Usage: oriel-bench-ops full|swa|ra TOKENS WINDOW THREADS REPEATS [HEADS KV_HEADS HEAD_DIM BATCH]
+#include "runtime/base/Files.h"
+#include "runtime/base/Status.h"
+#include "runtime/base/Subprocess.h"
+#include "runtime/communicator/local/LocalCommunicator.h"
+#include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/executor/Executor.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <random>
+#include <unistd.h>
+
+namespace oriel::runtime {
+namespace {
+
+struct Mixer {
+  std::string kind;
+  int64_t tokens, window, heads = 8, kvHeads = 2, headDim = 128, batch = 1;
+};
+
+std::string tensor(std::initializer_list<int64_t> sizes, const char *element = "f32") {
+  std::string text = "tensor<";
+  for (int64_t size : sizes)
+    absl::StrAppend(&text, size, "x");
+  return text + element + ">";
+}
+
+/// The function of one mixer with gradients of q, k and v.
+std::string moduleText(const Mixer &m) {
+  std::string q = tensor({m.batch, m.tokens, m.heads, m.headDim}),
+              k = tensor({m.batch, m.tokens, m.kvHeads, m.headDim});
+  std::string scale = tensor({m.heads, m.headDim}), lse = tensor({m.batch, m.heads, m.tokens});
+  std::string op;
+  if (m.kind == "ra")
+    op = absl::StrCat(
+        "%y = lm.rattention %q, %k, %v, %a swa_scale(%b) {window = ", m.window,
+        " : i64, feature_map = #lm.feature_map<softmax>, eps = 1.0e-6 : f64, theta = 0.0 : f64, rope_layout = "
+        "#lm.rope_layout<half>, rotary_dim = 0 : i64} : (",
+        q, ", ", k, ", ", k, ", ", scale, ", ", scale, ") -> ", q);
+  else
+    op = absl::StrCat("%y, %lse = lm.attention %q, %k, %v {window = ", m.kind == "full" ? -1 : m.window,
+                      " : i64, scale = 8.838834764831845e-2 : f64, soft_cap = 0.0 : f64} : (", q, ", ", k, ", ", k,
+                      ") -> (", q, ", ", lse, ")");
+  return absl::StrCat("func.func @mixer(%q: ", q, ", %k: ", k, ", %v: ", k, ", %a: ", scale, ", %b: ", scale, ") -> ",
+                      q, " attributes {lm.vjp = {wrt = [0, 1, 2], cotangents = [true]}} {\n  ", op,
+                      "\n  return %y : ", q, "\n}\n");
+}
+
+absl::StatusOr<std::shared_ptr<const Package>> compile(const Mixer &mixer, const std::string &folder) {
+  std::string source = folder + "/mixer.mlir", package = folder + "/package";
+  ORIEL_RETURN_IF_ERROR(writeFileAtomically(source, moduleText(mixer)));
+  ORIEL_ASSIGN_OR_RETURN(ProcessResult result, runProcess({BENCH_ORIELC, source, "-o", package}, Deadline::after(300)));
+  if (result.exitStatus != 0)
+    return absl::FailedPreconditionError(result.standardError);
+  return Package::load(package);
+}
+
+absl::Status fillInputs(Executor &executor, const plan::EntryPoint &entry) {
+  std::mt19937 rng(1);
+  std::normal_distribution<float> normal;
+  for (const std::string &name : entry.inputs()) {
+    ORIEL_ASSIGN_OR_RETURN(absl::Span<float> values, executor.buffer<float>(name));
+    for (float &value : values)
+      value = normal(rng);
+  }
+  return absl::OkStatus();
+}
+
+double seconds(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+absl::Status measure(const Mixer &mixer, int threads, int repeats, const std::string &folder) {
+  ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<const Package> package, compile(mixer, folder));
+  ORIEL_ASSIGN_OR_RETURN(auto device, createCpuDevice({threads}));
+  auto group = createLocalGroup(1);
+  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, Executor::create(package, *device, *group.front()));
+  ORIEL_RETURN_IF_ERROR(fillInputs(*executor, *package->findEntry("vjp")));
+  ORIEL_RETURN_IF_ERROR(executor->run("vjp"));
+  std::string wall, cpu;
+  for (int i = 0; i < repeats; ++i) {
+    double wallStart = seconds(CLOCK_MONOTONIC), cpuStart = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    ORIEL_RETURN_IF_ERROR(executor->run("vjp"));
+    absl::StrAppend(&wall, i ? ", " : "", 1e3 * (seconds(CLOCK_MONOTONIC) - wallStart));
+    absl::StrAppend(&cpu, i ? ", " : "", 1e3 * (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpuStart));
+  }
+  std::printf(
+      "{\"op\": \"%s\", \"tokens\": %ld, \"window\": %ld, \"threads\": %d, \"wall_ms\": [%s], \"cpu_ms\": [%s]}\n",
+      mixer.kind.c_str(), mixer.tokens, mixer.window, threads, wall.c_str(), cpu.c_str());
+  return absl::OkStatus();
+}
+
+int run(int argc, char **argv) {
+  Mixer mixer{argc > 1 ? argv[1] : "", 0, 0};
+  if (argc < 6 || argc > 10 || (mixer.kind != "full" && mixer.kind != "swa" && mixer.kind != "ra")) {
+    std::fprintf(stderr,
+                 "usage: oriel-bench-ops full|swa|ra TOKENS WINDOW THREADS REPEATS [HEADS KV_HEADS HEAD_DIM BATCH]\n");
+    return 2;
+  }
+  mixer.tokens = std::atoll(argv[2]), mixer.window = std::atoll(argv[3]);
+  int64_t *shape[] = {&mixer.heads, &mixer.kvHeads, &mixer.headDim, &mixer.batch};
+  for (int i = 6; i < argc; ++i)
+    *shape[i - 6] = std::atoll(argv[i]);
+  std::string folder = std::filesystem::temp_directory_path() / ("oriel-bench-ops-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  absl::Status status = measure(mixer, std::atoi(argv[4]), std::atoi(argv[5]), folder);
+  std::filesystem::remove_all(folder);
+  if (!status.ok())
+    std::fprintf(stderr, "oriel-bench-ops: %s\n", std::string(status.message()).c_str());
+  return status.ok() ? 0 : 1;
+}
+
+} // namespace
+} // namespace oriel::runtime
+
+int main(int argc, char **argv) { return oriel::runtime::run(argc, argv); }
