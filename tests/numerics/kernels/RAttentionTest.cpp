@@ -162,23 +162,21 @@ private:
   const RlaSpec &s_;
 };
 
-/// Sequential and in two passes, with every save interval that they have.
+/// Sequential and in two passes, with and without saved states.
 void check(RAttentionSpec spec, Options options = {}) {
-  for (bool twoPass : {false, true})
-    for (int64_t saveEvery : {0, 1, 3}) {
-      if (twoPass && saveEvery == 0)
-        continue;
-      spec.linear.twoPass = twoPass;
-      spec.linear.saveEvery = saveEvery;
-      Case c = makeCase(spec, options);
-      SCOPED_TRACE(symbol(c.spec));
-      run(c);
-      Reference expected(c);
-      expectClose(c.swa, expected.swa, 1e-5, "swa");
-      expectClose(c.lse, expected.lse, 1e-5, "lse");
-      expectClose(c.rla, expected.rla, 1e-5, "rla");
-      expectClose(c.y, expected.y, 1e-5, "y");
-    }
+  const std::pair<bool, int64_t> forms[] = {{false, 0}, {false, 3}, {true, 1}, {true, 3}};
+  for (auto [twoPass, saveEvery] : forms) {
+    spec.linear.twoPass = twoPass;
+    spec.linear.saveEvery = saveEvery;
+    Case c = makeCase(spec, options);
+    SCOPED_TRACE(symbol(c.spec));
+    run(c);
+    Reference expected(c);
+    expectClose(c.swa, expected.swa, 1e-5, "swa");
+    expectClose(c.lse, expected.lse, 1e-5, "lse");
+    expectClose(c.rla, expected.rla, 1e-5, "rla");
+    expectClose(c.y, expected.y, 1e-5, "y");
+  }
 }
 
 RAttentionSpec makeSpec(int64_t tokens, int64_t heads, int64_t kvHeads, int64_t headDim, int64_t valueDim,
