@@ -1,6 +1,6 @@
 // Times one mixer, forward and gradient, as orielc compiles it and the executor runs it: no projections, no rotary
 // positions. Prints one JSON line with wall-clock and CPU milliseconds of each run, after one run that is not counted.
-// Usage: oriel-bench-ops full|swa|ra TOKENS WINDOW THREADS REPEATS [HEADS KV_HEADS HEAD_DIM BATCH]
+// Usage: oriel-bench-ops full|swa|ra TOKENS WINDOW THREADS REPEATS [HEADS KV_HEADS HEAD_DIM BATCH [SCHEDULE]]
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "runtime/base/Subprocess.h"
@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 
-#include <chrono>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -23,7 +23,8 @@ namespace {
 
 struct Mixer {
   std::string kind;
-  int64_t tokens, window, heads = 8, kvHeads = 2, headDim = 128, batch = 1;
+  int64_t tokens = 0, window = 0, heads = 8, kvHeads = 2, headDim = 128, batch = 1;
+  std::string schedule; // a file of tape.schedule lines; empty: the compiler chooses
 };
 
 std::string tensor(std::initializer_list<int64_t> sizes, const char *element = "f32") {
@@ -57,7 +58,10 @@ std::string moduleText(const Mixer &m) {
 absl::StatusOr<std::shared_ptr<const Package>> compile(const Mixer &mixer, const std::string &folder) {
   std::string source = folder + "/mixer.mlir", package = folder + "/package";
   ORIEL_RETURN_IF_ERROR(writeFileAtomically(source, moduleText(mixer)));
-  ORIEL_ASSIGN_OR_RETURN(ProcessResult result, runProcess({BENCH_ORIELC, source, "-o", package}, Deadline::after(300)));
+  std::vector<std::string> command = {BENCH_ORIELC, source, "-o", package};
+  if (!mixer.schedule.empty())
+    command.insert(command.end(), {"--schedule", mixer.schedule});
+  ORIEL_ASSIGN_OR_RETURN(ProcessResult result, runProcess(command, Deadline::after(300)));
   if (result.exitStatus != 0)
     return absl::FailedPreconditionError(result.standardError);
   return Package::load(package);
@@ -101,16 +105,19 @@ absl::Status measure(const Mixer &mixer, int threads, int repeats, const std::st
 }
 
 int run(int argc, char **argv) {
-  Mixer mixer{argc > 1 ? argv[1] : "", 0, 0};
-  if (argc < 6 || argc > 10 || (mixer.kind != "full" && mixer.kind != "swa" && mixer.kind != "ra")) {
-    std::fprintf(stderr,
-                 "usage: oriel-bench-ops full|swa|ra TOKENS WINDOW THREADS REPEATS [HEADS KV_HEADS HEAD_DIM BATCH]\n");
+  Mixer mixer;
+  mixer.kind = argc > 1 ? argv[1] : "";
+  if (argc < 6 || argc > 11 || (mixer.kind != "full" && mixer.kind != "swa" && mixer.kind != "ra")) {
+    std::fprintf(stderr, "usage: oriel-bench-ops full|swa|ra TOKENS WINDOW THREADS REPEATS [HEADS KV_HEADS HEAD_DIM "
+                         "BATCH [SCHEDULE]]\n");
     return 2;
   }
   mixer.tokens = std::atoll(argv[2]), mixer.window = std::atoll(argv[3]);
   int64_t *shape[] = {&mixer.heads, &mixer.kvHeads, &mixer.headDim, &mixer.batch};
-  for (int i = 6; i < argc; ++i)
+  for (int i = 6; i < std::min(argc, 10); ++i)
     *shape[i - 6] = std::atoll(argv[i]);
+  if (argc == 11)
+    mixer.schedule = argv[10];
   std::string folder = std::filesystem::temp_directory_path() / ("oriel-bench-ops-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   absl::Status status = measure(mixer, std::atoi(argv[4]), std::atoi(argv[5]), folder);
