@@ -51,7 +51,7 @@ tile::KernelOp buildSumPartials(mlir::OpBuilder &b, mlir::Location loc, llvm::St
 /// Number of partial sums that a reduction over `rows` rows leaves: one per 256 rows, at most 64. Depends on nothing
 /// else.
 int64_t partialCount(int64_t rows);
-/// Rows behind one partial sum, a multiple of 16: partial p sums rows [p*n, (p+1)*n) with n = partialRows(rows).
+/// Rows behind one partial sum, a multiple of 64, so that row tiles of 16, 32 or 64 end where it ends: partial p sums rows [p*n, (p+1)*n) with n = partialRows(rows).
 int64_t partialRows(int64_t rows);
 
 /// `y = cap * tanh(x / cap)`, in place.

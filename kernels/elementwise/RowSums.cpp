@@ -9,7 +9,10 @@ namespace oriel::kernels {
 static constexpr int64_t rowTile = 64;
 static constexpr int64_t columnTile = 64;
 
-int64_t partialRows(int64_t rows) { return std::max<int64_t>(256, tileSize(ceilDiv(rows, 64))); }
+int64_t partialRows(int64_t rows) {
+  constexpr int64_t mostPartials = 64, largestRowTile = 64;
+  return std::max<int64_t>(256, ceilDiv(ceilDiv(rows, mostPartials), largestRowTile) * largestRowTile);
+}
 int64_t partialCount(int64_t rows) { return ceilDiv(rows, partialRows(rows)); }
 
 static int64_t columnTileSize(int64_t width) { return std::min(columnTile, tileSize(width)); }

@@ -3,6 +3,7 @@
 
 #include "kernels/common/Signature.h"
 #include "kernels/elementwise/Elementwise.h"
+#include <bit>
 
 using namespace mlir;
 
@@ -20,9 +21,11 @@ std::string symbol(const RmsNormSpec &spec, bool backward) {
       .str();
 }
 
-/// Rows of a tile: about 4096 elements.
+/// Rows of a tile: about 4096 elements, and a divisor of partialRows: a tile that reached into the rows of the next
+/// cell would count them twice.
 static int64_t rowTile(const RmsNormSpec &spec) {
-  return std::clamp<int64_t>(4096 / tileSize(spec.width) / 16 * 16, 16, std::min<int64_t>(64, tileSize(spec.rows)));
+  auto rows = static_cast<uint64_t>(std::clamp<int64_t>(4096 / tileSize(spec.width), 16, 64));
+  return std::min<int64_t>(static_cast<int64_t>(std::bit_floor(rows)), tileSize(spec.rows));
 }
 
 /// w[1,D] of one group, with the 1 added where the spec says so.

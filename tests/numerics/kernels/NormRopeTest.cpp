@@ -86,6 +86,13 @@ TEST(RmsNormTest, OneWeight) {
       checkNorm({rows, 1, width, 1e-6, rows == 63}, 1.0f);
 }
 
+/// Widths whose tiles hold neither 16, 32 nor 64 rows by themselves, and more rows than 64 partials of 256 take.
+TEST(RmsNormTest, TilesEndWherePartialSumsEnd) {
+  checkNorm({700, 1, 80, 1e-6, false}, 1.0f);
+  checkNorm({17000, 1, 24, 1e-6, false}, 1.0f);
+  checkFusedNorm({700, 2, 80, 1e-6, false}, /*inPlace=*/true);
+}
+
 TEST(RmsNormTest, WeightPerHeadAndTinyRows) {
   for (float scale : {1.0f, 1e-4f})
     for (int64_t width : {24, 64})

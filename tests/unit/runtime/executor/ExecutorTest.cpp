@@ -126,7 +126,7 @@ TEST_F(ExecutorTest, TracesEveryStep) {
     seen.push_back(std::string(trace.entry) + " " + std::string(trace.layer) + " " + std::string(trace.action));
   });
   ASSERT_EQ(executor_->run("forward"), absl::OkStatus());
-  EXPECT_THAT(seen, ElementsAre("forward a doubleRow", "forward b gemm", "forward c copy"));
+  EXPECT_THAT(seen, ElementsAre("forward a doubleRow", "forward b gemm 2x8x8 NN", "forward c copy"));
   executor_->setStepHook(nullptr);
   ASSERT_EQ(executor_->run("forward"), absl::OkStatus());
   EXPECT_EQ(seen.size(), 3u);
