@@ -130,7 +130,7 @@ def measure(model, options):
         rows = {"Oriel f32 (warm cache)": []}
         for _ in range(options.runs):
             rows["Oriel f32 (warm cache)"].append(oriel.train(cold=False))
-            for name in ("ra-eager-f32", "ra-compile-f32") if options.torch else ():
+            for name in options.torch_names.split(",") if options.torch else ():
                 rows.setdefault("PyTorch " + name, []).append(torch_row(options.torch, options.peers, model, name))
             if options.jax:
                 rows.setdefault("JAX jit f32", []).append(jax_row(options.jax, options.peers, model))
@@ -191,6 +191,7 @@ def main():
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--peers", help="folder with train_torch.py and train_jax.py")
     parser.add_argument("--torch", help="python with torch")
+    parser.add_argument("--torch-names", default="ra-eager-f32,ra-compile-f32", help="contenders of train_torch.py")
     parser.add_argument("--jax", help="python with jax")
     parser.add_argument("--ops", action="store_true", help="single mixers instead of models")
     parser.add_argument("--threads", type=int, default=2, help="of --ops")
