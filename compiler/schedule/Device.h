@@ -8,7 +8,7 @@
 //         | "launch" number        # seconds that every step takes besides its work
 //         | "product" dtype "rate" number "half" number number number
 //         | "kernel" family "flops" number "bytes" number
-// `oriel-tune calibrate` writes the first, `oriel-tune search` the second (oriel-tune's README tells where they lie).
+// Both are written by hand so far, from what `oriel bench` prints, and given as `orielc --device` and `--tuning`.
 #ifndef ORIEL_COMPILER_SCHEDULE_DEVICE_H
 #define ORIEL_COMPILER_SCHEDULE_DEVICE_H
 

@@ -1,5 +1,5 @@
 // oriel bench: runs the training entry points of a package on made-up data and prints what every step took, as JSON.
-// oriel-tune calibrates and searches with it; the compiler never runs kernels itself.
+// What a cost model can be fitted to; the compiler never runs kernels itself.
 #include "runtime/base/CpuFeatures.h"
 #include "runtime/base/Status.h"
 #include "runtime/communicator/local/LocalCommunicator.h"
