@@ -1,5 +1,6 @@
 // Fused RAttention and the gradient of its norms against loops over all visible pairs in double.
 #include "kernels/rattention/RAttention.h"
+#include "tests/numerics/kernels/FeatureMapReference.h"
 #include "tests/support/kernels/KernelRunner.h"
 #include "gtest/gtest.h"
 #include <cmath>
@@ -68,21 +69,6 @@ void run(Case &c) {
   if (s.saveEvery && !s.twoPass)
     arguments.push_back(c.states);
   runKernel(buildRAttention, symbol(c.spec), c.spec, arguments);
-}
-
-/// phi of one vector.
-Doubles phi(FeatureMap map, const float *x, int64_t dim) {
-  Doubles result(2 * dim);
-  double sums[2] = {0, 0};
-  for (int64_t d = 0; d < dim; ++d) {
-    double v = x[d];
-    result[d] = map == FeatureMap::Relu ? std::max(v, 0.0) : std::exp(v);
-    result[dim + d] = map == FeatureMap::Relu ? std::max(-v, 0.0) : std::exp(-v);
-    sums[0] += result[d], sums[1] += result[dim + d];
-  }
-  for (int64_t d = 0; map == FeatureMap::Softmax && d < 2 * dim; ++d)
-    result[d] /= sums[d / dim];
-  return result;
 }
 
 double dot(const float *a, const float *b, int64_t n) {

@@ -1,6 +1,7 @@
 // Residual linear attention in chunks against sums over all visible pairs in double, forward and gradient.
 #include "kernels/rattention/Rla.h"
 #include "kernels/elementwise/Elementwise.h"
+#include "tests/numerics/kernels/FeatureMapReference.h"
 #include "tests/support/kernels/KernelRunner.h"
 #include "gtest/gtest.h"
 #include <cmath>
@@ -11,21 +12,6 @@ using namespace oriel::testing;
 namespace {
 
 using Doubles = std::vector<double>;
-
-/// phi of one vector.
-Doubles phi(FeatureMap map, const float *x, int64_t dim) {
-  Doubles result(2 * dim);
-  double sums[2] = {0, 0};
-  for (int64_t d = 0; d < dim; ++d) {
-    double v = x[d];
-    result[d] = map == FeatureMap::Relu ? std::max(v, 0.0) : std::exp(v);
-    result[dim + d] = map == FeatureMap::Relu ? std::max(-v, 0.0) : std::exp(-v);
-    sums[0] += result[d], sums[1] += result[dim + d];
-  }
-  for (int64_t d = 0; map == FeatureMap::Softmax && d < 2 * dim; ++d)
-    result[d] /= sums[d / dim];
-  return result;
-}
 
 /// dx from the cotangent of phi(x), through the Jacobian.
 void phiGrad(FeatureMap map, const float *x, const double *dphi, int64_t dim, double *dx) {
