@@ -1,8 +1,10 @@
 #include "compiler/analysis/PlannedMemory.h"
 
 #include "compiler/analysis/ArenaPacking.h"
+#include "compiler/analysis/Storage.h"
 #include "dialects/tape/TapeOps.h"
 #include "llvm/ADT/StringSet.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -60,6 +62,20 @@ PlannedMemory plannedMemory(ModuleOp module) {
   memory.ioBytes = callerBytes(module);
   memory.constantBytes = constantBytes(module);
   return memory;
+}
+
+std::vector<int64_t> arenaTimeline(tape::ProgramOp program) {
+  std::vector<int64_t> change(program.getBody().front().getOperations().size() + 1, 0);
+  StorageMap map = StorageMap::build(program);
+  for (const Storage &storage : map.storages()) {
+    if (storage.pinned || storage.merged || storage.lastStep < 0)
+      continue;
+    change[storage.firstStep] += alignUp(storage.bytes);
+    change[storage.lastStep + 1] -= alignUp(storage.bytes);
+  }
+  change.pop_back();
+  std::partial_sum(change.begin(), change.end(), change.begin());
+  return change;
 }
 
 } // namespace oriel::analysis

@@ -3,7 +3,9 @@
 #ifndef ORIEL_COMPILER_ANALYSIS_PLANNEDMEMORY_H
 #define ORIEL_COMPILER_ANALYSIS_PLANNEDMEMORY_H
 
+#include "dialects/tape/TapeOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <vector>
 
 namespace oriel::analysis {
 
@@ -16,6 +18,10 @@ struct PlannedMemory {
 
 /// Precondition: `oriel-assign-buffers` ran. Equals runtime/memory's MemoryLayout of the plan, byte for byte.
 PlannedMemory plannedMemory(mlir::ModuleOp module);
+
+/// Bytes of the arena that hold values at each op of `program`, the terminator among them. The high-water mark is at
+/// least the largest. Precondition as above.
+std::vector<int64_t> arenaTimeline(tape::ProgramOp program);
 
 } // namespace oriel::analysis
 

@@ -89,4 +89,12 @@ Estimate CostModel::estimate(const Work &work) const {
   return result;
 }
 
+std::string CostModel::use(TuningRecord other, const std::string &file) {
+  if (other.device != device.name)
+    return "the tuning record " + file + " is of the device '" + other.device + "' and this is '" + device.name +
+           "': it is not used";
+  record = std::move(other);
+  return {};
+}
+
 } // namespace oriel::schedule

@@ -30,6 +30,9 @@ struct CostModel {
   TuningRecord record;
 
   Estimate estimate(const Work &work) const;
+
+  /// Takes a record of this device. Another one's is left alone: the answer then says why, naming `file`.
+  std::string use(TuningRecord other, const std::string &file);
 };
 
 /// The family of a kernel: the words of its symbol before the first size. "rla_fwd_b1_t64" is of "rla_fwd".

@@ -15,6 +15,7 @@ MAY_INCLUDE = {
     "compiler/frontend": ["dialects"],
     "compiler/analysis": ["dialects"],
     "compiler/schedule": [],
+    "compiler/tune": ["compiler/schedule", "runtime/plan", "runtime/base"],
     "compiler/reference": ["dialects"],
     "compiler/transforms": ["dialects", "kernels", "compiler/analysis", "compiler/schedule"],
     "compiler/conversion": ["dialects", "kernels", "compiler/analysis", "compiler/schedule", "compiler/transforms", "runtime/plan", "runtime/base"],
@@ -33,14 +34,14 @@ MAY_INCLUDE = {
     "tools/orielc": ["compiler", "dialects"],
     "tools/oriel-opt": ["compiler", "dialects", "kernels"],
     "tools/oriel-lsp-server": ["compiler"],
-    "tools/oriel-tune": ["compiler", "dialects", "kernels", "runtime/plan", "runtime/base"],
+    "tools/oriel-tune": ["compiler/tune", "runtime/base"],
     "tools/oriel": ["trainer", "runtime"],
     "tests": ["dialects", "kernels", "compiler", "runtime", "trainer", "tests"],
 }
 
 # system header pattern -> the folders that may include it
 FENCED = [
-    (r"^(mlir|llvm|lld)/", ["dialects", "kernels", "compiler", "tools/orielc", "tools/oriel-opt", "tools/oriel-lsp-server", "tools/oriel-tune", "tests"]),
+    (r"^(mlir|llvm|lld)/", ["dialects", "kernels", "compiler", "tools/orielc", "tools/oriel-opt", "tools/oriel-lsp-server", "tests"]),
     (r"^grpc(pp|\+\+)?/", ["runtime/coordinator", "tests"]),
     (r"^mpi\.h$", ["runtime/communicator/mpi", "tests"]),
     (r"^(dnnl|oneapi)", ["runtime/device/cpu"]),
@@ -48,7 +49,7 @@ FENCED = [
     (r"^nccl", ["runtime/communicator/nccl"]),
 ]
 # Parts of the compiler that must build without MLIR as well.
-NO_MLIR = ["compiler/schedule"]
+NO_MLIR = ["compiler/schedule", "compiler/tune"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
@@ -104,6 +105,7 @@ def self_test():
         ("runtime/communicator", [("<", "mpi.h")], 1),
         ("runtime/communicator/mpi", [("<", "mpi.h")], 0),
         ("compiler/schedule", [('"', "mlir/IR/Builders.h")], 1),
+        ("compiler/tune", [('"', "compiler/schedule/Cost.h"), ('"', "mlir/IR/Builders.h")], 1),
         ("compiler/frontend", [('"', "compiler/driver/Compile.h")], 1),
         ("kernels/rope", [('"', "compiler/transforms/Passes.h")], 1),
     ]

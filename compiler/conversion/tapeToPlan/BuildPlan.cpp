@@ -46,11 +46,26 @@ void addNames(const plan::Plan &plan, unsigned count, GetPlace placeOf,
   }
 }
 
+/// The decisions of the module: about its one entry point with a backward half.
+void addSchedule(ModuleOp module, plan::EntryPoint &entry) {
+  for (auto decision : module.getOps<tape::ScheduleOp>()) {
+    plan::Decision *added = entry.add_schedule();
+    added->set_path(decision.getPath().str());
+    added->set_chunk(static_cast<int64_t>(decision.getChunk().value_or(0)));
+    added->set_save_every(static_cast<int64_t>(decision.getSaveEvery().value_or(0)));
+    added->set_fused(decision.getFused());
+    added->set_recompute(decision.getAction() == tape::Action::Recompute);
+    added->set_why(decision.getWhy().value_or("").str());
+  }
+}
+
 LogicalResult addEntry(tape::ProgramOp program, const PlanBuffers &buffers, const PlanOptions &options,
                        plan::Plan &plan) {
   plan::EntryPoint *entry = plan.add_entry_points();
   entry->set_name(program.getSymName().str());
   entry->set_arena_bytes(program.getArenaBytes().value_or(0));
+  if (program.getSymName() == "micro" || program.getSymName() == "vjp")
+    addSchedule(program->getParentOfType<ModuleOp>(), *entry);
   plan.set_arena_bytes(std::max(plan.arena_bytes(), entry->arena_bytes()));
   addNames(
       plan, program.getNumArguments(), [&](unsigned i) { return program.getArgumentPlace(i); },

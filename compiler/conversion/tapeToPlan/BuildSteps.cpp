@@ -1,6 +1,7 @@
 #include "compiler/conversion/tapeToPlan/BuildSteps.h"
 
 #include "compiler/analysis/KernelWork.h"
+#include "compiler/analysis/PlannedMemory.h"
 #include "dialects/tile/TileOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -27,6 +28,15 @@ int64_t bytesOf(ValueRange values) {
   int64_t bytes = 0;
   for (Value value : values)
     bytes += tape::sizeInBytes(value.getType());
+  return bytes;
+}
+
+/// What of the results waits for the backward half.
+int64_t savedBytes(Operation *op) {
+  int64_t bytes = 0;
+  for (Value result : op->getResults())
+    if (llvm::any_of(result.getUsers(), [](Operation *user) { return isa<tape::SaveOp>(user); }))
+      bytes += tape::sizeInBytes(result.getType());
   return bytes;
 }
 
@@ -79,6 +89,7 @@ plan::Step *StepBuilder::addStep(Operation *op, double flops) {
   step->set_layer(layerOf(op->getLoc()));
   step->set_flops(flops);
   step->set_bytes_moved(static_cast<double>(bytesOf(op->getOperands()) + bytesOf(op->getResults())));
+  step->set_saved_bytes(savedBytes(op));
   return step;
 }
 
@@ -177,9 +188,14 @@ LogicalResult StepBuilder::add(Operation *op) {
 LogicalResult buildSteps(tape::ProgramOp program, const PlanBuffers &buffers, const PlanOptions &options,
                          plan::EntryPoint &entry) {
   StepBuilder builder(program, buffers, options, entry);
-  for (Operation &op : program.getBody().front().without_terminator())
+  std::vector<int64_t> alive = analysis::arenaTimeline(program);
+  for (auto [i, op] : llvm::enumerate(program.getBody().front().without_terminator())) {
+    int steps = entry.steps_size();
     if (failed(builder.add(&op)))
       return failure();
+    if (entry.steps_size() > steps)
+      entry.mutable_steps(steps)->set_alive_bytes(alive[i]);
+  }
   return success();
 }
 

@@ -1,0 +1,155 @@
+#include "compiler/tune/Workbench.h"
+
+#include "compiler/schedule/ProblemText.h"
+#include "runtime/base/Files.h"
+#include "runtime/base/Status.h"
+#include "runtime/base/Subprocess.h"
+#include "runtime/plan/PlanCheck.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <unistd.h>
+
+namespace oriel::tune {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+absl::StatusOr<std::string> outputOf(const std::vector<std::string> &command) {
+  constexpr double patienceSeconds = 7200; // large models on small machines
+  ORIEL_ASSIGN_OR_RETURN(runtime::ProcessResult result,
+                         runtime::runProcess(command, runtime::Deadline::after(patienceSeconds)));
+  if (result.exitStatus == 0)
+    return result.standardOutput;
+  return absl::InvalidArgumentError(fmt::format("{} ended with status {}:\n{}",
+                                                fs::path(command[0]).filename().string(), result.exitStatus,
+                                                result.standardError));
+}
+
+/// Reads `path` with parseDevice or parseRecord; the value as it was where there is no path.
+template <typename Value, typename Parse> absl::Status readText(const std::string &path, Parse parse, Value &value) {
+  if (path.empty())
+    return absl::OkStatus();
+  ORIEL_ASSIGN_OR_RETURN(std::string text, runtime::readFile(path));
+  std::string error;
+  std::optional<Value> parsed = parse(text, path, error);
+  if (!parsed)
+    return absl::InvalidArgumentError(error);
+  value = *std::move(parsed);
+  return absl::OkStatus();
+}
+
+} // namespace
+
+absl::StatusOr<std::unique_ptr<Workbench>> Workbench::open(const runtime::TuningFiles &files) {
+  std::unique_ptr<Workbench> bench(new Workbench());
+  std::string pattern = (fs::temp_directory_path() / "oriel-tune-XXXXXX").string();
+  if (!mkdtemp(pattern.data()))
+    return absl::InternalError("cannot make a folder in " + fs::temp_directory_path().string());
+  bench->folder_ = pattern;
+  ORIEL_ASSIGN_OR_RETURN(bench->orielc_, runtime::findSiblingProgram("orielc", "ORIELC"));
+  ORIEL_ASSIGN_OR_RETURN(bench->oriel_, runtime::findSiblingProgram("oriel", "ORIEL"));
+  bench->files_ = runtime::findTuningFiles();
+  if (!files.device.empty())
+    bench->files_.device = files.device;
+  if (!files.record.empty())
+    bench->files_.record = files.record;
+  ORIEL_RETURN_IF_ERROR(bench->readCosts());
+  return bench;
+}
+
+Workbench::~Workbench() {
+  std::error_code ignored;
+  if (!folder_.empty())
+    fs::remove_all(folder_, ignored);
+}
+
+absl::Status Workbench::readCosts() {
+  schedule::TuningRecord record;
+  ORIEL_RETURN_IF_ERROR(readText(files_.device, schedule::parseDevice, costs_.device));
+  ORIEL_RETURN_IF_ERROR(readText(files_.record, schedule::parseRecord, record));
+  if (!files_.record.empty())
+    warning_ = costs_.use(std::move(record), files_.record);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Compiled> Workbench::compile(const std::string &path, const ModelOptions &options) {
+  Compiled compiled;
+  if (fs::is_directory(path)) {
+    ORIEL_ASSIGN_OR_RETURN(compiled.package, runtime::Package::load(path));
+    return compiled;
+  }
+  std::string folder = fmt::format("{}/package{}", folder_, compiled_++), problem = folder + ".problem", error;
+  std::vector<std::string> command = {orielc_,
+                                      path,
+                                      "-o",
+                                      folder,
+                                      "--problem",
+                                      problem,
+                                      "--batch",
+                                      std::to_string(options.batch),
+                                      "--tokens",
+                                      std::to_string(options.tokens),
+                                      "--memory-budget",
+                                      options.memoryBudget};
+  auto give = [&](const char *option, const std::string &file) {
+    if (!file.empty())
+      command.insert(command.end(), {option, file});
+  };
+  give("--schedule", options.schedule);
+  give("--device", files_.device);
+  give("--tuning", files_.record);
+  ORIEL_RETURN_IF_ERROR(outputOf(command).status());
+  ORIEL_ASSIGN_OR_RETURN(compiled.package, runtime::Package::load(folder));
+  ORIEL_ASSIGN_OR_RETURN(std::string text, runtime::readFile(problem));
+  compiled.problem = schedule::parseProblem(text, problem, error);
+  return compiled.problem ? absl::StatusOr<Compiled>(std::move(compiled)) : absl::InternalError(error);
+}
+
+absl::StatusOr<Measured> Workbench::bench(const runtime::Package &package, int repeats) {
+  ORIEL_ASSIGN_OR_RETURN(std::string text,
+                         outputOf({oriel_, "bench", package.folder(), "--repeats", std::to_string(repeats)}));
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object())
+    return absl::InternalError("oriel bench printed no JSON:\n" + text);
+  Measured measured;
+  measured.cpu = json.value("cpu", "");
+  measured.threads = json.value("threads", int64_t{0});
+  measured.memoryBytes = json.value("memory_bytes", int64_t{0});
+  measured.residentBytes = json.value("resident_bytes", int64_t{0});
+  for (const auto &entry : json["entries"]) {
+    std::string name = entry.value("name", "");
+    measured.entrySeconds[name] = entry.value("seconds", 0.0);
+    const plan::EntryPoint *planned = package.findEntry(name);
+    if (!planned || entry["steps"].size() != static_cast<size_t>(planned->steps_size()))
+      return absl::InternalError("oriel bench measured other steps than those of " + package.folder());
+    for (int i = 0; i < planned->steps_size(); ++i)
+      measured.steps[name].push_back({workOf(planned->steps(i)), entry["steps"][i].value("seconds", 0.0)});
+  }
+  return measured;
+}
+
+absl::StatusOr<std::string> Workbench::write(const std::string &name, const std::string &text) {
+  std::string path = folder_ + "/" + name;
+  ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(path, text));
+  return path;
+}
+
+schedule::Work workOf(const plan::Step &step) {
+  schedule::Work work;
+  work.action = runtime::actionOf(step);
+  work.flops = step.flops();
+  work.bytes = step.bytes_moved();
+  if (step.has_gemm()) {
+    work.m = step.gemm().m();
+    work.n = step.gemm().n();
+    work.k = step.gemm().k();
+    work.dtype = step.gemm().dtype() == plan::BF16 ? "bf16" : "f32";
+  }
+  return work;
+}
+
+} // namespace oriel::tune

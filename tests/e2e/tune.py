@@ -1,0 +1,99 @@
+"""Tests oriel-tune and oriel bench on a tiny model: what they print, for people and for programs."""
+import json
+import os
+import re
+import subprocess
+
+from harness import BIN, OrielTest, main
+
+SHAPE = ("--batch", "2", "--tokens", "48")
+
+
+class Tune(OrielTest):
+    def setUp(self):
+        super().setUp()
+        self.environment = {"ORIEL_TUNING_DIR": self.path("tuning")}
+
+    def run_tool(self, name, *arguments):
+        """Runs to the end; returns (exit status, stdout, stderr)."""
+        result = subprocess.run([os.path.join(BIN, name), *map(str, arguments)], cwd=self.folder, capture_output=True,
+                                text=True, timeout=300, env=dict(os.environ, **self.environment))
+        return result.returncode, result.stdout, result.stderr
+
+    def tool(self, name, *arguments):
+        status, out, err = self.run_tool(name, *arguments)
+        self.assertEqual(status, 0, f"{name} {arguments}\n{out[-1000:]}\n{err[-3000:]}")
+        return out
+
+    def tune(self, *arguments):
+        return self.tool("oriel-tune", *arguments)
+
+    def package(self, name="package", *options):
+        self.tool("orielc", "tiny.oriel", *SHAPE, "-o", name, *options)
+        return name
+
+    def test_bench_measures_every_step_of_a_package(self):
+        package = self.package()
+        result = json.loads(self.tool("oriel", "bench", package, "--repeats", "3", "--threads", "1"))
+        self.assertEqual(result["threads"], 1)
+        self.assertEqual([entry["name"] for entry in result["entries"]], ["micro", "update"])
+        shown = json.loads(self.tune("show", package, "--json"))
+        self.assertEqual(result["memory_bytes"], shown["memory_bytes"])
+        self.assertGreaterEqual(result["resident_bytes"], shown["memory_bytes"])
+        steps = [step for entry in result["entries"] for step in entry["steps"]]
+        self.assertEqual(len(steps), sum(kernel["calls"] for kernel in shown["kernels"]))
+        self.assertTrue(all(step["seconds"] > 0 for step in steps))
+        self.assertIn("layers.0.mixer", {step["layer"] for step in steps})
+        self.assertTrue(all(entry["seconds"] > 0 for entry in result["entries"]))
+
+    def test_bench_refuses_what_it_cannot_run(self):
+        status, _, err = self.run_tool("oriel", "bench", "no-package")
+        self.assertEqual(status, 1)
+        self.assertIn("no-package", err)
+        self.assertEqual(self.run_tool("oriel", "bench", "x", "--repeats", "0")[0], 2)
+
+    def test_show_of_a_model_is_that_of_its_package(self):
+        model = self.tune("show", "tiny.oriel", *SHAPE, "--json")
+        self.assertEqual(self.tune("show", self.package(), "--json"), model)
+
+    def test_show_tells_kernels_schedule_and_memory(self):
+        text = self.tune("show", "tiny.oriel", *SHAPE)
+        self.assertRegex(text, r"^tiny: 2 x 48 tokens per micro-batch, predicted for generic-cpu\n")
+        self.assertRegex(text, r"\ngemm \d+x\d+x\d+ N[NT] +layers\.\{0-1\}\.mlp ")
+        self.assertRegex(text, r"\nlayers\.0\.mixer +\d+ +\d+ +(fused with its window|apart)")
+        self.assertRegex(text, r"\nstep +predicted [\d.]+ [mu]?s \(\d+ tokens/s\)\n")
+        self.assertIn("█", text)
+        shown = json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json"))
+        self.assertAlmostEqual(sum(kernel["predicted_seconds"] for kernel in shown["kernels"]),
+                               shown["predicted_seconds"], places=9)
+        self.assertLessEqual(max(shown["timeline_bytes"]), shown["arena_bytes"])
+        self.assertGreater(max(shown["timeline_bytes"]), 0.8 * shown["arena_bytes"])
+        self.assertGreater(sum(kernel["saved_bytes"] for kernel in shown["kernels"]), 0)
+
+    def test_show_measures(self):
+        shown = json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json", "--measure", "--repeats", "2"))
+        self.assertGreater(shown["measured_seconds"], 0)
+        self.assertTrue(all(kernel["measured_seconds"] > 0 for kernel in shown["kernels"]))
+        self.assertIn("predicted / measured = ", self.tune("show", "tiny.oriel", *SHAPE, "--measure", "--repeats", "2"))
+
+    def test_show_writes_a_page_that_stands_alone(self):
+        self.assertEqual(self.tune("show", "tiny.oriel", *SHAPE, "--html", "-o", "page.html"), "")
+        page = self.read("page.html").decode()
+        self.assertIn("<svg", page)
+        self.assertIn("layers.0.mixer", page)
+        self.assertIsNone(re.search(r"<script|src=|https?:|url\(", page))
+
+    def test_wrong_input_is_named(self):
+        status, _, err = self.run_tool("oriel-tune", "show", "absent.oriel")
+        self.assertEqual(status, 1)
+        self.assertIn("absent.oriel", err)
+        self.write("bad.oriel", "model m {\n  embed(vocab = 3, dim = 4) | nonsense\n}\n")
+        status, _, err = self.run_tool("oriel-tune", "show", "bad.oriel")
+        self.assertEqual(status, 1)
+        self.assertIn("bad.oriel:2:", err)
+        for arguments in ((), ("show",), ("show", "x", "--json", "--html"), ("sow", "x")):
+            self.assertEqual(self.run_tool("oriel-tune", *arguments)[0], 2, arguments)
+
+
+if __name__ == "__main__":
+    main()

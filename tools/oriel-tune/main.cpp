@@ -1,0 +1,100 @@
+// oriel-tune: shows, explains, compares and tunes what orielc decided. Parses options and calls compiler/tune; no logic
+// of its own.
+#include "compiler/tune/Commands.h"
+#include "runtime/base/Files.h"
+#include "runtime/base/Status.h"
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <iostream>
+
+namespace {
+
+using namespace oriel;
+using tune::Workbench;
+
+struct Options {
+  tune::Request request;
+  runtime::TuningFiles files;
+  std::string output;
+  std::vector<std::string> paths;
+};
+using Command = std::function<absl::StatusOr<std::string>(Workbench &, const Options &)>;
+
+void addModelOptions(CLI::App &app, Options &options) {
+  app.add_option("--batch", options.request.model.batch, "rows of one micro-batch (models only)")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--tokens", options.request.model.tokens, "tokens of one row (models only)")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--memory-budget", options.request.model.memoryBudget,
+                 "of the whole step: a size such as 6GiB, 'least' or 'unlimited' (models only)")
+      ->capture_default_str();
+  app.add_option("--schedule", options.request.model.schedule, "tape.schedule text to use (models only)");
+  app.add_option("--device", options.files.device, "device descriptor instead of this machine's");
+  app.add_option("--tuning", options.files.record, "tuning record instead of this machine's");
+  app.add_flag("--measure", options.request.measure, "run the step too");
+  app.add_option("--repeats", options.request.repeats, "runs of which medians are taken")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+}
+
+void addFormats(CLI::App &app, Options &options) {
+  auto *json = app.add_flag_callback(
+      "--json", [&] { options.request.format = tune::Format::Json; }, "JSON, for programs");
+  app.add_flag_callback(
+         "--html", [&] { options.request.format = tune::Format::Html; }, "a page with drawings, for people")
+      ->excludes(json);
+  app.add_option("-o,--output", options.output, "file instead of the terminal");
+}
+
+int run(const Command &command, const Options &options) {
+  auto report = [](const absl::Status &status) {
+    std::cerr << "oriel-tune: " << status.message() << "\n";
+    return 1;
+  };
+  absl::StatusOr<std::unique_ptr<Workbench>> bench = Workbench::open(options.files);
+  if (!bench.ok())
+    return report(bench.status());
+  if (!(*bench)->warning().empty())
+    std::cerr << "oriel-tune: " << (*bench)->warning() << "\n";
+  absl::StatusOr<std::string> text = command(**bench, options);
+  if (!text.ok())
+    return report(text.status());
+  if (options.output.empty()) {
+    std::cout << *text;
+    return 0;
+  }
+  absl::Status written = runtime::writeFileAtomically(options.output, *text);
+  return written.ok() ? 0 : report(written);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  CLI::App app{"oriel-tune shows what a compiled training step is made of, explains its schedule, and tunes it."};
+  app.set_version_flag("--version", std::string("oriel-tune ") + ORIEL_VERSION);
+  app.require_subcommand(1);
+  Options options;
+  Command command;
+  auto add = [&](const char *name, const char *what, std::vector<const char *> operands, Command action) {
+    CLI::App *sub = app.add_subcommand(name, what);
+    options.paths.resize(2);
+    for (size_t i = 0; i < operands.size(); ++i)
+      sub->add_option(operands[i], options.paths[i])->required();
+    addModelOptions(*sub, options);
+    addFormats(*sub, options);
+    sub->callback([&command, action] { command = action; });
+  };
+  add("show", "kernels, schedule and memory of a package or a model", {"PATH"},
+      [](Workbench &bench, const Options &o) { return tune::show(bench, o.paths[0], o.request); });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    constexpr int usageError = 2;
+    return app.exit(error) == 0 ? 0 : usageError;
+  }
+  return run(command, options);
+}
