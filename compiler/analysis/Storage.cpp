@@ -107,9 +107,10 @@ void StorageMap::addCall(tape::CallOp call) {
   for (auto [i, result] : llvm::enumerate(call.getOutputs())) {
     if (call.getTied(i))
       updateInPlace(result, call.getInitsMutable()[call.getTies()[i]]);
-    else if (Value input = replaceableInput(call, i, taken))
+    else if (Value input = replaceableInput(call, i, taken)) {
       alias(result, input);
-    else
+      writtenOver_.insert(result);
+    } else
       define(result);
   }
 }

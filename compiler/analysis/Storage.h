@@ -35,6 +35,8 @@ public:
   static StorageMap build(tape::ProgramOp program);
 
   StoragePlace placeOf(mlir::Value value) const;
+  /// Whether `result` lies where an input of its op was, which nothing reads any more.
+  bool isWrittenOver(mlir::Value result) const { return writtenOver_.contains(result); }
   llvm::ArrayRef<Storage> storages() const { return storages_; }
 
 private:
@@ -55,6 +57,7 @@ private:
   llvm::SmallVector<Storage> storages_;
   llvm::SmallVector<StoragePlace> parents_; // of merged storages
   llvm::MapVector<mlir::Value, StoragePlace> places_;
+  llvm::DenseSet<mlir::Value> writtenOver_;
 };
 
 } // namespace oriel::analysis

@@ -139,8 +139,11 @@ void Poser::addBlocks() {
   for (const StepCosts::Piece &piece : costs_->pieces()) {
     bool ofMixer = llvm::any_of(
         sites_.mixers, [&](const MixerSite &site) { return isStateOf(site, piece) || isScratchOf(site, piece); });
+    schedule::Interval life = piece.life;
+    if (piece.isWrittenOver)
+      life.last = std::max(life.first, life.last - 1);
     if (!ofMixer && !result_.contains(&piece))
-      problem_.blocks.push_back({piece.layer.empty() ? "step" : piece.layer, piece.bytes, piece.life});
+      problem_.blocks.push_back({piece.layer.empty() ? "step" : piece.layer, piece.bytes, life});
   }
 }
 

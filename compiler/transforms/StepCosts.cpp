@@ -6,7 +6,6 @@
 #include "dialects/tile/TileOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
-#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -106,29 +105,43 @@ StepCosts::StepCosts(func::FuncOp function, tape::ProgramOp program, const sched
   addPieces(program, numbered);
 }
 
+StepCosts::Piece StepCosts::newPiece(Operation *step, int64_t at, int64_t bytes, ArrayRef<Operation *> numbered) const {
+  Piece piece;
+  int64_t number = numberOf(step);
+  piece.maker = number >= 0 ? numbered[number] : nullptr;
+  if (auto name = piece.maker ? dyn_cast<NameLoc>(piece.maker->getLoc()) : NameLoc())
+    piece.layer = name.getName().str();
+  piece.bytes = llvm::alignTo(bytes, analysis::arenaAlignment);
+  piece.life = {at, at};
+  return piece;
+}
+
 void StepCosts::addPieces(tape::ProgramOp program, ArrayRef<Operation *> numbered) {
   analysis::StorageMap map = analysis::StorageMap::build(program);
-  std::vector<llvm::SetVector<Operation *>> readers(map.storages().size());
-  std::vector<Operation *> makers(map.storages().size()), steps;
-  for (Operation &step : program.getBody().front()) {
-    steps.push_back(&step);
-    if (int64_t number = numberOf(&step); number >= 0 && !isa<tape::SaveOp>(step))
-      for (Value operand : step.getOperands())
-        readers[map.placeOf(operand).storage].insert(numbered[number]);
-  }
-  for (auto [i, storage] : llvm::enumerate(map.storages())) {
-    if (storage.pinned || storage.merged || storage.lastStep < 0)
-      continue;
-    Operation *first = steps[storage.firstStep];
-    int64_t number = numberOf(first);
-    Piece piece;
-    piece.maker = number >= 0 ? numbered[number] : nullptr;
-    if (auto name = piece.maker ? dyn_cast<NameLoc>(piece.maker->getLoc()) : NameLoc())
-      piece.layer = name.getName().str();
-    piece.bytes = llvm::alignTo(storage.bytes, analysis::arenaAlignment);
-    piece.life = {storage.firstStep, storage.lastStep};
-    piece.readers.assign(readers[i].begin(), readers[i].end());
-    pieces_.push_back(std::move(piece));
+  std::vector<std::optional<size_t>> pieceOf(map.storages().size()); // which piece a storage holds by now
+  auto touch = [&](Value value, Operation &step, int64_t at) -> Piece * {
+    unsigned number = map.placeOf(value).storage;
+    const analysis::Storage &storage = map.storages()[number];
+    if (storage.pinned || storage.merged)
+      return nullptr;
+    if (!pieceOf[number] || (value.getDefiningOp() == &step && map.isWrittenOver(value))) {
+      if (pieceOf[number])
+        pieces_[*pieceOf[number]].isWrittenOver = true;
+      pieceOf[number] = pieces_.size();
+      pieces_.push_back(newPiece(&step, at, storage.bytes, numbered));
+    }
+    Piece &piece = pieces_[*pieceOf[number]];
+    piece.life.last = at;
+    return &piece;
+  };
+  for (auto [at, step] : llvm::enumerate(program.getBody().front())) {
+    int64_t number = numberOf(&step);
+    for (Value operand : step.getOperands())
+      if (Piece *piece = touch(operand, step, at); piece && number >= 0 && !isa<tape::SaveOp>(step))
+        if (!llvm::is_contained(piece->readers, numbered[number]))
+          piece->readers.push_back(numbered[number]);
+    for (Value result : step.getResults())
+      touch(result, step, at);
   }
 }
 

@@ -45,18 +45,21 @@ public:
   double totalSeconds() const { return totalSeconds_; }
   int64_t stepCount() const { return stepCount_; }
 
-  /// A piece of the arena: the op that made it, and how long it lives.
+  /// A piece of the arena: the op that made it, and how long it lives. Where a result is written over a dead input, the
+  /// two are two pieces: what is kept and what is made again is decided for each.
   struct Piece {
     mlir::Operation *maker = nullptr; // null: of no op of the function
     std::string layer;
     int64_t bytes = 0;
     schedule::Interval life;
+    bool isWrittenOver = false;                   // by another piece at the last step of its life
     llvm::SmallVector<mlir::Operation *> readers; // ops of the function
   };
   llvm::ArrayRef<Piece> pieces() const { return pieces_; }
 
 private:
   void addPieces(tape::ProgramOp program, llvm::ArrayRef<mlir::Operation *> numbered);
+  Piece newPiece(mlir::Operation *step, int64_t at, int64_t bytes, llvm::ArrayRef<mlir::Operation *> numbered) const;
 
   struct Cost {
     schedule::Interval steps;
