@@ -10,6 +10,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "runtime/base/MemoryBudget.h"
+#include "runtime/base/TuningFiles.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
@@ -33,6 +34,14 @@ static FailureOr<std::string> readText(const std::string &path, llvm::raw_ostrea
     return (*file)->getBuffer().str();
   errors << "orielc: cannot read " << path << ": " << file.getError().message() << "\n";
   return failure();
+}
+
+void useTuningFiles(CompileOptions &options) {
+  runtime::TuningFiles files = runtime::findTuningFiles();
+  if (options.deviceFile.empty())
+    options.deviceFile = files.device;
+  if (options.tuningFile.empty())
+    options.tuningFile = files.record;
 }
 
 OwningOpRef<ModuleOp> importInput(MLIRContext &context, const CompileOptions &options, llvm::raw_ostream &errors) {

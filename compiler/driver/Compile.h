@@ -33,6 +33,10 @@ struct CompileOptions {
   bool timing = false;    ///< print the time of each pass and phase to stderr
 };
 
+/// Fills in the device descriptor and the tuning record of this machine (runtime/base/TuningFiles.h) where `options`
+/// name none.
+void useTuningFiles(CompileOptions &options);
+
 /// Reads `options.input` into an lm module. Diagnostics go to `errors`; null on error.
 mlir::OwningOpRef<mlir::ModuleOp> importInput(mlir::MLIRContext &context, const CompileOptions &options,
                                               llvm::raw_ostream &errors);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <set>
 
 namespace oriel::schedule {
 namespace {
@@ -53,16 +54,17 @@ std::string_view boundName(Bound bound) {
 }
 
 std::string familyOf(std::string_view symbol) {
-  size_t end = 0;
+  std::string family;
+  std::set<std::string_view> said;
   for (size_t at = 0; at < symbol.size();) {
-    size_t stop = std::min(symbol.find('_', at), symbol.size());
-    std::string_view word = symbol.substr(at, stop - at);
-    if (std::any_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c); }))
-      break;
-    end = stop;
-    at = stop + 1;
+    size_t end = std::min(symbol.find('_', at), symbol.size());
+    std::string_view word = symbol.substr(at, end - at);
+    bool isSize = std::any_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c); });
+    if (!isSize && said.insert(word).second)
+      family.append(family.empty() ? "" : "_").append(word);
+    at = end + 1;
   }
-  return std::string(symbol.substr(0, end ? end : symbol.size()));
+  return family.empty() ? std::string(symbol) : family;
 }
 
 Estimate CostModel::estimate(const Work &work) const {

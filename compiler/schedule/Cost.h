@@ -35,7 +35,8 @@ struct CostModel {
   std::string use(TuningRecord other, const std::string &file);
 };
 
-/// The family of a kernel: the words of its symbol before the first size. "rla_fwd_b1_t64" is of "rla_fwd".
+/// The family of a kernel: the words of its symbol that are no sizes, each once. "rla_fwd_b1_t64" is of "rla_fwd",
+/// "gate_bwd_silu_e4096_remake" of "gate_bwd_silu_remake".
 std::string familyOf(std::string_view symbol);
 
 /// A step that was run: median seconds.

@@ -1,6 +1,6 @@
 // What the cost model knows of a machine, and what was measured on it: two small text files.
 //
-//   device.txt                                              tuning.txt
+//   <device>.device                                         <device>.tuning
 //   line := "device" name                                   line := "device" name
 //         | "cores" int                                           | "measured" seconds action…
 //         | "cache" int*           # L1, L2, L3 bytes
@@ -8,7 +8,7 @@
 //         | "launch" number        # seconds that every step takes besides its work
 //         | "product" dtype "rate" number "half" number number number
 //         | "kernel" family "flops" number "bytes" number
-// Both are written by hand so far, from what `oriel bench` prints, and given as `orielc --device` and `--tuning`.
+// `oriel-tune calibrate` and `search` write them where orielc finds them (runtime/base/TuningFiles.h).
 #ifndef ORIEL_COMPILER_SCHEDULE_DEVICE_H
 #define ORIEL_COMPILER_SCHEDULE_DEVICE_H
 

@@ -7,27 +7,43 @@
 namespace oriel::schedule {
 namespace {
 
-double median(std::vector<double> numbers) {
-  auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
-  std::nth_element(numbers.begin(), middle, numbers.end());
-  return *middle;
+/// A rate, and how much it counts.
+struct Sample {
+  double rate = 0, weight = 0;
+};
+
+/// The rate at which half of the weight is reached.
+double median(std::vector<Sample> samples) {
+  std::sort(samples.begin(), samples.end(), [](const Sample &a, const Sample &b) { return a.rate < b.rate; });
+  double whole = 0, reached = 0;
+  for (const Sample &sample : samples)
+    whole += sample.weight;
+  for (const Sample &sample : samples)
+    if (reached += sample.weight; reached >= whole / 2)
+      return sample.rate;
+  return samples.back().rate;
 }
 
-/// Median rate of `amount` per second, and how far the measurements scatter around it (mean |log|).
+/// Median rate of `amount` per second, and how far the measurements scatter around it (mean |log|). Each counts for the
+/// time that it took: the whole step is what is predicted.
 struct Fit {
   double rate = 0, scatter = INFINITY;
 };
 
 template <typename Amount> Fit fitRate(const std::vector<Measurement> &measurements, double launch, Amount amount) {
-  std::vector<double> rates;
+  std::vector<Sample> samples;
+  double whole = 0;
   for (const Measurement &measurement : measurements)
-    if (double done = amount(measurement.work); done > 0)
-      rates.push_back(done / std::max(measurement.seconds - launch, 0.05 * measurement.seconds));
-  if (rates.size() < measurements.size() || rates.empty())
+    if (double done = amount(measurement.work); done > 0) {
+      double busy = std::max(measurement.seconds - launch, 0.05 * measurement.seconds);
+      samples.push_back({done / busy, measurement.seconds});
+      whole += measurement.seconds;
+    }
+  if (samples.size() < measurements.size() || samples.empty())
     return {};
-  Fit fit{median(rates), 0};
-  for (double rate : rates)
-    fit.scatter += std::abs(std::log(rate / fit.rate)) / static_cast<double>(rates.size());
+  Fit fit{median(samples), 0};
+  for (const Sample &sample : samples)
+    fit.scatter += std::abs(std::log(sample.rate / fit.rate)) * sample.weight / whole;
   return fit;
 }
 

@@ -122,9 +122,13 @@ LogicalResult StateScheduler::readFiles() {
     into = *parsed;
     return success();
   };
+  schedule::TuningRecord record;
   if (failed(read(options_.device, schedule::parseDevice, model_.device)) ||
-      failed(read(options_.tuning, schedule::parseRecord, model_.record)))
+      failed(read(options_.tuning, schedule::parseRecord, record)))
     return failure();
+  if (!options_.tuning.empty())
+    if (std::string why = model_.use(std::move(record), options_.tuning); !why.empty())
+      module_.emitWarning() << why;
   if (options_.scheduleFile.empty())
     return success();
   FailureOr<GivenSchedule> given = GivenSchedule::read(module_.getContext(), options_.scheduleFile);

@@ -19,6 +19,20 @@ struct Request {
 /// of the mixers, the memory over the step, and totals, of a package or a model.
 absl::StatusOr<std::string> show(Workbench &bench, const std::string &path, const Request &request);
 
+/// What was decided for the ops and mixers of `layer` (a layer path or the front of one) in a model, and what each
+/// rival would cost in its place: time of the step and peak memory. InvalidArgument where there is no such layer.
+absl::StatusOr<std::string> explain(Workbench &bench, const std::string &layer, const std::string &model,
+                                    const Request &request);
+
+/// Kernels, schedule, memory and time where the steps of two packages or models differ.
+absl::StatusOr<std::string> diff(Workbench &bench, const std::string &a, const std::string &b, const Request &request);
+
+/// Runs `model` by several schedules and fits this machine's device descriptor to what their steps took. Writes it to
+/// `output`, or where orielc finds it (runtime/base/TuningFiles.h) if that is empty. Tells predicted and measured time
+/// before and after.
+absl::StatusOr<std::string> calibrate(Workbench &bench, const std::string &model, const Request &request,
+                                      const std::string &output);
+
 } // namespace oriel::tune
 
 #endif

@@ -134,13 +134,15 @@ StepReport makeReport(const runtime::Package &package, const schedule::CostModel
 std::string shortName(const std::string &action) {
   if (action.find(' ') != std::string::npos)
     return action; // "gemm 8192x256x768 NT"
-  std::string family = schedule::familyOf(action), out = family;
+  std::string out;
   std::set<std::string> said;
-  for (size_t at = family.size() + 1; at < action.size();) {
+  bool inName = true; // the words in front of the first size
+  for (size_t at = 0; at < action.size();) {
     size_t end = std::min(action.find('_', at), action.size());
     std::string word = action.substr(at, end - at);
+    inName &= word.find_first_of("0123456789") == std::string::npos;
     if (!isBitPattern(word) && said.insert(word).second)
-      out += " " + word;
+      out += (out.empty() ? "" : inName ? "_" : " ") + word;
     at = end + 1;
   }
   return out;

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <unistd.h>
 
@@ -76,6 +77,14 @@ absl::Status Workbench::readCosts() {
   return absl::OkStatus();
 }
 
+absl::Status Workbench::useCosts(schedule::CostModel costs) {
+  costs_ = std::move(costs);
+  ORIEL_ASSIGN_OR_RETURN(files_.device, write("this.device", schedule::printDevice(costs_.device)));
+  costs_.record.device = costs_.device.name;
+  ORIEL_ASSIGN_OR_RETURN(files_.record, write("this.tuning", schedule::printRecord(costs_.record)));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Compiled> Workbench::compile(const std::string &path, const ModelOptions &options) {
   Compiled compiled;
   if (fs::is_directory(path)) {
@@ -130,6 +139,45 @@ absl::StatusOr<Measured> Workbench::bench(const runtime::Package &package, int r
       measured.steps[name].push_back({workOf(planned->steps(i)), entry["steps"][i].value("seconds", 0.0)});
   }
   return measured;
+}
+
+absl::StatusOr<std::vector<Measured>>
+Workbench::benchInTurns(const std::vector<std::shared_ptr<const runtime::Package>> &packages, int repeats) {
+  std::vector<std::vector<Measured>> runs(packages.size());
+  for (int turn = 0; turn < repeats; ++turn)
+    for (size_t i = 0; i < packages.size(); ++i) {
+      ORIEL_ASSIGN_OR_RETURN(Measured run, bench(*packages[i], 1));
+      runs[i].push_back(std::move(run));
+    }
+  std::vector<Measured> medians;
+  for (const std::vector<Measured> &ofPackage : runs)
+    medians.push_back(medianOf(ofPackage));
+  return medians;
+}
+
+double Measured::seconds() const {
+  double sum = 0;
+  for (const auto &[entry, seconds] : entrySeconds)
+    sum += seconds;
+  return sum;
+}
+
+Measured medianOf(const std::vector<Measured> &runs) {
+  auto median = [&](auto timeOf) {
+    std::vector<double> times;
+    for (const Measured &run : runs)
+      times.push_back(timeOf(run));
+    std::sort(times.begin(), times.end());
+    size_t middle = times.size() / 2;
+    return times.size() % 2 ? times[middle] : (times[middle - 1] + times[middle]) / 2;
+  };
+  Measured result = runs.front();
+  for (auto &[entry, seconds] : result.entrySeconds)
+    seconds = median([&, &name = entry](const Measured &run) { return run.entrySeconds.at(name); });
+  for (auto &[entry, steps] : result.steps)
+    for (size_t i = 0; i < steps.size(); ++i)
+      steps[i].seconds = median([&, &name = entry](const Measured &run) { return run.steps.at(name)[i].seconds; });
+  return result;
 }
 
 absl::StatusOr<std::string> Workbench::write(const std::string &name, const std::string &text) {

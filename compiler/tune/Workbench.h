@@ -38,7 +38,12 @@ struct Measured {
   int64_t memoryBytes = 0, residentBytes = 0;
   std::map<std::string, double> entrySeconds;                      // "micro", "update"; not watched
   std::map<std::string, std::vector<schedule::Measurement>> steps; // by entry, in order; watched
+
+  double seconds() const; // of all entries
 };
+
+/// The median of each time of several measurements of one package; not of none.
+Measured medianOf(const std::vector<Measured> &runs);
 
 class Workbench {
 public:
@@ -51,12 +56,18 @@ public:
   /// `path` is a package folder or a model (.oriel). InvalidArgument with the compiler's diagnostics.
   absl::StatusOr<Compiled> compile(const std::string &path, const ModelOptions &options);
   absl::StatusOr<Measured> bench(const runtime::Package &package, int repeats);
+  /// Measures several packages in turns, `repeats` times, so that a busy minute of the machine falls on all of them;
+  /// medians over the turns.
+  absl::StatusOr<std::vector<Measured>>
+  benchInTurns(const std::vector<std::shared_ptr<const runtime::Package>> &packages, int repeats);
 
   /// Writes a file of the temporary folder and returns its path.
   absl::StatusOr<std::string> write(const std::string &name, const std::string &text);
 
   /// What orielc predicts with here.
   const schedule::CostModel &costs() const { return costs_; }
+  /// The costs that are used from now on, also by orielc: descriptor and record in the temporary folder.
+  absl::Status useCosts(schedule::CostModel costs);
   /// Why the tuning record is not used; empty when it is, or there is none.
   const std::string &warning() const { return warning_; }
 

@@ -105,7 +105,8 @@ class OrielTest(unittest.TestCase):
         command = [ORIEL, *map(str, arguments)]
         if ranks > 1:
             command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(ranks), *command]
-        variables = dict(os.environ, ORIEL_CACHE=self.shared("cache"), OMPI_MCA_btl_vader_single_copy_mechanism="none")
+        variables = dict(os.environ, ORIEL_CACHE=self.shared("cache"), ORIEL_TUNING_DIR=self.shared("tuning"),
+                         OMPI_MCA_btl_vader_single_copy_mechanism="none")
         variables.pop("ORIEL_FAIL", None)
         if fail:
             variables["ORIEL_FAIL"] = fail

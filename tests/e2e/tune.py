@@ -12,7 +12,7 @@ SHAPE = ("--batch", "2", "--tokens", "48")
 class Tune(OrielTest):
     def setUp(self):
         super().setUp()
-        self.environment = {"ORIEL_TUNING_DIR": self.path("tuning")}
+        self.environment = {"ORIEL_TUNING_DIR": self.path("tuning"), "ORIEL_CACHE": self.shared("cache")}
 
     def run_tool(self, name, *arguments):
         """Runs to the end; returns (exit status, stdout, stderr)."""
@@ -82,6 +82,71 @@ class Tune(OrielTest):
         self.assertIn("<svg", page)
         self.assertIn("layers.0.mixer", page)
         self.assertIsNone(re.search(r"<script|src=|https?:|url\(", page))
+
+    def test_explain_sets_the_chosen_schedule_against_its_rivals(self):
+        story = json.loads(self.tune("explain", "layers.0.mixer", "tiny.oriel", *SHAPE, "--json"))
+        candidates = story["mixers"][0]["candidates"]
+        self.assertTrue(candidates[0]["chosen"])
+        self.assertEqual(candidates[0]["change"], {"step_seconds": 0, "peak_bytes": 0})
+        self.assertGreater(len(candidates), 4)
+        fastest = min(c["forward_seconds"] + c["backward_seconds"] for c in candidates)
+        self.assertEqual(candidates[0]["forward_seconds"] + candidates[0]["backward_seconds"], fastest,
+                         "without a budget the fastest is chosen")
+        self.assertTrue(all(c["change"]["step_seconds"] >= 0 for c in candidates))
+        self.assertIn("layers.0.mixer.wq.linear", {op["path"] for op in story["ops"]})
+        needed = [op for op in story["ops"] if op["needed"]]
+        self.assertTrue(needed and all(op["otherwise"]["step_seconds"] > 0 for op in needed if not op["recompute"]))
+        text = self.tune("explain", "layers.0", "tiny.oriel", *SHAPE)
+        self.assertRegex(text, r"\nchosen +\d+ +\d+ ")
+        self.assertIn("layers.0.mlp.gate.linear", text)
+        self.assertIn("<table>", self.tune("explain", "layers.0", "tiny.oriel", *SHAPE, "--html"))
+        status, _, err = self.run_tool("oriel-tune", "explain", "layers.9", "tiny.oriel", *SHAPE)
+        self.assertEqual(status, 1)
+        self.assertIn("'layers.9'; there are", err)
+
+    def test_diff_names_what_a_budget_changes(self):
+        least = self.package("least", "--memory-budget", "least")
+        changed = json.loads(self.tune("diff", self.package(), least, "--json"))
+        self.assertLess(changed["b"]["arena_bytes"], changed["a"]["arena_bytes"])
+        self.assertGreater(changed["b"]["predicted_seconds"], changed["a"]["predicted_seconds"])
+        self.assertGreater(changed["b"]["ops_made_again"], 0)
+        self.assertTrue(any(kernel["calls"][1] > kernel["calls"][0] for kernel in changed["kernels"]))
+        text = self.tune("diff", "package", least)
+        self.assertRegex(text, r"\narena MiB +[\d.]+ +[\d.]+ +-")
+        self.assertIn("the same kernels", self.tune("diff", "package", "tiny.oriel", *SHAPE))
+        self.assertIn("<svg", self.tune("diff", "package", least, "--html"))
+
+    def predicted(self):
+        return json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json"))["predicted_seconds"]
+
+    def test_calibrate_writes_the_descriptor_that_later_compilations_use(self):
+        before = self.predicted()
+        result = json.loads(self.tune("calibrate", "tiny.oriel", *SHAPE, "--repeats", "2", "--json"))
+        self.assertTrue(result["file"].startswith(self.path("tuning")), result)
+        self.assertGreater(len(result["runs"]), 3)
+        after = self.predicted()
+        self.assertNotEqual(after, before)
+        self.assertAlmostEqual(after, result["runs"][0]["predicted_seconds"], delta=0.5 * after)
+        self.assertIn("predicted for " + result["device"], self.tune("show", "tiny.oriel", *SHAPE))
+        self.tool("orielc", "tiny.oriel", *SHAPE, "--emit", "schedule", "--problem", "p.problem")
+        self.assertIn("device " + result["device"], self.read("p.problem").decode())
+        text = self.tune("calibrate", "tiny.oriel", *SHAPE, "--repeats", "1", "--write", "other.device")
+        self.assertRegex(text, r"least memory +[\d.]+ [mu]s +[\d.]+ [mu]s +[-+][\d.]+ %")
+        self.tune("show", "tiny.oriel", *SHAPE, "--device", "other.device")
+
+    def test_tuning_files_are_checked(self):
+        self.write("bad.device", "device d\nmemory -1\n")
+        self.write("bad.tuning", "device d\nmeasured soon gemm 1x1x1 NT\n")
+        for option, message in ((("--device", "bad.device"), "bad.device:2:8: "), (("--tuning", "bad.tuning"), "bad.tuning:2:10: ")):
+            for command in (("oriel-tune", "show"), ("orielc", "--explain")):
+                status, _, err = self.run_tool(*command, "tiny.oriel", *SHAPE, *option)
+                self.assertEqual(status, 1, command)
+                self.assertIn(message, err)
+        self.write("foreign.tuning", "device elsewhere\nmeasured 9 fill\n")
+        for command in (("oriel-tune", "show"), ("orielc", "--explain")):
+            status, _, err = self.run_tool(*command, "tiny.oriel", *SHAPE, "--tuning", "foreign.tuning")
+            self.assertEqual(status, 0, err)
+            self.assertIn("is of the device 'elsewhere'", err)
 
     def test_wrong_input_is_named(self):
         status, _, err = self.run_tool("oriel-tune", "show", "absent.oriel")

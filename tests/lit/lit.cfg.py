@@ -10,6 +10,7 @@ config.suffixes = [".mlir", ".oriel"]
 config.test_source_root = config.oriel_source
 config.test_exec_root = config.oriel_output
 config.environment["PATH"] = os.pathsep.join([config.oriel_bin, config.llvm_bin, os.environ["PATH"]])
+config.environment["ORIEL_TUNING_DIR"] = os.path.join(config.oriel_output, "no-tuning")
 config.substitutions.append(("%examples", os.path.join(config.oriel_source, "../../trainer/examples")))
 if shutil.which("ptxas"):
     config.available_features.add("ptxas")

@@ -17,7 +17,8 @@ using tune::Workbench;
 struct Options {
   tune::Request request;
   runtime::TuningFiles files;
-  std::string output;
+  std::string output;  // of what is printed
+  std::string written; // descriptor or record
   std::vector<std::string> paths;
 };
 using Command = std::function<absl::StatusOr<std::string>(Workbench &, const Options &)>;
@@ -87,9 +88,19 @@ int main(int argc, char **argv) {
     addModelOptions(*sub, options);
     addFormats(*sub, options);
     sub->callback([&command, action] { command = action; });
+    return sub;
   };
   add("show", "kernels, schedule and memory of a package or a model", {"PATH"},
       [](Workbench &bench, const Options &o) { return tune::show(bench, o.paths[0], o.request); });
+  add("explain", "why a layer runs as it does, and what its rivals would cost", {"LAYER", "MODEL"},
+      [](Workbench &bench, const Options &o) { return tune::explain(bench, o.paths[0], o.paths[1], o.request); });
+  add("diff", "where the steps of two packages or models differ", {"A", "B"},
+      [](Workbench &bench, const Options &o) { return tune::diff(bench, o.paths[0], o.paths[1], o.request); });
+  CLI::App *calibrate =
+      add("calibrate", "measure a model by several schedules; write this machine's device descriptor", {"MODEL"},
+          [](Workbench &bench, const Options &o) { return tune::calibrate(bench, o.paths[0], o.request, o.written); });
+  calibrate->add_option("--write", options.written,
+                        "the descriptor's file instead of the one that orielc finds by itself");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

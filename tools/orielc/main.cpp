@@ -38,8 +38,8 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("--memory-budget", options.memoryBudget,
                  "of the whole step: a size such as 6GiB, 'least' or 'unlimited'")
       ->capture_default_str();
-  app.add_option("--device", options.deviceFile, "device descriptor of the cost model (compiler/schedule/Device.h)");
-  app.add_option("--tuning", options.tuningFile, "tuning record of the cost model (compiler/schedule/Device.h)");
+  app.add_option("--device", options.deviceFile, "device descriptor of the cost model (default: this machine's, by oriel-tune calibrate)");
+  app.add_option("--tuning", options.tuningFile, "tuning record of the cost model (default: this machine's, by oriel-tune search)");
   app.add_option("--problem", options.problemFile,
                  "write the schedule problem to this file (compiler/schedule/ProblemText.h)");
   app.add_option("--cpu", options.cpu, "host, avx2 or baseline")->capture_default_str();
@@ -86,5 +86,6 @@ int main(int argc, char **argv) {
     return oriel::driver::formatFiles(format.files, format.check, llvm::errs());
   if (lsp->parsed())
     return oriel::driver::serveModelLanguage(stdin, llvm::outs());
+  oriel::driver::useTuningFiles(options);
   return runCompile(options, explain);
 }

@@ -6,6 +6,7 @@
 #include "runtime/base/Hash.h"
 #include "runtime/base/Status.h"
 #include "runtime/base/Subprocess.h"
+#include "runtime/base/TuningFiles.h"
 
 #include <fmt/format.h>
 
@@ -112,6 +113,14 @@ absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std:
   std::string schedule;
   if (!request.scheduleFile.empty()) {
     ORIEL_ASSIGN_OR_RETURN(schedule, runtime::readFile(request.scheduleFile));
+  }
+  runtime::TuningFiles tuning = runtime::findTuningFiles(); // as orielc finds them
+  for (const std::string &file : {tuning.device, tuning.record}) {
+    std::string text;
+    if (!file.empty()) {
+      ORIEL_ASSIGN_OR_RETURN(text, runtime::readFile(file));
+    }
+    hasher.addField(text);
   }
   ORIEL_ASSIGN_OR_RETURN(std::string compilerHash, runtime::hashFile(compiler));
   hasher.addField(schedule).addField(compilerHash).addField(runtime::hostCpuName());

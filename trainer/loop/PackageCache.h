@@ -36,8 +36,8 @@ struct CachedPackage {
 /// InvalidArgument with the compiler's diagnostics when the model is refused; NotFound without a compiler or a home.
 absl::StatusOr<CachedPackage> findOrCompile(const PackageRequest &request, runtime::Deadline deadline);
 
-/// The cache folder's name of a request: 32 hex digits over the model text, shapes, schedule, the compiler's bytes and
-/// this machine's CPU.
+/// The cache folder's name of a request: 32 hex digits over the model text, shapes, schedule, the compiler's bytes,
+/// this machine's CPU and its tuning files (runtime/base/TuningFiles.h).
 absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std::string &compiler);
 
 } // namespace oriel::trainer

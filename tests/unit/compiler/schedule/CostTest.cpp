@@ -48,8 +48,9 @@ TEST(Cost, WhatWasMeasuredIsBelieved) {
   EXPECT_NEAR(estimate.memorySeconds, 0.1, 1e-9);
 }
 
-TEST(Cost, FamiliesAreTheWordsBeforeTheFirstSize) {
-  EXPECT_EQ(familyOf("rla_fwd_b1_t64_soft"), "rla_fwd");
+TEST(Cost, FamiliesAreTheWordsThatAreNoSizes) {
+  EXPECT_EQ(familyOf("rla_fwd_b1_t64_doc_attn_fused_b1_doc_q32"), "rla_fwd_doc_attn_fused");
+  EXPECT_EQ(familyOf("gate_bwd_silu_e4096_remake"), "gate_bwd_silu_remake");
   EXPECT_EQ(familyOf("adamw_e4096"), "adamw");
   EXPECT_EQ(familyOf("fill"), "fill");
 }
@@ -76,6 +77,21 @@ TEST(Cost, CalibrationFindsTheRatesBehindTheMeasurements) {
   EXPECT_NEAR(fitted.kernels["rla_fwd"].flopsPerSecond, 2.5e10, 1e8);
   EXPECT_NEAR(fitted.kernels["rope"].bytesPerSecond, 7e9, 1e8);
   EXPECT_EQ(fitted.kernels["*"], truth.kernels["*"]) << "what was not measured keeps its prior";
+}
+
+TEST(Cost, CalibrationWeighsMeasurementsByTheirTime) {
+  std::vector<Measurement> measurements(3, {{"rope_b1", 0, 0, 0, "f32", 0, 1e3}, 1e-5});
+  measurements.push_back({{"rope_b8", 0, 0, 0, "f32", 0, 8e8}, 0.1});
+  EXPECT_NEAR(fitDevice(paperDevice(), measurements).kernels["rope"].bytesPerSecond, 8e9, 1e6);
+}
+
+TEST(Cost, ARecordOfAnotherDeviceIsNotUsed) {
+  CostModel model{paperDevice(), {}};
+  EXPECT_EQ(model.use({"other", {{"rope_b1", 1.0}}}, "t.tuning"),
+            "the tuning record t.tuning is of the device 'other' and this is 'paper': it is not used");
+  EXPECT_TRUE(model.record.seconds.empty());
+  EXPECT_EQ(model.use({"paper", {{"rope_b1", 1.0}}}, "t.tuning"), "");
+  EXPECT_EQ(model.record.seconds.size(), 1u);
 }
 
 TEST(Device, TextRoundTrips) {

@@ -1,6 +1,7 @@
 // Tests what determines a cache key, and that a refused model leaves nothing behind. The compiler here is a script:
 // real packages are the business of tests/e2e.
 #include "trainer/loop/PackageCache.h"
+#include "runtime/base/TuningFiles.h"
 #include "tests/unit/trainer/TemporaryFolder.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +21,10 @@ struct PackageCacheTest : testing::Test {
     request.modelText = "model m {}";
     request.cacheDir = folder / "cache";
     request.compiler = script("exit 0");
+    fs::create_directory(folder / "tuning");
+    setenv("ORIEL_TUNING_DIR", (folder / "tuning").c_str(), 1);
   }
+  void TearDown() override { unsetenv("ORIEL_TUNING_DIR"); }
   std::string script(const std::string &body) {
     std::string path = folder / "orielc";
     writeText(path, "#!/bin/sh\n" + body + "\n");
@@ -56,6 +60,11 @@ TEST_F(PackageCacheTest, EveryInputChangesTheKey) {
   add([](PackageRequest &r) { r.memoryBudget = "2GiB"; });
   add([&](PackageRequest &r) { writeText(r.scheduleFile = folder / "schedule", "chunk 64"); });
   add([&](PackageRequest &r) { writeText(r.scheduleFile = folder / "schedule", "chunk 32"); });
+  add([&](PackageRequest &) { writeText(runtime::tuningFilePlaces().device, "device d"); });
+  add([&](PackageRequest &) { writeText(runtime::tuningFilePlaces().device, "device e"); });
+  add([&](PackageRequest &) { writeText(runtime::tuningFilePlaces().record, "device d"); });
+  for (const std::string &file : {runtime::tuningFilePlaces().device, runtime::tuningFilePlaces().record})
+    fs::remove(file);
   add([&](PackageRequest &) { script("exit 1"); });
   script("exit 0");
   request.modelPath = "elsewhere/m.oriel";
