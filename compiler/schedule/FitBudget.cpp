@@ -50,6 +50,7 @@ std::optional<Fit> fitBudget(const Problem &problem, const PlannedBytes &planned
     std::optional<Schedule> schedule = solveExact(bounded, inLargeModels);
     if (!schedule)
       break;
+    schedule = improve(bounded, *schedule); // where the beam lost the best ones
     if (bytes = planned(*schedule); !bytes)
       return std::nullopt;
     int64_t unused = problem.budgetBytes - *bytes;
@@ -58,7 +59,9 @@ std::optional<Fit> fitBudget(const Problem &problem, const PlannedBytes &planned
       best = Fit{*schedule, *bytes};
     if (unused >= 0 && static_cast<double>(unused) < closeEnough * static_cast<double>(problem.budgetBytes))
       break;
-    int64_t next = bounded.budgetBytes + unused;
+    // A plan that exceeds by little must not be tried again with a budget that differs by less than its pieces.
+    int64_t margin = static_cast<int64_t>(closeEnough / 2 * static_cast<double>(problem.budgetBytes));
+    int64_t next = bounded.budgetBytes + (unused < 0 ? std::min(unused, -margin) : unused);
     if (next <= fits || next >= exceeds)
       next = fits + (exceeds - fits) / 2;
     if (next <= 0 || next == bounded.budgetBytes)

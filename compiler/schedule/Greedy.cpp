@@ -1,6 +1,8 @@
-// The greedy solver: removes what exceeds the budget where that costs the least.
+// The greedy solver: removes what exceeds the budget where that costs the least. And the way back: spends what a budget
+// leaves unused where that gains the most.
 #include "compiler/schedule/Solvers.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace oriel::schedule {
@@ -62,6 +64,32 @@ std::optional<Schedule> solveGreedy(const Problem &problem) {
     schedule = *best;
   }
   return schedule;
+}
+
+Schedule improve(const Problem &problem, Schedule schedule) {
+  auto occupied = [&](const Schedule &of) {
+    double byteSteps = 0;
+    for (int64_t bytes : timeline(problem, of))
+      byteSteps += static_cast<double>(bytes);
+    return byteSteps;
+  };
+  for (;;) {
+    double now = predict(problem, schedule).seconds, nowOccupied = occupied(schedule), bestGain = 0;
+    std::optional<Schedule> best;
+    forEachNeighbour(problem, schedule, [&](const Schedule &other) {
+      Prediction then = predict(problem, other);
+      if (then.seconds >= now || (problem.budgetBytes > 0 && then.peakBytes > problem.budgetBytes))
+        return;
+      double gain = (now - then.seconds) / std::max(1.0, occupied(other) - nowOccupied);
+      if (gain > bestGain) {
+        bestGain = gain;
+        best = other;
+      }
+    });
+    if (!best)
+      return schedule;
+    schedule = *best;
+  }
 }
 
 } // namespace oriel::schedule

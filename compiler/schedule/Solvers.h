@@ -16,6 +16,10 @@ std::optional<Schedule> solveExhaustive(const Problem &problem);
 /// byte-step of excess removed. Nothing is promised about optimality; nothing returned means that no change was left.
 std::optional<Schedule> solveGreedy(const Problem &problem);
 
+/// While a single change makes `schedule`, which fits, faster and still fit, takes the one that gains the most time per
+/// byte-step that it adds. Never slower than what it is given.
+Schedule improve(const Problem &problem, Schedule schedule);
+
 struct ExactOptions {
   /// The time of the answer is at most this much above the least, as a share of the time that decisions can change; 0:
   /// the least. A small gap keeps the number of partial schedules small in large models.

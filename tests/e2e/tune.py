@@ -116,6 +116,22 @@ class Tune(OrielTest):
         self.assertIn("the same kernels", self.tune("diff", "package", "tiny.oriel", *SHAPE))
         self.assertIn("<svg", self.tune("diff", "package", least, "--html"))
 
+    def test_frontier_falls_with_memory(self):
+        curve = json.loads(self.tune("frontier", "tiny.oriel", *SHAPE, "--json", "--measure", "--repeats", "1"))
+        points = curve["points"]
+        self.assertEqual([point["share"] for point in points], [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35])
+        self.assertTrue(points[0]["fits"] and points[1]["fits"], points)
+        reached = [point for point in points if point["fits"]]
+        for larger, smaller in zip(reached, reached[1:]):
+            self.assertLessEqual(larger["predicted_seconds"], smaller["predicted_seconds"])
+        for point in reached:
+            self.assertLessEqual(point["memory_bytes"], point["budget_bytes"])
+            self.assertGreater(point["measured_seconds"], 0)
+        text = self.tune("frontier", "tiny.oriel", *SHAPE)
+        self.assertRegex(text, r"\n +100 % +[\d.]+ ")
+        page = self.tune("frontier", "tiny.oriel", *SHAPE, "--html")
+        self.assertIn("seconds per step", page)
+
     def predicted(self):
         return json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json"))["predicted_seconds"]
 

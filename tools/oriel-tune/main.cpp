@@ -96,6 +96,8 @@ int main(int argc, char **argv) {
       [](Workbench &bench, const Options &o) { return tune::explain(bench, o.paths[0], o.paths[1], o.request); });
   add("diff", "where the steps of two packages or models differ", {"A", "B"},
       [](Workbench &bench, const Options &o) { return tune::diff(bench, o.paths[0], o.paths[1], o.request); });
+  add("frontier", "step time against memory budget", {"MODEL"},
+      [](Workbench &bench, const Options &o) { return tune::frontier(bench, o.paths[0], o.request); });
   CLI::App *calibrate =
       add("calibrate", "measure a model by several schedules; write this machine's device descriptor", {"MODEL"},
           [](Workbench &bench, const Options &o) { return tune::calibrate(bench, o.paths[0], o.request, o.written); });

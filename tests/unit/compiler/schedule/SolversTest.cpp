@@ -84,6 +84,29 @@ TEST(Solvers, AGapIsKept) {
   }
 }
 
+TEST(Solvers, ImprovedSchedulesFitAndNoSingleChangeMakesThemFaster) {
+  int improved = 0;
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    std::optional<Schedule> least;
+    Problem problem = boundedProblem(seed, least);
+    std::optional<Schedule> judge = solveExhaustive(problem);
+    ASSERT_TRUE(least && judge) << "seed " << seed;
+    Schedule better = improve(problem, *least);
+    double seconds = predict(problem, better).seconds;
+    EXPECT_EQ(verify(problem, better), "") << "seed " << seed;
+    EXPECT_LE(seconds, predict(problem, *least).seconds) << "seed " << seed;
+    EXPECT_GE(seconds, predict(problem, *judge).seconds) << "seed " << seed;
+    improved += seconds < predict(problem, *least).seconds;
+    for (size_t i = 0; i < problem.ops.size(); ++i) {
+      Schedule other = better;
+      other.recompute[i] = !other.recompute[i];
+      if (verify(problem, other).empty())
+        EXPECT_GE(predict(problem, other).seconds, seconds) << "seed " << seed << " op " << i;
+    }
+  }
+  EXPECT_GT(improved, 10);
+}
+
 TEST(Solvers, ImpossibleAndMalformedProblemsGiveNothing) {
   Problem problem = randomProblem(1);
   problem.fixedBytes = 100;
