@@ -92,24 +92,30 @@ Value LayerBuilder::residual(const Element &element, Value x, Value body) {
   return lm::AddOp::create(builder_, location(scope + "residual", element.range), x.getType(), x, body);
 }
 
-Value LayerBuilder::attention(const LayerUse &layer, Value x, Location loc) {
+LayerBuilder::Heads LayerBuilder::positionedHeads(const LayerUse &layer, Value x, Location loc) {
   auto [q, k, v] = projectHeads(layer, x, loc);
   if (Value weight = parameter(layer, "q_norm")) {
     double eps = layer.numberOr("norm_eps", 0);
     q = norm(q, weight, eps, /*plusOne=*/false, loc);
     k = norm(k, parameter(layer, "k_norm"), eps, /*plusOne=*/false, loc);
   }
-  q = rope(layer, q, loc);
-  k = rope(layer, k, loc);
+  return {rope(layer, q, loc), rope(layer, k, loc), v};
+}
+
+double LayerBuilder::scoreScale(const LayerUse &layer) {
+  double usual = 1.0 / std::sqrt(static_cast<double>(layer.integer("head_dim")));
+  return layer.has("scale") ? layer.numberOr("scale", usual) : usual;
+}
+
+Value LayerBuilder::attention(const LayerUse &layer, Value x, Location loc) {
+  auto [q, k, v] = positionedHeads(layer, x, loc);
   int64_t heads = layer.integer("heads");
   RankedTensorType type = withLast(x, {heads, layer.integer("value_dim")});
   auto lseType = RankedTensorType::get({type.getShape()[0], heads, type.getShape()[1]}, builder_.getF32Type());
-  double scale = 1.0 / std::sqrt(static_cast<double>(layer.integer("head_dim")));
-  if (layer.has("scale"))
-    scale = layer.numberOr("scale", scale);
-  Value context = lm::AttentionOp::create(builder_, loc, type, lseType, q, k, v, docStart_,
-                                          layer.integerOr("window", -1), f64(scale), f64(layer.numberOr("soft_cap", 0)))
-                      .getResult();
+  Value context =
+      lm::AttentionOp::create(builder_, loc, type, lseType, q, k, v, docStart_, layer.integerOr("window", -1),
+                              f64(scoreScale(layer)), f64(layer.numberOr("soft_cap", 0)))
+          .getResult();
   return projectOut(layer, context, loc);
 }
 

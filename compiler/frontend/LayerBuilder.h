@@ -36,6 +36,10 @@ private:
     mlir::Value q, k, v;
   };
   Heads projectHeads(const LayerUse &layer, mlir::Value x, mlir::Location loc);
+  /// The same with qk-norm and rotation, where the layer has them.
+  Heads positionedHeads(const LayerUse &layer, mlir::Value x, mlir::Location loc);
+  /// `scale`, D^-0.5 when it was left to us.
+  static double scoreScale(const LayerUse &layer);
   mlir::Value projectOut(const LayerUse &layer, mlir::Value context, mlir::Location loc);
   mlir::Value linear(mlir::Value x, mlir::Value weight, mlir::Value bias, mlir::Location loc);
   mlir::Value norm(mlir::Value x, mlir::Value weight, double eps, bool plusOne, mlir::Location loc);

@@ -1,4 +1,4 @@
-// The table of layers. See Layers.h. To add a layer: a row here, a case in Parameters.cpp, a case in Import.cpp.
+// The table of layers. See Layers.h. To add a layer: a row here, a case in Parameters.cpp, a case in LayerBuilder.cpp.
 #include "compiler/frontend/Layers.h"
 
 #include <set>
@@ -30,7 +30,7 @@ OptionSpec word(std::string_view name, std::string_view fallback, std::vector<st
   return {name, OptionType::Word, fallback, 0, 0, std::move(words)};
 }
 
-/// What every mixer with heads takes, up to its own options.
+/// What every mixer with heads takes, around its own options.
 std::vector<OptionSpec> headOptions(std::vector<OptionSpec> own) {
   std::vector<OptionSpec> options = {
       integer("heads", "", 1, kMaxHeads),
@@ -43,13 +43,13 @@ std::vector<OptionSpec> headOptions(std::vector<OptionSpec> own) {
   options.push_back(integer("rotary_dim", "=head_dim", 1, kMaxHeadDim));
   options.push_back(word("rope_layout", "half", {"half", "interleaved"}));
   options.push_back(flag("qk_norm"));
-  options.push_back(number("soft_cap", "none", kTiny, {"none"}));
   options.push_back(flag("bias"));
   options.push_back(flag("out_bias"));
   return options;
 }
 
 std::vector<LayerSpec> makeTable() {
+  const OptionSpec softCap = number("soft_cap", "none", kTiny, {"none"});
   std::vector<LayerSpec> table;
   table.push_back(
       {LayerKind::Embed,
@@ -62,11 +62,11 @@ std::vector<LayerSpec> makeTable() {
                    headOptions({integer("window", "", -1, kMaxWindow), number("rope", "", kTiny, {"none"}),
                                 word("feature_map", "softmax", {"softmax", "relu"}), flag("qk_scale"),
                                 flag("learned_init"), integer("init_tokens", "128", 1, kMaxTokens),
-                                number("norm_eps", "1e-8", kTiny), flag("leak_documents")})});
+                                number("norm_eps", "1e-8", kTiny), flag("leak_documents"), softCap})});
   table.push_back(
       {LayerKind::Attention, "attention", "mixer", 3,
        headOptions({integer("window", "full", 0, kMaxWindow, {"full"}), number("rope", "none", kTiny, {"none"}),
-                    number("scale", "auto", kTiny), number("norm_eps", "1e-6", kTiny)})});
+                    number("scale", "auto", kTiny), number("norm_eps", "1e-6", kTiny), softCap})});
   table.push_back({LayerKind::GatedMlp,
                    "gated_mlp",
                    "mlp",

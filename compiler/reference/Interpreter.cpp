@@ -1,10 +1,10 @@
 // From ops to the functions of this folder: one overload of run() per op.
 #include "compiler/reference/Interpreter.h"
 #include "compiler/reference/Attention.h"
-#include "compiler/reference/LinearAttention.h"
 #include "compiler/reference/Loss.h"
 #include "compiler/reference/Norms.h"
 #include "compiler/reference/Projections.h"
+#include "compiler/reference/ResidualLinearAttention.h"
 #include "dialects/lm/LmOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -110,18 +110,18 @@ Outputs run(lm::AttentionGradOp op, const Environment &at) {
   return {dq, dk, dv};
 }
 Outputs run(lm::ResidualLinearAttentionOp op, const Environment &at) {
-  LinearAttentionInputs in{at(op.getQ()),
-                           at(op.getK()),
-                           at(op.getV()),
-                           at.optional(op.getInitialState()),
-                           at.optional(op.getDocStart()),
-                           at.optional(op.getLengths())};
+  ResidualLinearAttentionInputs in{at(op.getQ()),
+                                   at(op.getK()),
+                                   at(op.getV()),
+                                   at.optional(op.getInitialState()),
+                                   at.optional(op.getDocStart()),
+                                   at.optional(op.getLengths())};
   auto [result, state] = residualLinearAttention(in, {op.getWindow(), mapOf(op.getFeatureMap())});
   return {result, state};
 }
 Outputs run(lm::ResidualLinearAttentionGradOp op, const Environment &at) {
-  LinearAttentionInputs in{at(op.getQ()), at(op.getK()), at(op.getV()), at.optional(op.getInitialState()),
-                           at.optional(op.getDocStart())};
+  ResidualLinearAttentionInputs in{at(op.getQ()), at(op.getK()), at(op.getV()), at.optional(op.getInitialState()),
+                                   at.optional(op.getDocStart())};
   auto [dq, dk, dv, dinitial] = residualLinearAttentionGrad(in, at(op.getDresult()), at.optional(op.getDfinalState()),
                                                             {op.getWindow(), mapOf(op.getFeatureMap())});
   Outputs out{dq, dk, dv};
@@ -160,7 +160,7 @@ Outputs run(lm::RAttentionOp op, const Environment &at) {
   Tensor q = op.getQScale() ? scaleChannels(at(op.getQ()), at(op.getQScale())) : at(op.getQ());
   Tensor k = op.getKScale() ? scaleChannels(at(op.getK()), at(op.getKScale())) : at(op.getK());
   Tensor initial = op.getKTokens() ? learnedState(at(op.getKTokens()), at(op.getVTokens()), map) : Tensor();
-  LinearAttentionInputs in{q, k, at(op.getV()), op.getKTokens() ? &initial : nullptr, recurrentDocs};
+  ResidualLinearAttentionInputs in{q, k, at(op.getV()), op.getKTokens() ? &initial : nullptr, recurrentDocs};
   Tensor rla = residualLinearAttention(in, {op.getWindow(), map}).result;
   Tensor result = rmsNorm(rla, at(op.getRlaScale()), real(op.getEps()), /*plusOne=*/false);
   if (op.getWindow() >= 0)
@@ -173,8 +173,8 @@ Outputs run(lm::RAttentionOp op, const Environment &at) {
 Outputs run(lm::FusedRAttentionOp op, const Environment &at) {
   auto [swa, lse] = attention(at(op.getRotatedQ()), at(op.getRotatedK()), at(op.getV()), at.optional(op.getDocStart()),
                               {op.getWindow(), real(op.getScale()), real(op.getSoftCap())});
-  LinearAttentionInputs in{at(op.getQ()), at(op.getK()), at(op.getV()), at.optional(op.getInitialState()),
-                           op.getLeakDocuments() ? nullptr : at.optional(op.getDocStart())};
+  ResidualLinearAttentionInputs in{at(op.getQ()), at(op.getK()), at(op.getV()), at.optional(op.getInitialState()),
+                                   op.getLeakDocuments() ? nullptr : at.optional(op.getDocStart())};
   Tensor rla = residualLinearAttention(in, {op.getWindow(), mapOf(op.getFeatureMap())}).result;
   double eps = real(op.getEps());
   Tensor result = add(rmsNorm(swa, at(op.getSwaScale()), eps, /*plusOne=*/false),

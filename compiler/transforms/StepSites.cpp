@@ -44,11 +44,9 @@ bool isGradientOp(Operation &op) {
 
 bool isAtOrBehind(Operation *op, Operation *mark) { return op == mark || mark->isBeforeInBlock(op); }
 
-/// The gradient op whose first operands are the mixer's q, k, v.
 Operation *gradientOf(Operation *forward) {
   for (Operation *user : forward->getOperand(0).getUsers())
-    if (user->getName().getStringRef() == (forward->getName().getStringRef() + "_grad").str() &&
-        llvm::equal(user->getOperands().take_front(3), forward->getOperands().take_front(3)))
+    if (lm::isGradientOf(user, forward))
       return user;
   return nullptr;
 }

@@ -7,6 +7,24 @@ using namespace mlir;
 
 namespace oriel::lm {
 
+bool isGradientOf(Operation *gradient, Operation *forward) {
+  if (gradient->getName().getStringRef() != (forward->getName().getStringRef() + "_grad").str())
+    return false;
+  auto operands = gradient->getOperands();
+  auto at = operands.begin();
+  for (Value operand : forward->getOperands()) {
+    at = std::find(at, operands.end(), operand);
+    if (at == operands.end())
+      return false;
+    ++at;
+  }
+  return llvm::all_of(forward->getAttrs(), [&](NamedAttribute attribute) {
+    bool isOwn = !attribute.getName().strref().contains('.') && attribute.getName() != "operandSegmentSizes";
+    Attribute other = isOwn ? gradient->getAttr(attribute.getName()) : Attribute();
+    return !other || other == attribute.getValue();
+  });
+}
+
 SmallVector<Value> EmbedOp::buildVjp(OpBuilder &builder, ValueRange cotangents, ArrayRef<bool> needed) {
   if (!needed[0])
     return {Value(), Value()};

@@ -7,4 +7,12 @@
 
 #include "dialects/lm/LmInterfaces.h.inc"
 
+namespace oriel::lm {
+
+/// Whether `gradient` is the gradient op of `forward`: its name is forward's with "_grad" behind, forward's operands
+/// stand among its operands in their order, and attributes of one name are equal (those of other dialects aside).
+bool isGradientOf(mlir::Operation *gradient, mlir::Operation *forward);
+
+} // namespace oriel::lm
+
 #endif

@@ -30,16 +30,11 @@ def Lm_Decomposable : OpInterface<"DecomposableOpInterface"> {
 def Lm_RecurrentMixer : OpInterface<"RecurrentMixerOpInterface"> {
   let cppNamespace = "::oriel::lm";
   let description = [{
-    A mixer with a recurrent state. What the schedule problem needs to know to choose the chunk C and save interval m.
+    A mixer with a recurrent state, q, k and v its first operands, the mixed rows its first result, and a gradient op of its
+    name with "_grad" behind. The schedule chooses its chunk C and save interval m.
   }];
   let methods = [
-    InterfaceMethod<[{ Elements of all the states that live at one chunk boundary (B x KV x 2D x E for residual linear attention). }],
-      "int64_t", "getStateElements">,
-    InterfaceMethod<[{ Tokens of one row: a schedule has ceil(T / C) chunks. }], "int64_t", "getRowTokens">,
-    InterfaceMethod<[{ FLOPs of the forward pass with chunks of `chunk` tokens. }], "double", "getForwardFlops", (ins "int64_t":$chunk)>,
-    InterfaceMethod<[{ FLOPs to re-make one state from the one before it. }], "double", "getStateUpdateFlops", (ins "int64_t":$chunk)>,
-    InterfaceMethod<[{ Whether states of neighbouring chunks combine associatively (two-pass schedules are legal). }],
-      "bool", "isAssociative">
+    InterfaceMethod<[{ Tokens of one row: a schedule has ceil(T / C) chunks. }], "int64_t", "getRowTokens">
   ];
 }
 

@@ -1,5 +1,5 @@
-// Verifiers of the sequence mixers and of their gradients, and what residual linear attention tells the schedule about
-// its recurrence. Laws are stated in LmOps.td and LmGradientOps.td.
+// Verifiers of softmax attention, residual linear attention and their gradients. Laws are stated in LmOps.td and
+// LmGradientOps.td.
 #include "dialects/lm/LmOps.h"
 #include "dialects/lm/ShapeLaw.h"
 
@@ -95,41 +95,6 @@ LogicalResult LearnedStateGradOp::verify() {
                  succeeded(shapes.match("dv_tokens", getDvTokens(), "N J E")));
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// RecurrentMixerOpInterface. Sizes are those of chunked kernels: one state per key/value head.
-// ---------------------------------------------------------------------------------------------------------------------
-
-namespace {
-
-struct MixerSizes {
-  int64_t rows, tokens, heads, kvHeads, features, valueDim;
-  int64_t chunks(int64_t chunk) const { return (tokens + chunk - 1) / chunk; }
-};
-
-MixerSizes sizesOf(ResidualLinearAttentionOp op) {
-  ArrayRef<int64_t> q = op.getQ().getType().getShape(), v = op.getV().getType().getShape();
-  return {q[0], q[1], q[2], v[2], 2 * q[3], v[3]};
-}
-
-} // namespace
-
-int64_t ResidualLinearAttentionOp::getStateElements() {
-  MixerSizes s = sizesOf(*this);
-  return s.rows * s.kvHeads * s.features * s.valueDim;
-}
-
-int64_t ResidualLinearAttentionOp::getRowTokens() { return sizesOf(*this).tokens; }
-
-double ResidualLinearAttentionOp::getForwardFlops(int64_t chunk) {
-  MixerSizes s = sizesOf(*this);
-  double c = chunk;
-  double intra = 2 * c * c * s.features + 2 * c * c * s.valueDim; // scores, then scores times values
-  double inter = 2 * c * s.features * s.valueDim;                 // features times the carried state
-  return double(s.rows) * s.heads * s.chunks(chunk) * (intra + inter) + s.chunks(chunk) * getStateUpdateFlops(chunk);
-}
-
-double ResidualLinearAttentionOp::getStateUpdateFlops(int64_t chunk) { return 2.0 * chunk * getStateElements(); }
-
-bool ResidualLinearAttentionOp::isAssociative() { return true; }
+int64_t ResidualLinearAttentionOp::getRowTokens() { return getQ().getType().getDimSize(1); }
 
 } // namespace oriel::lm

@@ -7,8 +7,7 @@
 #ifndef ORIEL_KERNELS_RATTENTION_RLA_H
 #define ORIEL_KERNELS_RATTENTION_RLA_H
 
-#include "kernels/common/KernelSpec.h"
-#include <algorithm>
+#include "kernels/common/ChunkSchedule.h"
 
 namespace oriel::kernels {
 
@@ -21,8 +20,7 @@ enum class InitialState {
   PerBatchHead // h0 [B,N,2D,E]
 };
 
-/// The first group is what is computed, the second the schedule: any chunk (a multiple of 16) and any saveEvery give
-/// the same values within rounding.
+/// The first group is what is computed, the second the schedule.
 struct RlaSpec {
   int64_t batch = 0;
   int64_t tokens = 0;
@@ -37,10 +35,7 @@ struct RlaSpec {
   bool lengths = false;    // takes lengths [B] i32; forward only
   bool finalState = false; // forward: writes final_state [B,N,2D,E]; backward: takes its cotangent
 
-  int64_t chunk = 64;
-  /// The state before every saveEvery-th chunk is saved by the forward and read by the backward, which re-makes the
-  /// states between. 0: nothing is saved; the backward re-makes every state from the start of the row.
-  int64_t saveEvery = 0;
+  int64_t chunk = 64, saveEvery = 0; // see ChunkSchedule.h
 
   /// Forward only: the states before each segment of saveEvery chunks come from buildRlaStates, and every segment is a
   /// cell of its own: cells do not wait for each other, and the states inside a segment are made twice. Needs
@@ -53,13 +48,12 @@ struct RlaSpec {
 
   int64_t group() const { return heads / kvHeads; }
   int64_t cellColumns() const { return valueBlock ? std::min(valueBlock, valueDim) : valueDim; }
-  int64_t chunks() const { return ceilDiv(tokens, chunk); }
-  /// States that are saved for one key/value head of one row; entry j is the state before chunk j * saveEvery.
-  int64_t savedStates() const { return saveEvery ? ceilDiv(chunks(), saveEvery) : 0; }
-  /// States that the backward re-makes at a time: the workspace of one cell holds this many.
-  int64_t segmentChunks() const { return saveEvery ? std::min(saveEvery, chunks()) : chunks(); }
-  int64_t segmentTokens() const { return segmentChunks() * chunk; }
-  int64_t segments() const { return ceilDiv(chunks(), segmentChunks()); }
+  ChunkSchedule schedule() const { return {tokens, chunk, saveEvery}; }
+  int64_t chunks() const { return schedule().chunks(); }
+  int64_t savedStates() const { return schedule().savedStates(); }
+  int64_t segmentChunks() const { return schedule().segmentChunks(); }
+  int64_t segmentTokens() const { return schedule().segmentTokens(); }
+  int64_t segments() const { return schedule().segments(); }
 };
 /// The stage ("fwd", "states" or "bwd"), the sizes and the schedule in one name.
 std::string symbol(const RlaSpec &spec, llvm::StringRef stage);

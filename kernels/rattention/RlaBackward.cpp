@@ -116,9 +116,8 @@ RlaGradProgram::Values RlaGradProgram::chunkBackward(Scalar first, const Halves 
   Value vT_EC = b.transpose(chunk.v);
   // What flows through the update of the state is the same for all heads.
   Value throughState = dotHalves(b, chunk.phiK, dNext, b.zeros(spec.chunk, parts.valueDim()));
-  Halves kept = parts.keepState(dNext, chunk);
   Value start[] = {b.dotBT(chunk.vUpdate, dNext.plus), b.dotBT(chunk.vUpdate, dNext.minus),
-                   parts.maskUpdate(throughState, chunk), kept.plus, kept.minus};
+                   chunk.masks.update(throughState), chunk.masks.keep(dNext.plus), chunk.masks.keep(dNext.minus)};
   Values sums = b.loop(firstHead, firstHead + spec.group(), 1, start, [&](Scalar head, ValueRange carried) {
     return headBackward(chunk, stateT, vT_EC, head, carried);
   });
@@ -134,9 +133,9 @@ RlaGradProgram::Values RlaGradProgram::headBackward(const RlaChunk &chunk, const
   Place rows = parts.queryRows(chunk, head);
   Halves phiQ = parts.loadPhiQ(chunk, head);
   Value dout_CE = b.load(b.buffer(dout), rows, spec.chunk, parts.valueDim());
-  Value doutCarry_CE = parts.maskCarry(dout_CE, chunk);
-  Value a_CC = parts.maskPairs(dotHalves(b, phiQ, chunk.phiKT, b.zeros(spec.chunk, spec.chunk)), chunk);
-  Value dA_CC = parts.maskPairs(b.dot(dout_CE, vT_EC), chunk);
+  Value doutCarry_CE = chunk.masks.carry(dout_CE);
+  Value a_CC = chunk.masks.pairs(dotHalves(b, phiQ, chunk.phiKT, b.zeros(spec.chunk, spec.chunk)));
+  Value dA_CC = chunk.masks.pairs(b.dot(dout_CE, vT_EC));
   b.store(queryGradient(chunk, stateT, head, phiQ, dA_CC, dout_CE, doutCarry_CE), b.buffer(dq), rows);
   if (dinitialState)
     parts.accumulateState({b.dotAT(phiQ.plus, dout_CE), b.dotAT(phiQ.minus, dout_CE)}, b.buffer(*dinitialState),

@@ -45,10 +45,20 @@ Place RlaParts::keyRows(Scalar firstKey) {
   return place;
 }
 
+ChunkMasks RlaParts::loadMasks(Scalar first) {
+  Scalar firstKey = first - shift();
+  if (!buffers_.docStart)
+    return ChunkMasks(b_, firstKey);
+  // A chunk without keys (last key before the row) has zero values and a zero state: any document will do.
+  Scalar lastKey = min(firstKey + (spec_.chunk - 1), static_cast<double>(spec_.tokens - 1 - shift()));
+  Scalar lastQuery = min(first + (spec_.chunk - 1), static_cast<double>(spec_.tokens - 1));
+  Value ofQueries = b_.load(b_.buffer(*buffers_.docStart), Place{{batch_, first}, 1, -1}, spec_.chunk, 1);
+  Scalar ofLastKey = loadDocStart(max(lastKey, 0));
+  return ChunkMasks(b_, firstKey, firstKey, {ofQueries, loadDocStart(lastQuery), ofLastKey});
+}
+
 RlaChunk RlaParts::loadChunk(Scalar first, bool transposed) {
-  RlaChunk chunk;
-  chunk.first = first;
-  chunk.firstKey = first - shift();
+  RlaChunk chunk{first, first - shift(), {}, {}, {}, {}, loadMasks(first)};
   Place place = keyRows(chunk.firstKey);
   Value k_CD = b_.load(b_.buffer(buffers_.k), place, spec_.chunk, dim());
   place.indices[3] = firstColumn_;
@@ -56,14 +66,7 @@ RlaChunk RlaParts::loadChunk(Scalar first, bool transposed) {
   chunk.phiK = featureMap(b_, spec_.featureMap, k_CD, spec_.headDim);
   if (transposed)
     chunk.phiKT = {b_.transpose(chunk.phiK.plus), b_.transpose(chunk.phiK.minus)};
-  if (buffers_.docStart) {
-    chunk.docStart = b_.load(b_.buffer(*buffers_.docStart), Place{{batch_, first}, 1, -1}, spec_.chunk, 1);
-    // A chunk without keys (last key before the row) has zero values and a zero state: any document will do.
-    Scalar lastKey = min(chunk.firstKey + (spec_.chunk - 1), static_cast<double>(spec_.tokens - 1 - shift()));
-    chunk.keysDocument = loadDocStart(max(lastKey, 0));
-    chunk.lastDocument = loadDocStart(min(first + (spec_.chunk - 1), static_cast<double>(spec_.tokens - 1)));
-  }
-  chunk.vUpdate = maskUpdate(chunk.v, chunk);
+  chunk.vUpdate = chunk.masks.update(chunk.v);
   return chunk;
 }
 
@@ -74,57 +77,16 @@ Halves RlaParts::loadPhiQ(const RlaChunk &chunk, Scalar head) {
 
 Value RlaParts::output(const RlaChunk &chunk, const Halves &state, Scalar head) {
   Halves phiQ = loadPhiQ(chunk, head);
-  Value o_CE = maskCarry(dotHalves(b_, phiQ, state, b_.zeros(spec_.chunk, valueDim())), chunk);
+  Value o_CE = chunk.masks.carry(dotHalves(b_, phiQ, state, b_.zeros(spec_.chunk, valueDim())));
   if (hasInitialState())
     o_CE = dotHalves(b_, phiQ, loadInitialState(head), o_CE);
-  Value scores_CC = maskPairs(dotHalves(b_, phiQ, chunk.phiKT, b_.zeros(spec_.chunk, spec_.chunk)), chunk);
+  Value scores_CC = chunk.masks.pairs(dotHalves(b_, phiQ, chunk.phiKT, b_.zeros(spec_.chunk, spec_.chunk)));
   return b_.dot(scores_CC, chunk.v, o_CE);
 }
 
-Value RlaParts::maskPairs(Value scores, const RlaChunk &chunk) {
-  if (!chunk.docStart)
-    return b_.map({scores}, [&](Scalar s) { return select(b_.col() <= b_.row(), s, 0.0); });
-  Scalar firstKey = toI32(chunk.firstKey);
-  return b_.map({scores, chunk.docStart}, [&](Scalar s, Scalar start) {
-    return select((b_.col() <= b_.row()) & (firstKey + b_.col() >= start), s, 0.0);
-  });
-}
-
-/// `masked` where the condition holds; elsewhere the tile as it is, without a pass over it.
-Value RlaParts::clearIf(Scalar condition, Value tile, llvm::function_ref<Value()> masked) {
-  return b_.when(
-      condition, tile.getType(), [&] { return TileBuilder::Values{masked()}; },
-      [&] { return TileBuilder::Values{tile}; })[0];
-}
-
-Value RlaParts::maskCarry(Value rows, const RlaChunk &chunk) {
-  if (!chunk.docStart)
-    return rows;
-  Scalar firstKey = toI32(chunk.firstKey);
-  return clearIf(chunk.lastDocument >= firstKey, rows, [&] {
-    return b_.map({rows, chunk.docStart}, [&](Scalar x, Scalar start) { return select(start < firstKey, x, 0.0); });
-  });
-}
-
-Value RlaParts::maskUpdate(Value rows, const RlaChunk &chunk) {
-  if (!chunk.docStart)
-    return rows;
-  Scalar begin = chunk.keysDocument - toI32(chunk.firstKey);
-  return clearIf(begin > 0.0, rows,
-                 [&] { return b_.map({rows}, [&](Scalar x) { return select(b_.row() >= begin, x, 0.0); }); });
-}
-
-Halves RlaParts::keepState(const Halves &state, const RlaChunk &chunk) {
-  if (!chunk.docStart)
-    return state;
-  Scalar forget = chunk.keysDocument >= toI32(chunk.firstKey);
-  auto half = [&](Value s) { return clearIf(forget, s, [&] { return b_.zeros(dim(), valueDim()); }); };
-  return {half(state.plus), half(state.minus)};
-}
-
 Halves RlaParts::updateState(const Halves &state, const RlaChunk &chunk) {
-  Halves kept = keepState(state, chunk);
-  return {b_.dotAT(chunk.phiK.plus, chunk.vUpdate, kept.plus), b_.dotAT(chunk.phiK.minus, chunk.vUpdate, kept.minus)};
+  return {b_.dotAT(chunk.phiK.plus, chunk.vUpdate, chunk.masks.keep(state.plus)),
+          b_.dotAT(chunk.phiK.minus, chunk.vUpdate, chunk.masks.keep(state.minus))};
 }
 
 Halves RlaParts::zeroState() { return {b_.zeros(dim(), valueDim()), b_.zeros(dim(), valueDim())}; }

@@ -2,16 +2,13 @@
 // fused kernels are put together.
 //
 // Chunk c0 pairs the queries t in [c0, c0+C) with the shifted keys i in [c0-s, c0-s+C), s = window+1, so row r of the
-// queries sees column j of the keys iff j <= r, whatever the window. With documents three masks join, all from
-// doc_start:
-//   pair    key i is visible to t iff i >= doc_start[t]
-//   carry   t uses the carried state iff doc_start[t] < c0-s: the state's keys all lie before c0-s, in the last key's
-//   document update  with e the chunk's last key: S' = [doc_start[e] < c0-s]·S + sum over i >= doc_start[e] of
-//   phi(k_i)ᵀ v_i
+// queries sees column j of the keys iff j <= r, whatever the window. What documents add is in ChunkMasks.h; the carried
+// state ends where the chunk's keys begin, at c0-s.
 // Keys i >= T-s reach no query. Keys outside [0, T-s) read as zeros, so their values add nothing and need no mask.
 #ifndef ORIEL_KERNELS_RATTENTION_RLAPARTS_H
 #define ORIEL_KERNELS_RATTENTION_RLAPARTS_H
 
+#include "kernels/common/ChunkMasks.h"
 #include "kernels/common/Signature.h"
 #include "kernels/rattention/FeatureMap.h"
 
@@ -25,15 +22,13 @@ struct RlaBuffers {
 
 /// What all heads of a group share for one chunk.
 struct RlaChunk {
-  Scalar first;         // c0
-  Scalar firstKey;      // c0 - s
-  Halves phiK;          // [C, D]
-  Halves phiKT;         // [D, C]
-  mlir::Value v;        // [C, E]
-  mlir::Value vUpdate;  // v where the update mask holds, 0 elsewhere
-  mlir::Value docStart; // doc_start of the queries, i32 [C,1]; null without documents
-  Scalar keysDocument;  // doc_start of the last key, i32 (documents)
-  Scalar lastDocument;  // doc_start of the last query, i32 (documents)
+  Scalar first;        // c0
+  Scalar firstKey;     // c0 - s
+  Halves phiK;         // [C, D]
+  Halves phiKT;        // [D, C]
+  mlir::Value v;       // [C, E]
+  mlir::Value vUpdate; // v where the update mask holds, 0 elsewhere
+  ChunkMasks masks;
 };
 
 class RlaParts {
@@ -59,16 +54,8 @@ public:
   RlaChunk loadChunk(Scalar first, bool transposed);
   Halves loadPhiQ(const RlaChunk &chunk, Scalar head);
 
-  /// Zero where query and key of the chunk do not pair; `scores` is [queries, keys].
-  mlir::Value maskPairs(mlir::Value scores, const RlaChunk &chunk);
-  /// Rows of queries that use the carried state, the others 0.
-  mlir::Value maskCarry(mlir::Value rows, const RlaChunk &chunk);
-  /// Rows of keys that enter the state, the others 0.
-  mlir::Value maskUpdate(mlir::Value rows, const RlaChunk &chunk);
   /// The chunk's outputs of one head: ((phi(q)·phi(k)ᵀ)∘pairs)·v + carry∘(phi(q)·S) + phi(q)·h0.
   mlir::Value output(const RlaChunk &chunk, const Halves &state, Scalar head);
-  /// The state as far as it outlives the chunk.
-  Halves keepState(const Halves &state, const RlaChunk &chunk);
   /// The state after the chunk.
   Halves updateState(const Halves &state, const RlaChunk &chunk);
 
@@ -86,7 +73,7 @@ public:
 
 private:
   Place statePlace(llvm::ArrayRef<Scalar> leading, bool minus);
-  mlir::Value clearIf(Scalar condition, mlir::Value tile, llvm::function_ref<mlir::Value()> masked);
+  ChunkMasks loadMasks(Scalar first);
   Scalar loadDocStart(Scalar token) { return b_.loadScalar(b_.buffer(*buffers_.docStart), {batch_, token}); }
 
   TileBuilder &b_;

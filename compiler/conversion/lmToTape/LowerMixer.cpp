@@ -1,6 +1,7 @@
 // Mixers: softmax attention and residual linear attention. Here the forward leaves states for the backward, as the
 // schedule (attributes tape.chunk, tape.save_every) says.
 #include "compiler/conversion/lmToTape/LowerOps.h"
+#include "compiler/conversion/lmToTape/SavedStates.h"
 #include "dialects/lm/LmOps.h"
 #include "dialects/tile/TileOps.h"
 #include "kernels/attention/Attention.h"
@@ -83,14 +84,6 @@ void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
 // Residual linear attention
 // ---------------------------------------------------------------------------------------------------------------------
 
-/// The chunk that runs when no schedule was made, and the save interval of a mixer whose gradient is wanted.
-constexpr int64_t defaultChunk = 64, defaultSaveEvery = 4;
-
-int64_t integerAttr(Operation *op, StringRef name, int64_t otherwise) {
-  auto attr = op->getAttrOfType<IntegerAttr>(name);
-  return attr ? attr.getInt() : otherwise;
-}
-
 kernels::FeatureMap featureMap(lm::FeatureMap map) {
   return map == lm::FeatureMap::Softmax ? kernels::FeatureMap::Softmax : kernels::FeatureMap::Relu;
 }
@@ -109,24 +102,8 @@ template <typename Op> kernels::RlaSpec rlaSpec(Op op) {
     spec.initialState = cast<ShapedType>(initial.getType()).getRank() == 4 ? kernels::InitialState::PerBatchHead
                                                                            : kernels::InitialState::PerHead;
   spec.documents = static_cast<bool>(op.getDocStart());
-  spec.chunk = integerAttr(op, "tape.chunk", defaultChunk);
+  spec.chunk = scheduledChunk(op);
   return spec;
-}
-
-/// Whether `forward` and `grad` are the two halves of one mixer: by the site that the schedule gave them, or by
-/// operands.
-bool isSameMixer(Operation *forward, lm::ResidualLinearAttentionGradOp grad) {
-  Attribute site = forward->getAttr("tape.site");
-  if (site && grad->getAttr("tape.site"))
-    return site == grad->getAttr("tape.site");
-  auto op = dyn_cast<lm::ResidualLinearAttentionOp>(forward);
-  return op && op.getQ() == grad.getQ() && op.getK() == grad.getK() && op.getV() == grad.getV() &&
-         op.getInitialState() == grad.getInitialState() && op.getWindow() == grad.getWindow();
-}
-
-bool hasGradient(Operation *op) {
-  return llvm::any_of(op->getBlock()->getOps<lm::ResidualLinearAttentionGradOp>(),
-                      [&](auto grad) { return isSameMixer(op, grad); });
 }
 
 RankedTensorType statesType(Lowering &lowering, const kernels::RlaSpec &spec, int64_t count) {
@@ -137,8 +114,7 @@ RankedTensorType statesType(Lowering &lowering, const kernels::RlaSpec &spec, in
 /// alone do not keep a machine busy.
 void chooseStates(kernels::RlaSpec &spec, Operation *op) {
   spec.twoPass = spec.batch * spec.kvHeads < 4 && spec.chunks() > 1;
-  bool saved = hasGradient(op) || spec.twoPass;
-  spec.saveEvery = saved ? integerAttr(op, "tape.save_every", defaultSaveEvery) : 0;
+  spec.saveEvery = hasGradient(op) || spec.twoPass ? scheduledSaveEvery(op) : 0;
 }
 
 /// The first of two passes.
@@ -199,13 +175,10 @@ void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
   for (Value optional : {op.getInitialState(), op.getDocStart()})
     if (optional)
       inputs.push_back(lowering.get(optional));
-  for (const Lowering::SavedStates &saved : llvm::reverse(lowering.savedStates)) { // of the last run
-    if (!isSameMixer(saved.forward, op))
-      continue;
-    spec.chunk = saved.chunk;
-    spec.saveEvery = saved.saveEvery;
-    inputs.push_back(saved.states);
-    break;
+  if (const Lowering::SavedStates *saved = savedStatesFor(lowering, op)) {
+    spec.chunk = saved->chunk;
+    spec.saveEvery = saved->saveEvery;
+    inputs.push_back(saved->states);
   }
   if (op.getDfinalState())
     inputs.push_back(lowering.get(op.getDfinalState()));

@@ -17,14 +17,15 @@ struct Lowering {
 
   TapeBuilder tape;
   mlir::IRMapping values; // lm value → tape value
-  /// Saved states of the recurrent mixers that ran, by the operands q, k, v (values of lm) or by `tape.site`.
+  /// Saved states of the recurrent mixers that ran, in order. See SavedStates.h.
   struct SavedStates {
     mlir::Operation *forward;
     mlir::Value states;
     int64_t chunk, saveEvery;
   };
   llvm::SmallVector<SavedStates> savedStates;
-  /// Row sums of do∘o of attention, [B,N,T], by the cotangent do (a value of lm), where the kernel that made do left them.
+  /// Row sums of do∘o of attention, [B,N,T], by the cotangent do (a value of lm), where the kernel that made do left
+  /// them.
   llvm::DenseMap<mlir::Value, mlir::Value> deltas;
 
   mlir::Value get(mlir::Value lmValue) { return values.lookup(lmValue); }

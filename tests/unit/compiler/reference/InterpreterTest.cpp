@@ -1,5 +1,5 @@
 // What the interpreter refuses, and single values that can be checked by hand.
-#include "compiler/reference/LinearAttention.h"
+#include "compiler/reference/ResidualLinearAttention.h"
 #include "tests/support/lm/LmProgram.h"
 #include "gtest/gtest.h"
 

@@ -1,4 +1,4 @@
-#include "compiler/reference/LinearAttention.h"
+#include "compiler/reference/ResidualLinearAttention.h"
 #include <algorithm>
 #include <cmath>
 
@@ -61,7 +61,7 @@ namespace {
 /// The index arithmetic that forward and gradient share. Vectors are addressed by (row, token, head).
 class Pairs {
 public:
-  Pairs(const LinearAttentionInputs &in, const LinearAttentionSpec &spec)
+  Pairs(const ResidualLinearAttentionInputs &in, const ResidualLinearAttentionSpec &spec)
       : batch(in.q.dim(0)), tokens(in.q.dim(1)), heads(in.q.dim(2)), kvHeads(in.k.dim(2)), group(heads / kvHeads),
         valueDim(in.v.dim(3)), features(2 * in.q.dim(3)), in_(in), spec_(spec) {}
 
@@ -84,8 +84,8 @@ public:
   int64_t finalRow(int64_t b, int64_t n) const { return (b * heads + n) * features; }
 
 private:
-  const LinearAttentionInputs &in_;
-  const LinearAttentionSpec &spec_;
+  const ResidualLinearAttentionInputs &in_;
+  const ResidualLinearAttentionSpec &spec_;
 };
 
 /// S += phiᵀ v for the 2D rows of S that start at `row`.
@@ -108,11 +108,12 @@ void addStateTimes(double *out, const Tensor &state, int64_t row, const double *
 
 } // namespace
 
-LinearAttentionOutputs residualLinearAttention(const LinearAttentionInputs &in, const LinearAttentionSpec &spec) {
+ResidualLinearAttentionOutputs residualLinearAttention(const ResidualLinearAttentionInputs &in,
+                                                       const ResidualLinearAttentionSpec &spec) {
   Pairs pairs(in, spec);
   Tensor phiQ = features(in.q, spec.featureMap), phiK = features(in.k, spec.featureMap);
-  LinearAttentionOutputs out{Tensor({pairs.batch, pairs.tokens, pairs.heads, pairs.valueDim}),
-                             Tensor({pairs.batch, pairs.heads, pairs.features, pairs.valueDim})};
+  ResidualLinearAttentionOutputs out{Tensor({pairs.batch, pairs.tokens, pairs.heads, pairs.valueDim}),
+                                     Tensor({pairs.batch, pairs.heads, pairs.features, pairs.valueDim})};
   for (int64_t b = 0; b < pairs.batch; ++b)
     for (int64_t n = 0; n < pairs.heads; ++n) {
       for (int64_t t = 0; t < pairs.tokens; ++t) {
@@ -134,8 +135,9 @@ LinearAttentionOutputs residualLinearAttention(const LinearAttentionInputs &in, 
   return out;
 }
 
-LinearAttentionGrads residualLinearAttentionGrad(const LinearAttentionInputs &in, const Tensor &dresult,
-                                                 const Tensor *dfinalState, const LinearAttentionSpec &spec) {
+ResidualLinearAttentionGrads residualLinearAttentionGrad(const ResidualLinearAttentionInputs &in, const Tensor &dresult,
+                                                         const Tensor *dfinalState,
+                                                         const ResidualLinearAttentionSpec &spec) {
   Pairs pairs(in, spec);
   Tensor phiQ = features(in.q, spec.featureMap), phiK = features(in.k, spec.featureMap);
   Tensor dphiQ = Tensor::zerosLike(phiQ), dphiK = Tensor::zerosLike(phiK), dv = Tensor::zerosLike(in.v);
