@@ -34,12 +34,19 @@ template <typename Op> static double linearAttentionFlops(Op op) {
   return 2.0 * state * (dim(op.getK(), 2) + dim(op.getQ(), 2)) * beyond * dim(op.getQ(), 0);
 }
 
+/// Without a feature map: states are [D, E], and every token meets its own.
+static double plainLinearAttentionFlops(lm::LinearAttentionOp op) {
+  double state = dim(op.getQ(), 3) * (dim(op.getV(), 3) + (op.getNormalize() ? 1 : 0));
+  return 2.0 * state * (dim(op.getK(), 2) + dim(op.getQ(), 2)) * dim(op.getQ(), 1) * dim(op.getQ(), 0);
+}
+
 double forwardFlops(Operation *op) {
   return llvm::TypeSwitch<Operation *, double>(op)
       .Case([](lm::LinearOp linear) { return projectionFlops(linear.getX(), linear.getWeight()); })
       .Case([](lm::CrossEntropyOp loss) { return projectionFlops(loss.getX(), loss.getWeight()); })
       .Case([](lm::AttentionOp attention) { return attentionFlops(attention); })
       .Case([](lm::ResidualLinearAttentionOp rla) { return linearAttentionFlops(rla); })
+      .Case([](lm::LinearAttentionOp linear) { return plainLinearAttentionFlops(linear); })
       .Case([](lm::FusedRAttentionOp both) { return attentionFlops(both) + linearAttentionFlops(both); })
       .Default([](Operation *) { return 0.0; });
 }

@@ -119,6 +119,20 @@ Value LayerBuilder::attention(const LayerUse &layer, Value x, Location loc) {
   return projectOut(layer, context, loc);
 }
 
+Value LayerBuilder::linearAttention(const LayerUse &layer, Value x, Location loc) {
+  auto [q, k, v] = positionedHeads(layer, x, loc);
+  RankedTensorType type = withLast(x, {layer.integer("heads"), layer.integer("value_dim")});
+  auto stateType = RankedTensorType::get(
+      {type.getShape()[0], layer.integer("kv_heads"), layer.integer("head_dim"), layer.integer("value_dim")},
+      type.getElementType());
+  Value context = lm::LinearAttentionOp::create(builder_, loc, type, stateType, /*final_sum=*/Type(), q, k, v,
+                                                /*initial=*/ValueRange(), docStart_, f64(scoreScale(layer)),
+                                                /*normalize=*/false)
+                      .getResult();
+  context = norm(context, parameter(layer, "o_norm"), layer.numberOr("norm_eps", 0), /*plusOne=*/false, loc);
+  return projectOut(layer, context, loc);
+}
+
 Value LayerBuilder::rattention(const LayerUse &layer, Value x, Location loc) {
   auto [q, k, v] = projectHeads(layer, x, loc);
   auto weight = [&](StringRef name) { return parameter(layer, name); };
@@ -147,6 +161,8 @@ Value LayerBuilder::layer(const LayerUse &layer, Value x) {
     return rattention(layer, x, loc);
   case LayerKind::Attention:
     return attention(layer, x, loc);
+  case LayerKind::LinearAttention:
+    return linearAttention(layer, x, loc);
   case LayerKind::GatedMlp:
     return gatedMlp(layer, x, loc);
   case LayerKind::Linear:

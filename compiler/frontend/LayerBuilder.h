@@ -45,6 +45,7 @@ private:
   mlir::Value norm(mlir::Value x, mlir::Value weight, double eps, bool plusOne, mlir::Location loc);
   mlir::Value rope(const LayerUse &layer, mlir::Value x, mlir::Location loc);
   mlir::Value attention(const LayerUse &layer, mlir::Value x, mlir::Location loc);
+  mlir::Value linearAttention(const LayerUse &layer, mlir::Value x, mlir::Location loc);
   mlir::Value rattention(const LayerUse &layer, mlir::Value x, mlir::Location loc);
   mlir::Value gatedMlp(const LayerUse &layer, mlir::Value x, mlir::Location loc);
   /// x's leading sizes before `sizes`.

@@ -76,7 +76,8 @@ bool checkLayer(const LayerUse &layer, const OptionRanges &ranges, Diagnostics &
     isRight &= checkRotation(layer, ranges, diagnostics);
     return checkWindowBranch(layer, ranges, diagnostics) && isRight;
   }
-  case LayerKind::Attention: {
+  case LayerKind::Attention:
+  case LayerKind::LinearAttention: {
     bool isRight = checkHeadGroups(layer, ranges, diagnostics);
     return checkRotation(layer, ranges, diagnostics) && isRight;
   }

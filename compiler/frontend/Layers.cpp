@@ -67,6 +67,9 @@ std::vector<LayerSpec> makeTable() {
       {LayerKind::Attention, "attention", "mixer", 3,
        headOptions({integer("window", "full", 0, kMaxWindow, {"full"}), number("rope", "none", kTiny, {"none"}),
                     number("scale", "auto", kTiny), number("norm_eps", "1e-6", kTiny), softCap})});
+  table.push_back({LayerKind::LinearAttention, "linear_attention", "mixer", 3,
+                   headOptions({number("rope", "none", kTiny, {"none"}), number("scale", "auto", kTiny),
+                                number("norm_eps", "1e-6", kTiny)})});
   table.push_back({LayerKind::GatedMlp,
                    "gated_mlp",
                    "mlp",

@@ -10,7 +10,17 @@
 
 namespace oriel::frontend {
 
-enum class LayerKind { Embed, RmsNorm, RAttention, Attention, GatedMlp, Linear, Unembed, CrossEntropy };
+enum class LayerKind {
+  Embed,
+  RmsNorm,
+  RAttention,
+  Attention,
+  LinearAttention,
+  GatedMlp,
+  Linear,
+  Unembed,
+  CrossEntropy
+};
 
 /// What an option takes.
 enum class OptionType {

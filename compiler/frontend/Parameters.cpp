@@ -52,6 +52,7 @@ public:
       break;
     case LayerKind::RAttention:
     case LayerKind::Attention:
+    case LayerKind::LinearAttention:
       mixer();
       break;
     case LayerKind::GatedMlp:
@@ -110,6 +111,8 @@ private:
     }
     if (layer_.spec->kind == LayerKind::RAttention)
       linearBranch(heads, dim, valueDim);
+    if (layer_.spec->kind == LayerKind::LinearAttention)
+      vector("o_norm", {heads, valueDim}, Init::Ones);
   }
 
   void linearBranch(int64_t heads, int64_t dim, int64_t valueDim) {

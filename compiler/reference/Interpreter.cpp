@@ -1,6 +1,7 @@
 // From ops to the functions of this folder: one overload of run() per op.
 #include "compiler/reference/Interpreter.h"
 #include "compiler/reference/Attention.h"
+#include "compiler/reference/LinearAttention.h"
 #include "compiler/reference/Loss.h"
 #include "compiler/reference/Norms.h"
 #include "compiler/reference/Projections.h"
@@ -168,6 +169,26 @@ Outputs run(lm::RAttentionOp op, const Environment &at) {
   return {result};
 }
 
+template <typename Op> LinearAttentionInputs linearInputs(Op op, const Environment &at) {
+  auto initial = [&](size_t i) { return i < op.getInitial().size() ? &at(op.getInitial()[i]) : nullptr; };
+  return {at(op.getQ()), at(op.getK()), at(op.getV()), initial(0), initial(1), at.optional(op.getDocStart())};
+}
+Outputs run(lm::LinearAttentionOp op, const Environment &at) {
+  auto [result, state, sum] = linearAttention(linearInputs(op, at), {real(op.getScale()), op.getNormalize()});
+  Outputs outputs = {result, state};
+  if (op.getNormalize())
+    outputs.push_back(sum);
+  return outputs;
+}
+Outputs run(lm::LinearAttentionGradOp op, const Environment &at) {
+  auto final = [&](size_t i) { return i < op.getDfinal().size() ? &at(op.getDfinal()[i]) : nullptr; };
+  auto grads = linearAttentionGrad(linearInputs(op, at), at(op.getDresult()), final(0), final(1),
+                                   {real(op.getScale()), op.getNormalize()});
+  Outputs outputs = {grads.dq, grads.dk, grads.dv, grads.dinitialState, grads.dinitialSum};
+  outputs.resize(op.getNumResults());
+  return outputs;
+}
+
 // Fused ops, by the primitives that they replace ---------------------------------------------------------------------
 
 Outputs run(lm::FusedRAttentionOp op, const Environment &at) {
@@ -236,10 +257,10 @@ Outputs runAny(Operation *op, const Environment &at) {
       .Case<lm::EmbedOp, lm::EmbedGradOp, lm::LinearOp, lm::MatmulOp, lm::ReshapeOp, lm::AddOp, lm::SumRowsOp,
             lm::ScaleChannelsOp, lm::ScaleChannelsGradOp, lm::RmsNormOp, lm::RmsNormGradOp, lm::AddRmsNormOp,
             lm::RopeOp, lm::GatedActivationOp, lm::GatedActivationGradOp, lm::AttentionOp, lm::AttentionGradOp,
-            lm::ResidualLinearAttentionOp, lm::ResidualLinearAttentionGradOp, lm::LearnedStateOp,
-            lm::LearnedStateGradOp, lm::RAttentionOp, lm::FusedRAttentionOp, lm::HeadNormsGradOp, lm::GatedMlpOp,
-            lm::CrossEntropyOp, lm::CrossEntropyGradOp, lm::LogitsOp, arith::ConstantOp>(
-          [&](auto known) { return run(known, at); })
+            lm::ResidualLinearAttentionOp, lm::ResidualLinearAttentionGradOp, lm::LinearAttentionOp,
+            lm::LinearAttentionGradOp, lm::LearnedStateOp, lm::LearnedStateGradOp, lm::RAttentionOp,
+            lm::FusedRAttentionOp, lm::HeadNormsGradOp, lm::GatedMlpOp, lm::CrossEntropyOp, lm::CrossEntropyGradOp,
+            lm::LogitsOp, arith::ConstantOp>([&](auto known) { return run(known, at); })
       .Default([](Operation *) { return Outputs(); });
 }
 

@@ -371,6 +371,7 @@ def Lm_LogitsOp : Lm_Op<"logits"> {
 }
 
 include "dialects/lm/LmGradientOps.td"
+include "dialects/lm/LmLinearAttention.td"
 include "dialects/lm/LmFusedOps.td"
 
 #endif

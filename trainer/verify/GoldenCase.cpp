@@ -54,7 +54,9 @@ absl::StatusOr<GoldenCase> readGoldenCase(const SafetensorsFile &file) {
 
   GoldenCase result;
   if (family == "rla_op" || family == "rla_prefill")
-    result = goldenLinearAttention(reader, family == "rla_prefill");
+    result = goldenResidualLinearAttention(reader, family == "rla_prefill");
+  else if (family == "linear_attention")
+    result = goldenLinearAttention(reader);
   else if (family == "group_rmsnorm")
     result = goldenRmsNorm(reader);
   else if (family == "attention")
@@ -62,8 +64,9 @@ absl::StatusOr<GoldenCase> readGoldenCase(const SafetensorsFile &file) {
   else if (family == "rattention_layer")
     result = goldenRAttentionLayer(reader);
   else
-    reader.fail(absl::StrCat("is of the family '", family,
-                             "'; known are rla_op, rla_prefill, group_rmsnorm, attention, rattention_layer"));
+    reader.fail(
+        absl::StrCat("is of the family '", family,
+                     "'; known are rla_op, rla_prefill, linear_attention, group_rmsnorm, attention, rattention_layer"));
   if (!reader.status().ok())
     return reader.status();
   result.family = family;

@@ -66,7 +66,8 @@ private:
 GoldenTensor documentStarts(GoldenReader &reader);
 
 // One per family, in GoldenOps.cpp and GoldenLayer.cpp.
-GoldenCase goldenLinearAttention(GoldenReader &reader, bool isPrefill);
+GoldenCase goldenResidualLinearAttention(GoldenReader &reader, bool isPrefill);
+GoldenCase goldenLinearAttention(GoldenReader &reader);
 GoldenCase goldenRmsNorm(GoldenReader &reader);
 GoldenCase goldenAttention(GoldenReader &reader);
 GoldenCase goldenRAttentionLayer(GoldenReader &reader);

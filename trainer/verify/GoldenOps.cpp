@@ -1,4 +1,4 @@
-// The families that are one op each: rla_op, rla_prefill, group_rmsnorm, attention.
+// The families that are one op each: rla_op, rla_prefill, linear_attention, group_rmsnorm, attention.
 #include "trainer/verify/GoldenCase.h"
 
 #include "absl/strings/str_cat.h"
@@ -19,7 +19,7 @@ LmValue headsArgument(GoldenCaseBuilder &builder, const std::string &name, bool 
 
 } // namespace
 
-GoldenCase goldenLinearAttention(GoldenReader &reader, bool isPrefill) {
+GoldenCase goldenResidualLinearAttention(GoldenReader &reader, bool isPrefill) {
   GoldenCaseBuilder builder(reader, 1e-5, 1e-5);
   bool hasGradient = !isPrefill;
   LmValue q = headsArgument(builder, "q", hasGradient), k = headsArgument(builder, "k", hasGradient);
@@ -48,6 +48,50 @@ GoldenCase goldenLinearAttention(GoldenReader &reader, bool isPrefill) {
     builder.result(results[1], reader.tensor("hT", 4), reader.tensor("dhT", 4));
   else
     builder.result(results[1], reader.tensor("hT", 4));
+  return std::move(builder).finish();
+}
+
+namespace {
+
+/// [B,1,KV,D] in the file → [B,KV,D].
+GoldenTensor sumTensor(GoldenReader &reader, const std::string &name) {
+  GoldenTensor tensor = reader.tensor(name, 4);
+  if (tensor.shape.size() == 4)
+    tensor.shape.erase(tensor.shape.begin() + 1);
+  return tensor;
+}
+
+} // namespace
+
+GoldenCase goldenLinearAttention(GoldenReader &reader) {
+  GoldenCaseBuilder builder(reader, 1e-5, 1e-5);
+  bool normalize = reader.flag("normalize");
+  auto argument = [&](const std::string &name) {
+    return builder.argument(reader.tensor(name, 4), reader.tensor("d" + name, 4));
+  };
+  LmValue q = argument("q"), k = argument("k"), v = argument("v");
+  std::vector<LmValue> initial;
+  if (reader.has("h0")) {
+    initial.push_back(argument("h0"));
+    if (normalize)
+      initial.push_back(builder.argument(sumTensor(reader, "z0"), sumTensor(reader, "dz0")));
+  }
+  LmFunction::OpText op = builder.function.op("lm.linear_attention", {q, k, v});
+  op.group("initial", initial).real("scale", reader.real("scale"));
+  std::vector<Shape> shapes = {{q.shape[0], q.shape[1], q.shape[2], v.shape[3]},
+                               {k.shape[0], k.shape[2], k.shape[3], v.shape[3]}};
+  if (normalize) {
+    op.attribute("normalize", "");
+    shapes.push_back({k.shape[0], k.shape[2], k.shape[3]});
+  }
+  std::vector<LmValue> results = op.results(shapes);
+  builder.result(results[0], reader.tensor("o", 4), reader.tensor("do", 4));
+  if (reader.has("dhT"))
+    builder.result(results[1], reader.tensor("hT", 4), reader.tensor("dhT", 4));
+  else
+    builder.result(results[1], reader.tensor("hT", 4));
+  if (normalize)
+    builder.result(results[2], sumTensor(reader, "zT"));
   return std::move(builder).finish();
 }
 

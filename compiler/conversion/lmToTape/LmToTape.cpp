@@ -107,7 +107,7 @@ FailureOr<Interface> ModuleLowering::vjpInterface(func::FuncOp vjp) {
 
 LogicalResult lowerOp(Lowering &lowering, Operation &op) {
   lowering.tape.setLocation(op.getLoc());
-  for (auto lower : {lowerProjection, lowerPointwise, lowerMixer, lowerLoss}) {
+  for (auto lower : {lowerProjection, lowerPointwise, lowerMixer, lowerLinearAttention, lowerLoss}) {
     Lowered outcome = lower(lowering, &op);
     if (outcome != Lowered::NotMine)
       return success(outcome == Lowered::Done);

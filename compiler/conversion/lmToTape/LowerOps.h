@@ -36,9 +36,11 @@ enum class Lowered { Done, NotMine, Failed };
 
 Lowered lowerProjection(Lowering &lowering, mlir::Operation *op); // linear, matmul, sum_rows, reshape, add, constants
 Lowered lowerPointwise(Lowering &lowering,
-                       mlir::Operation *op);                 // embed, rms_norm, rope, scale_channels, gated_activation
-Lowered lowerMixer(Lowering &lowering, mlir::Operation *op); // attention, residual_linear_attention, learned_state, fused
-Lowered lowerLoss(Lowering &lowering, mlir::Operation *op);  // cross_entropy, logits
+                       mlir::Operation *op); // embed, rms_norm, rope, scale_channels, gated_activation
+Lowered lowerMixer(Lowering &lowering,
+                   mlir::Operation *op); // attention, residual_linear_attention, learned_state, fused
+Lowered lowerLinearAttention(Lowering &lowering, mlir::Operation *op);
+Lowered lowerLoss(Lowering &lowering, mlir::Operation *op); // cross_entropy, logits
 
 /// Product of all sizes but the last `trailing` ones.
 int64_t leadingRows(mlir::Value value, unsigned trailing = 1);

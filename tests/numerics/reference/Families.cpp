@@ -214,6 +214,60 @@ LmCase rlaPrefill(int64_t tokens) {
   return c;
 }
 
+// Linear attention without a feature map ----------------------------------------------------------------------------
+
+void linearAttention(LmCase &c, const Heads &in, std::vector<Value> initial, std::vector<Value> docs, bool normalize,
+                     bool hasCotangentOfState) {
+  int64_t tokens = in.q.shape[1];
+  auto op = c.op("lm.linear_attention", {in.q, in.k, in.v});
+  op.group("initial", initial).group("doc_start", docs).real("scale", 0.25);
+  std::vector<Shape> shapes = {{rows, tokens, heads, valueDim}, {rows, kvHeads, headDim, valueDim}};
+  if (normalize) {
+    op.attribute("normalize", "");
+    shapes.push_back({rows, kvHeads, headDim});
+  }
+  auto results = op.results(shapes);
+  c.result("o", results[0]);
+  c.result("final_state", results[1], hasCotangentOfState);
+  if (normalize)
+    c.result("final_sum", results[2], hasCotangentOfState);
+}
+
+LmCase linearWithStates(int64_t tokens) {
+  LmCase c;
+  c.schedule = chunks("linear_attention", 2);
+  Heads in = inputHeads(c, rows, tokens);
+  linearAttention(c, in, {c.input("h0", {rows, kvHeads, headDim, valueDim})}, {}, /*normalize=*/false, true);
+  return c;
+}
+
+LmCase linearWithDocuments(int64_t tokens) {
+  LmCase c;
+  c.schedule = chunks("linear_attention", 3);
+  Heads in = inputHeads(c, rows, tokens);
+  Value h0 = c.input("h0", {rows, kvHeads, headDim, valueDim});
+  linearAttention(c, in, {h0}, {documents(c, tokens)}, /*normalize=*/false, true);
+  return c;
+}
+
+/// Queries and keys are positive: a normaliser near zero would say nothing about the kernels.
+LmCase linearNormalised(int64_t tokens) {
+  LmCase c;
+  c.schedule = chunks("linear_attention", 2);
+  Heads in{c.positive("q", {rows, tokens, heads, headDim}), c.positive("k", {rows, tokens, kvHeads, headDim}),
+           c.input("v", {rows, tokens, kvHeads, valueDim})};
+  Value h0 = c.input("h0", {rows, kvHeads, headDim, valueDim}), z0 = c.positive("z0", {rows, kvHeads, headDim});
+  linearAttention(c, in, {h0, z0}, {documents(c, tokens)}, /*normalize=*/true, true);
+  return c;
+}
+
+/// The compiler's own schedule, no state in or out.
+LmCase linearAlone(int64_t tokens) {
+  LmCase c;
+  linearAttention(c, inputHeads(c, rows, tokens), {}, {}, /*normalize=*/false, false);
+  return c;
+}
+
 // The whole mixer ----------------------------------------------------------------------------------------------------
 
 /// Everything that lm.rattention can have at once.
@@ -269,6 +323,10 @@ const std::vector<Family> &families() {
       {"rla_documents", rlaWithDocuments, true, 1e-5, 1e-5},
       {"rla_causal", rlaCausal, true, 1e-5, 1e-5},
       {"rla_prefill", rlaPrefill, true, 1e-5, 1e-5},
+      {"linear_states", linearWithStates, true, 1e-5, 1e-5},
+      {"linear_documents", linearWithDocuments, true, 1e-5, 1e-5},
+      {"linear_normalised", linearNormalised, true, 1e-5, 1e-5},
+      {"linear_alone", linearAlone, true, 1e-5, 1e-5},
       {"rattention", rattention, true, 1e-5, 2e-5},
       {"fused_rattention", fusedRattention, true, 1e-5, 2e-5},
   };

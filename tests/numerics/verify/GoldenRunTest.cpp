@@ -94,7 +94,8 @@ TEST_P(GoldenRun, AWrongExpectationFails) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, GoldenRun,
-                         ::testing::Values("rla_op", "rla_prefill", "group_rmsnorm", "attention", "rattention_layer"),
+                         ::testing::Values("rla_op", "rla_prefill", "linear_attention", "group_rmsnorm", "attention",
+                                           "rattention_layer"),
                          [](const auto &info) { return std::string(info.param); });
 
 } // namespace

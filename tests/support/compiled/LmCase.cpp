@@ -5,6 +5,7 @@
 
 #include "gtest/gtest.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -55,6 +56,13 @@ LmCase::Value LmCase::input(const std::string &name, const Shape &shape, double 
   wrt_.push_back(static_cast<int>(arguments_.size()));
   gradientNames_.push_back("d" + name);
   return given(random(name, shape, scale));
+}
+
+LmCase::Value LmCase::positive(const std::string &name, const Shape &shape) {
+  Value value = input(name, shape);
+  for (float &x : arguments_.back().values)
+    x = std::abs(x) + 0.1f;
+  return value;
 }
 
 LmCase::Value LmCase::given(Tensor tensor) {

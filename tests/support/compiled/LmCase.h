@@ -24,6 +24,8 @@ public:
 
   /// A float argument: normal values times `scale`. Its gradient is asked for.
   Value input(const std::string &name, const Shape &shape, double scale = 1);
+  /// The same, values above zero.
+  Value positive(const std::string &name, const Shape &shape);
   /// An argument with given values, without gradient.
   Value given(Tensor tensor);
   /// doc_start [B,T]: row b holds documents of the lengths rows[b], which add up to T.

@@ -4,6 +4,7 @@
 #include "kernels/elementwise/Elementwise.h"
 #include "kernels/embed/Embed.h"
 #include "kernels/gate/Gate.h"
+#include "kernels/linear_attention/LinearAttention.h"
 #include "kernels/loss/CrossEntropy.h"
 #include "kernels/norm/RmsNorm.h"
 #include "kernels/optim/Optim.h"
@@ -148,6 +149,23 @@ TEST_F(BuildersTest, ResidualLinearAttention) {
   LearnedStateSpec learned{4, 128, 24, 6, FeatureMap::Softmax};
   check(buildLearnedState, symbol(learned, false), learned, 3, 1);
   check(buildLearnedStateGrad, symbol(learned, true), learned, 5, 2);
+}
+
+TEST_F(BuildersTest, LinearAttention) {
+  for (bool normalize : {false, true})
+    for (bool initial : {false, true})
+      for (bool finalState : {false, true})
+        for (int64_t saveEvery : {0, 1, 2, 100}) {
+          LinearAttentionSpec spec;
+          spec.batch = 2, spec.tokens = 100, spec.heads = 4, spec.kvHeads = 2, spec.headDim = 24, spec.valueDim = 6;
+          spec.normalize = normalize, spec.initialState = initial, spec.documents = normalize;
+          spec.finalState = finalState, spec.chunk = 16, spec.saveEvery = saveEvery;
+          unsigned perState = normalize ? 2 : 1, saved = saveEvery > 0;
+          unsigned optional = (initial + finalState) * perState + normalize + saved;
+          check(buildLinearAttention, symbol(spec, "fwd"), spec, 4 + optional, 1u + saved + finalState * perState);
+          check(buildLinearAttentionGrad, symbol(spec, "bwd"), spec, 8 + optional + initial * perState,
+                4u + initial * perState);
+        }
 }
 
 TEST(SymbolNameTest, KeepsOptionsApart) {

@@ -140,6 +140,23 @@ TEST_F(Import, PassesOptionsOn) {
   EXPECT_EQ(entropy.getWeight(), function.getArgument(function.getNumArguments() - 1)) << "untied";
 }
 
+TEST_F(Import, BuildsLinearAttention) {
+  OwningOpRef<ModuleOp> module =
+      import("model m {\n embed(vocab = 11, dim = 8)\n"
+             " residual { linear_attention(4, 2, 16, rope = 1e4, qk_norm, scale = 0.5, norm_eps = 1e-4) }\n"
+             " unembed(tied) | cross_entropy }");
+  ASSERT_TRUE(module) << errors_;
+  Operation *loss = module->lookupSymbol("loss");
+  std::vector<lm::LinearAttentionOp> mixers = opsOf<lm::LinearAttentionOp>(loss);
+  ASSERT_EQ(mixers.size(), 1u);
+  EXPECT_EQ(mixers[0].getScale().convertToDouble(), 0.5);
+  EXPECT_TRUE(mixers[0].getDocStart());
+  EXPECT_TRUE(isa<lm::RopeOp>(mixers[0].getQ().getDefiningOp()));
+  auto norm = dyn_cast<lm::RmsNormOp>(*mixers[0].getResult().user_begin());
+  ASSERT_TRUE(norm);
+  EXPECT_EQ(norm.getEps().convertToDouble(), 1e-4);
+}
+
 TEST_F(Import, SharesATiedEmbedding) {
   OwningOpRef<ModuleOp> module = example("ra-tiny");
   ASSERT_TRUE(module) << errors_;

@@ -90,6 +90,13 @@ TEST(Parameters, LeaveOutTheWindowNormWithoutAWindow) {
   EXPECT_FALSE(find(parameters, "mixer.swa_norm"));
 }
 
+TEST(Parameters, NormEachHeadOfLinearAttention) {
+  std::vector<Parameter> parameters =
+      parametersOf(modelOf(around("residual { linear_attention(4, 2, 16, value_dim = 8) }")));
+  EXPECT_EQ(find(parameters, "mixer.o_norm")->shape, (std::vector<int64_t>{4, 8}));
+  EXPECT_EQ(find(parameters, "mixer.wv")->shape, (std::vector<int64_t>{2 * 8, 64}));
+}
+
 TEST(Parameters, NumberRunsOfStagesInRepeats) {
   Model model = modelOf(
       around("repeat 2 { residual { rms_norm | attention(4, head_dim = 4) } residual { rms_norm | gated_mlp(8) } }"));

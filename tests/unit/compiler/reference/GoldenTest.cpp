@@ -83,7 +83,8 @@ TEST_P(GoldenTest, InterpreterAgreesWithTheReference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, GoldenTest,
-                         ::testing::Values("rla_op", "rla_prefill", "group_rmsnorm", "attention", "rattention_layer"),
+                         ::testing::Values("rla_op", "rla_prefill", "linear_attention", "group_rmsnorm", "attention",
+                                           "rattention_layer"),
                          [](const auto &info) { return std::string(info.param); });
 
 } // namespace

@@ -36,7 +36,7 @@ StringRef between(StringRef text, StringRef open, StringRef close) {
 /// Op mnemonic ("lm.add") → what the .td files say about it.
 std::map<std::string, OpDocument> readDocuments() {
   std::map<std::string, OpDocument> documents;
-  for (const char *name : {"LmOps.td", "LmGradientOps.td", "LmFusedOps.td"}) {
+  for (const char *name : {"LmOps.td", "LmGradientOps.td", "LmFusedOps.td", "LmLinearAttention.td"}) {
     std::string text = readFile(name);
     llvm::SmallVector<StringRef> definitions;
     StringRef(text).split(definitions, "\ndef Lm_");
