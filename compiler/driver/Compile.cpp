@@ -83,7 +83,14 @@ static FailureOr<int64_t> budgetOption(const std::string &text, llvm::raw_ostrea
     errors << "orielc: " << std::string(budget.status().message()) << "\n";
     return failure();
   }
-  return budget->kind == runtime::MemoryBudget::Least ? transforms::leastMemoryBudget : budget->bytes;
+  switch (budget->kind) {
+  case runtime::MemoryBudget::Auto:
+    return transforms::autoMemoryBudget;
+  case runtime::MemoryBudget::Least:
+    return transforms::leastMemoryBudget;
+  default:
+    return budget->bytes; // 0: unlimited
+  }
 }
 
 static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options, llvm::raw_ostream &errors) {

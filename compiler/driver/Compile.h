@@ -22,7 +22,7 @@ struct CompileOptions {
   int64_t world = 1;                      ///< ranks of the `fsdp` axis
   int64_t gradSlots = 1;                  ///< slots of the gradient stack: 1 + log2(micro-batches per rank)
   std::string scheduleFile;               ///< state-save schedule as tape text; empty: chosen by the cost model
-  std::string memoryBudget = "unlimited"; ///< of the whole step, as runtime/base/MemoryBudget.h reads it
+  std::string memoryBudget = "auto"; ///< of the whole step, as runtime/base/MemoryBudget.h reads it
   std::string deviceFile;                 ///< device descriptor of the cost model; empty: the shipped default
   std::string tuningFile;                 ///< tuning record of the cost model; empty: none
   std::string problemFile;                ///< where the schedule problem is written as text; empty: nowhere

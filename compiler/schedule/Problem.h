@@ -78,6 +78,7 @@ struct MixerCandidate {
   int64_t savedBytes = 0;                         // states, from where the forward runs to the gradient
   int64_t scratchBytes = 0;                       // states re-made at a time, alive at the gradient's step
   double seconds() const { return forwardSeconds + backwardSeconds; }
+  bool operator==(const MixerCandidate &) const = default;
 };
 
 struct Mixer {

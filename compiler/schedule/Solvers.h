@@ -20,6 +20,11 @@ std::optional<Schedule> solveGreedy(const Problem &problem);
 /// byte-step that it adds. Never slower than what it is given.
 Schedule improve(const Problem &problem, Schedule schedule);
 
+/// A schedule of little memory whose time is at most `share` above the fastest's: changes single decisions of the
+/// fastest schedule, the cheapest per byte of peak first, while the time lasts. `problem` is well formed and its budget
+/// is not looked at.
+Schedule solveNearFastest(const Problem &problem, double share);
+
 struct ExactOptions {
   /// The time of the answer is at most this much above the least, as a share of the time that decisions can change; 0:
   /// the least. A small gap keeps the number of partial schedules small in large models.

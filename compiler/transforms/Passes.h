@@ -11,7 +11,7 @@ namespace oriel::transforms {
 #include "compiler/transforms/Passes.h.inc"
 
 /// The memory-budget of oriel-schedule-states that asks for as few bytes as possible.
-inline constexpr int64_t leastMemoryBudget = -1;
+inline constexpr int64_t leastMemoryBudget = -1, autoMemoryBudget = -2;
 
 } // namespace oriel::transforms
 

@@ -4,6 +4,7 @@
 #include "compiler/analysis/PlannedMemory.h"
 #include "compiler/schedule/FitBudget.h"
 #include "compiler/schedule/ProblemText.h"
+#include "compiler/schedule/Solvers.h"
 #include "compiler/transforms/GivenSchedule.h"
 #include "compiler/transforms/MixerFusion.h"
 #include "compiler/transforms/Passes.h"
@@ -82,6 +83,9 @@ void apply(const StepSites &sites, const schedule::Problem &problem, const sched
   unmarkBroken(sites);
 }
 
+/// The share of the time that may be given for memory unasked: predictions are no finer than that.
+constexpr double timeForMemory = 0.005;
+
 class StateScheduler {
 public:
   StateScheduler(ModuleOp module, const ScheduleStatesPassOptions &options)
@@ -151,6 +155,8 @@ std::optional<int64_t> StateScheduler::plannedBytes(func::FuncOp function, const
 
 FailureOr<schedule::Schedule> StateScheduler::solve(func::FuncOp function, const schedule::Problem &problem) {
   auto planned = [&](const schedule::Schedule &schedule) { return plannedBytes(function, problem, schedule); };
+  if (options_.memoryBudget == autoMemoryBudget)
+    return schedule::solveNearFastest(problem, timeForMemory);
   int64_t leastBytes = 0;
   std::optional<schedule::Fit> fit = options_.memoryBudget == leastMemoryBudget
                                          ? schedule::fitLeastMemory(problem, planned)

@@ -21,7 +21,7 @@ namespace oriel::tune {
 /// How a model is compiled; a package ignores it.
 struct ModelOptions {
   int64_t batch = 1, tokens = 1024;
-  std::string memoryBudget = "unlimited";
+  std::string memoryBudget = "auto";
   std::string schedule; // file of tape.schedule ops; empty: the compiler's
 };
 

@@ -18,15 +18,17 @@ constexpr std::pair<const char *, double> units[] = {
 
 absl::Status malformed(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("'", text,
-                                                 "' is no memory budget; write 'unlimited', 'least', or a size "
+                                                 "' is no memory budget; write 'auto', 'unlimited', 'least', or a size "
                                                  "above 0 with a unit, such as 6GiB or 800 MB"));
 }
 
 } // namespace
 
 absl::StatusOr<MemoryBudget> parseMemoryBudget(absl::string_view text) {
+  if (text == "auto")
+    return MemoryBudget{MemoryBudget::Auto, 0};
   if (text == "unlimited")
-    return MemoryBudget{};
+    return MemoryBudget{MemoryBudget::Unlimited, 0};
   if (text == "least")
     return MemoryBudget{MemoryBudget::Least, 0};
   size_t digits = text.find_first_not_of("0123456789.");

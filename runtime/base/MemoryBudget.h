@@ -1,6 +1,8 @@
 // How much memory a step may take, as people write it: in jobs (memory.budget) and on command lines (--memory-budget).
 //
-//   budget := "unlimited"              the fastest schedule, whatever it takes
+//   budget := "auto"                   the smallest schedule among those that are as good as the fastest: predictions
+//                                      of time that differ by 0.5 % say nothing about which is faster
+//           | "unlimited"              the fastest schedule, whatever it takes
 //           | "least"                  the smallest schedule, whatever it costs
 //           | number blank* unit       e.g. "6GiB", "1.5 GB", "800 MiB"
 //   unit   := "B" | "KB" | "MB" | "GB" | "TB" | "KiB" | "MiB" | "GiB" | "TiB"
@@ -16,8 +18,8 @@
 namespace oriel::runtime {
 
 struct MemoryBudget {
-  enum Kind { Unlimited, Least, Bytes };
-  Kind kind = Unlimited;
+  enum Kind { Auto, Unlimited, Least, Bytes };
+  Kind kind = Auto;
   int64_t bytes = 0; // of kind Bytes; above 0
 };
 

@@ -84,7 +84,8 @@ class Tune(OrielTest):
         self.assertIsNone(re.search(r"<script|src=|https?:|url\(", page))
 
     def test_explain_sets_the_chosen_schedule_against_its_rivals(self):
-        story = json.loads(self.tune("explain", "layers.0.mixer", "tiny.oriel", *SHAPE, "--json"))
+        story = json.loads(self.tune("explain", "layers.0.mixer", "tiny.oriel", *SHAPE, "--json",
+                                     "--memory-budget", "unlimited"))
         candidates = story["mixers"][0]["candidates"]
         self.assertTrue(candidates[0]["chosen"])
         self.assertEqual(candidates[0]["change"], {"step_seconds": 0, "peak_bytes": 0})

@@ -31,7 +31,7 @@ void addModelOptions(CLI::App &app, Options &options) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   app.add_option("--memory-budget", options.request.model.memoryBudget,
-                 "of the whole step: a size such as 6GiB, 'least' or 'unlimited' (models only)")
+                 "of the whole step: 'auto', a size such as 6GiB, 'least' or 'unlimited' (models only)")
       ->capture_default_str();
   app.add_option("--schedule", options.request.model.schedule, "tape.schedule text to use (models only)");
   app.add_option("--device", options.files.device, "device descriptor instead of this machine's");

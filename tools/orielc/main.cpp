@@ -36,7 +36,7 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("--schedule", options.scheduleFile,
                  "state-save schedule (tape text) to use instead of the cost model's");
   app.add_option("--memory-budget", options.memoryBudget,
-                 "of the whole step: a size such as 6GiB, 'least' or 'unlimited'")
+                 "of the whole step: 'auto', a size such as 6GiB, 'least' or 'unlimited'")
       ->capture_default_str();
   app.add_option("--device", options.deviceFile, "device descriptor of the cost model (default: this machine's, by oriel-tune calibrate)");
   app.add_option("--tuning", options.tuningFile, "tuning record of the cost model (default: this machine's, by oriel-tune search)");

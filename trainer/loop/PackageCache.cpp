@@ -81,7 +81,7 @@ absl::Status runCompiler(const PackageRequest &request, const std::string &compi
                                       "-o",           output};
   if (!request.scheduleFile.empty())
     command.insert(command.end(), {"--schedule", request.scheduleFile});
-  if (request.memoryBudget != "unlimited")
+  if (request.memoryBudget != "auto")
     command.insert(command.end(), {"--memory-budget", request.memoryBudget});
   ORIEL_ASSIGN_OR_RETURN(runtime::ProcessResult result, runtime::runProcess(command, deadline));
   if (result.exitStatus == 0)

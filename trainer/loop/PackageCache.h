@@ -22,7 +22,7 @@ struct PackageRequest {
   int64_t world = 1;
   int64_t gradSlots = 1;
   std::string scheduleFile;               // empty: the compiler chooses
-  std::string memoryBudget = "unlimited"; // runtime/base/MemoryBudget.h
+  std::string memoryBudget = "auto"; // runtime/base/MemoryBudget.h
   std::string compiler;                   // path of orielc; empty: $ORIELC, beside this program, then $PATH
   std::string cacheDir;                   // empty: $ORIEL_CACHE, then ~/.cache/oriel
 };

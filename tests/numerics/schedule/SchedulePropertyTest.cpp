@@ -122,7 +122,7 @@ protected:
   }
 
   /// Compiles with `schedule` (empty: the compiler's own) and runs one micro-batch.
-  absl::StatusOr<StepResult> step(const std::string &schedule, const std::string &budget = "unlimited");
+  absl::StatusOr<StepResult> step(const std::string &schedule, const std::string &budget = "auto");
 
   /// What `orielc --explain` says of the compilation with these arguments.
   uint64_t plannedBytes(std::vector<std::string> arguments) {
@@ -319,7 +319,7 @@ TEST_F(ScheduleProperty, LessMemoryGivesTheSameGradients) {
 /// The plan's numbers are what happens: the device gives out as much as the compiler planned, and a step touches the
 /// arena up to its planned end and no further.
 TEST_F(ScheduleProperty, PeakMemoryIsThePlannedNumber) {
-  for (const char *budget : {"unlimited", "least"}) {
+  for (const char *budget : {"auto", "unlimited", "least"}) {
     auto result = step("", budget);
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(result->memoryBytes, result->plannedBytes) << budget;

@@ -107,6 +107,23 @@ TEST(Solvers, ImprovedSchedulesFitAndNoSingleChangeMakesThemFaster) {
   EXPECT_GT(improved, 10);
 }
 
+TEST(Solvers, NearlyTheFastestIsSmallerAndWithinItsShare) {
+  int smaller = 0;
+  for (unsigned seed = 0; seed < problems; ++seed) {
+    Problem problem = randomProblem(seed, 6, seed % 3);
+    Prediction fastest = predict(problem, fastestSchedule(problem));
+    for (double share : {0.0, 0.1, 0.5}) {
+      Schedule schedule = solveNearFastest(problem, share);
+      EXPECT_EQ(verify(problem, schedule), "") << "seed " << seed;
+      Prediction near = predict(problem, schedule);
+      EXPECT_LE(near.seconds, fastest.seconds * (1 + share)) << "seed " << seed;
+      EXPECT_LE(near.peakBytes, fastest.peakBytes) << "seed " << seed;
+      smaller += near.peakBytes < fastest.peakBytes;
+    }
+  }
+  EXPECT_GT(smaller, 200) << "too few trades to say anything";
+}
+
 TEST(Solvers, ImpossibleAndMalformedProblemsGiveNothing) {
   Problem problem = randomProblem(1);
   problem.fixedBytes = 100;

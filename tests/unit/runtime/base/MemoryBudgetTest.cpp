@@ -14,6 +14,7 @@ TEST(MemoryBudget, ReadsSizesAndEnds) {
   EXPECT_EQ(parseMemoryBudget("6GiB")->kind, MemoryBudget::Bytes);
   EXPECT_EQ(parseMemoryBudget("least")->kind, MemoryBudget::Least);
   EXPECT_EQ(parseMemoryBudget("unlimited")->kind, MemoryBudget::Unlimited);
+  EXPECT_EQ(parseMemoryBudget("auto")->kind, MemoryBudget::Auto);
 }
 
 TEST(MemoryBudget, RefusesTheRestWithTheGrammar) {

@@ -37,7 +37,7 @@ TEST(JobConfig, MemoryBudgetsAreSizesOrEnds) {
   absl::StatusOr<Job> job = parseJob(std::string(minimal) + "[memory]\nbudget = '6GiB'\n", "job.toml");
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->memory().budget(), "6GiB");
-  EXPECT_EQ(parseJob(minimal, "job.toml")->memory().budget(), "unlimited");
+  EXPECT_EQ(parseJob(minimal, "job.toml")->memory().budget(), "auto");
   EXPECT_THAT(errorOf(std::string(minimal) + "[memory]\nbudget = 'lots'\n"), HasSubstr("memory.budget: 'lots'"));
 }
 
