@@ -22,10 +22,11 @@ struct PipelineOptions {
   int64_t world = 1;        ///< ranks of the fsdp axis
   int64_t gradSlots = 1;    ///< slots of the gradient stack
   std::string scheduleFile; ///< tape.schedule text that overrides the solver; empty: none
-  int64_t memoryBudget = 0; ///< bytes of the whole plan; 0: no limit; -1: as few as possible; -2: as few as half a percent of time allows
-  std::string deviceFile;   ///< device descriptor; empty: the shipped default
-  std::string tuningFile;   ///< tuning record; empty: none
-  std::string problemFile;  ///< where the schedule problem is written as text; empty: nowhere
+  int64_t memoryBudget =
+      0; ///< bytes of the whole plan; 0: no limit; -1: as few as possible; -2: as few as half a percent of time allows
+  std::string deviceFile;  ///< device descriptor; empty: the shipped default
+  std::string tuningFile;  ///< tuning record; empty: none
+  std::string problemFile; ///< where the schedule problem is written as text; empty: nowhere
 };
 
 /// Adds the passes up to the end of `last` (and registers those that are looked up by name). The input is what
