@@ -5,6 +5,7 @@
 #include "dialects/lm/LmDialect.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -23,22 +24,34 @@ std::string kindOf(Operation *op) {
   return text;
 }
 
-/// A module with @vjp: the mixer, alone between arguments and results, and its gradient.
-FailureOr<OwningOpRef<ModuleOp>> aloneWithGradient(Operation *mixer) {
-  Location loc = mixer->getLoc();
+bool isFloat(Value value) { return isa<FloatType>(cast<ShapedType>(value.getType()).getElementType()); }
+
+/// A module with @vjp: `ops`, in order, alone between arguments and the first result of the last, and the gradients of
+/// the arguments.
+FailureOr<OwningOpRef<ModuleOp>> aloneWithGradient(ArrayRef<Operation *> ops) {
+  Location loc = ops.back()->getLoc();
+  llvm::SetVector<Value> arguments;
+  for (Operation *op : ops)
+    for (Value operand : op->getOperands())
+      if (!llvm::is_contained(ops, operand.getDefiningOp()))
+        arguments.insert(operand);
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
-  auto type = builder.getFunctionType(mixer->getOperandTypes(), mixer->getResult(0).getType());
+  SmallVector<Type> types(llvm::map_range(arguments, [](Value value) { return value.getType(); }));
+  auto type = builder.getFunctionType(types, ops.back()->getResult(0).getType());
   auto function = func::FuncOp::create(builder, loc, "mixer", type);
   Block *body = function.addEntryBlock();
   builder.setInsertionPointToEnd(body);
-  IRMapping arguments;
-  arguments.map(mixer->getOperands(), body->getArguments());
-  Operation *copy = builder.clone(*mixer, arguments);
-  func::ReturnOp::create(builder, loc, copy->getResult(0));
+  IRMapping copies;
   SmallVector<Attribute> wrt;
-  for (int64_t i = 0; i < 3; ++i) // q, k, v
-    wrt.push_back(builder.getI64IntegerAttr(i));
+  for (auto [i, value] : llvm::enumerate(arguments)) {
+    copies.map(value, body->getArgument(i));
+    if (isFloat(value))
+      wrt.push_back(builder.getI64IntegerAttr(i));
+  }
+  for (Operation *op : ops)
+    builder.clone(*op, copies);
+  func::ReturnOp::create(builder, loc, copies.lookup(ops.back()->getResult(0)));
   function->setAttr(lm::kVjpAttr, builder.getDictionaryAttr({
                                       builder.getNamedAttr("wrt", builder.getArrayAttr(wrt)),
                                       builder.getNamedAttr("cotangents", builder.getBoolArrayAttr({true})),
@@ -48,6 +61,14 @@ FailureOr<OwningOpRef<ModuleOp>> aloneWithGradient(Operation *mixer) {
   if (failed(pm.run(*module)))
     return failure();
   return module;
+}
+
+/// The mixer and what is fused with it, in order; the sum of both last.
+SmallVector<Operation *> fusedOps(const MixerSite &site) {
+  MixerFusion fusion = *findFusion(cast<lm::ResidualLinearAttentionOp>(site.forward));
+  SmallVector<Operation *> ops = {fusion.window, fusion.linear, fusion.windowNorm, fusion.linearNorm, fusion.sum};
+  llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  return ops;
 }
 
 bool isReadByOthersThan(Operation *op, Operation *other, const StepCosts::Piece &piece) {
@@ -70,56 +91,113 @@ bool isScratchOf(const MixerSite &site, const StepCosts::Piece &piece) {
   return site.gradient && piece.maker == site.gradient && !isReadByOthersThan(site.gradient, nullptr, piece);
 }
 
-FailureOr<schedule::MixerCandidate> MixerCandidates::measure(ModuleOp alone, const MixerChoice &choice) const {
+/// A trial of the one mixer in `alone`.
+class MixerCandidates::Trial {
+public:
+  static FailureOr<Trial> run(const MixerCandidates &candidates, ModuleOp alone, const MixerChoice &choice);
+
+  schedule::MixerCandidate candidate(const MixerChoice &choice) const;
+  /// Of everything in the module.
+  Halves seconds() const;
+
+private:
+  Trial(StepSites sites, StepCosts costs) : sites_(std::move(sites)), costs_(std::move(costs)) {}
+
+  StepSites sites_;
+  StepCosts costs_;
+};
+
+FailureOr<MixerCandidates::Trial> MixerCandidates::Trial::run(const MixerCandidates &candidates, ModuleOp alone,
+                                                              const MixerChoice &choice) {
   auto function = alone.lookupSymbol<func::FuncOp>("vjp");
   StepSites sites = findStepSites(function);
   if (sites.mixers.size() != 1 || !sites.mixers[0].gradient)
     return function.emitError("the gradient of a recurrent mixer does not have the mixer's operands first");
-  const MixerSite &site = sites.mixers[0];
-  markMixer(site, choice);
-  FailureOr<OwningOpRef<ModuleOp>> lowered = lowering_.run(alone);
+  markMixer(sites.mixers[0], choice);
+  FailureOr<OwningOpRef<ModuleOp>> lowered = candidates.lowering_.run(alone);
   if (failed(lowered))
     return failure();
-  StepCosts costs(function, (*lowered)->lookupSymbol<tape::ProgramOp>("vjp"), model_);
+  StepCosts costs(function, (*lowered)->lookupSymbol<tape::ProgramOp>("vjp"), candidates.model_);
+  return Trial(std::move(sites), std::move(costs));
+}
+
+schedule::MixerCandidate MixerCandidates::Trial::candidate(const MixerChoice &choice) const {
+  const MixerSite &site = sites_.mixers[0];
   schedule::MixerCandidate candidate;
   candidate.chunk = choice.chunk;
   candidate.saveEvery = choice.saveEvery;
-  candidate.forwardSeconds = costs.secondsOf(site.forward);
-  candidate.backwardSeconds = costs.secondsOf(site.gradient);
-  for (const StepCosts::Piece &piece : costs.pieces()) {
+  candidate.forwardSeconds = costs_.secondsOf(site.forward);
+  candidate.backwardSeconds = costs_.secondsOf(site.gradient);
+  for (const StepCosts::Piece &piece : costs_.pieces()) {
     candidate.savedBytes += isStateOf(site, piece) ? piece.bytes : 0;
     candidate.scratchBytes += isScratchOf(site, piece) ? piece.bytes : 0;
   }
   return candidate;
 }
 
-/// The fused kernel leaves out eight walks over a result in the forward and five in the backward (three writes and five
-/// reads of what stands between the mixers and the sum; the norms' gradients read it once). The window attention itself
-/// is in neither time, so that candidates of both forms compare.
-void MixerCandidates::fuse(const MixerSite &site, schedule::MixerCandidate &candidate) const {
-  double walk =
-      static_cast<double>(tape::sizeInBytes(site.forward->getResult(0).getType())) / model_.device.memoryBytesPerSecond;
-  candidate.fused = true;
-  candidate.forwardSeconds = std::max(0.0, candidate.forwardSeconds - 8 * walk);
-  candidate.backwardSeconds = std::max(0.0, candidate.backwardSeconds - 5 * walk);
+MixerCandidates::Halves MixerCandidates::Trial::seconds() const {
+  Halves seconds;
+  for (Operation &op : *sites_.firstBackward->getBlock())
+    (op.isBeforeInBlock(sites_.firstBackward) ? seconds.forward : seconds.backward) += costs_.secondsOf(&op);
+  return seconds;
+}
+
+FailureOr<MixerCandidates::Modules> MixerCandidates::modulesOf(const MixerSite &site) const {
+  Modules modules;
+  FailureOr<OwningOpRef<ModuleOp>> mixer = aloneWithGradient(site.forward);
+  if (failed(mixer))
+    return failure();
+  modules.mixer = std::move(*mixer);
+  if (!isFusible(site))
+    return modules;
+  FailureOr<OwningOpRef<ModuleOp>> layer = aloneWithGradient(fusedOps(site));
+  if (failed(layer))
+    return failure();
+  modules.layer = std::move(*layer);
+  return modules;
+}
+
+FailureOr<schedule::MixerCandidate> MixerCandidates::apart(const Modules &modules, const MixerChoice &choice) const {
+  FailureOr<Trial> trial = Trial::run(*this, *modules.mixer, {choice.chunk, choice.saveEvery, false});
+  if (failed(trial))
+    return failure();
+  return trial->candidate(choice);
+}
+
+/// What the window attention, the norms and the sum take apart is in the time of the step whatever the mixer does, so a
+/// fused candidate takes what its layer takes fused, less that. Fusion does not touch the states: what it gains is
+/// tried once per chunk.
+FailureOr<schedule::MixerCandidate> MixerCandidates::fused(Modules &modules, schedule::MixerCandidate apart) const {
+  auto [known, isNew] = modules.gains.try_emplace(apart.chunk);
+  if (isNew)
+    for (bool fused : {false, true}) {
+      FailureOr<Trial> trial = Trial::run(*this, *modules.layer, {apart.chunk, 1, fused});
+      if (failed(trial))
+        return failure();
+      Halves whole = trial->seconds();
+      known->second.forward += fused ? -whole.forward : whole.forward;
+      known->second.backward += fused ? -whole.backward : whole.backward;
+    }
+  apart.fused = true;
+  apart.forwardSeconds = std::max(0.0, apart.forwardSeconds - known->second.forward);
+  apart.backwardSeconds = std::max(0.0, apart.backwardSeconds - known->second.backward);
+  return apart;
 }
 
 FailureOr<schedule::MixerCandidate> MixerCandidates::of(const MixerSite &site, const MixerChoice &choice) {
-  FailureOr<OwningOpRef<ModuleOp>> alone = aloneWithGradient(site.forward);
-  if (failed(alone))
+  FailureOr<Modules> modules = modulesOf(site);
+  if (failed(modules))
     return failure();
-  FailureOr<schedule::MixerCandidate> candidate = measure(**alone, {choice.chunk, choice.saveEvery, false});
-  if (succeeded(candidate) && choice.fused)
-    fuse(site, *candidate);
-  return candidate;
+  FailureOr<schedule::MixerCandidate> candidate = apart(*modules, choice);
+  return succeeded(candidate) && choice.fused ? fused(*modules, *candidate) : candidate;
 }
 
 FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const MixerSite &site) {
   auto [known, isNew] = known_.try_emplace(kindOf(site.forward) + (isFusible(site) ? " fusible" : ""));
   if (!isNew)
     return known->second;
-  FailureOr<OwningOpRef<ModuleOp>> alone = aloneWithGradient(site.forward);
-  if (failed(alone))
+  FailureOr<Modules> modules = modulesOf(site);
+  if (failed(modules))
     return failure();
   int64_t tokens = cast<lm::RecurrentMixerOpInterface>(site.forward).getRowTokens();
   for (int64_t chunk : {32, 64, 128, 256}) {
@@ -129,14 +207,16 @@ FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const Mixer
     for (int64_t saveEvery : {1, 2, 4, 8, 16}) {
       if (saveEvery > 1 && saveEvery / 2 >= chunks)
         break;
-      FailureOr<schedule::MixerCandidate> candidate = measure(**alone, {chunk, saveEvery, false});
-      if (failed(candidate))
+      FailureOr<schedule::MixerCandidate> alone = apart(*modules, {chunk, saveEvery, false});
+      if (failed(alone))
         return failure();
-      known->second.push_back(*candidate);
-      if (isFusible(site)) {
-        fuse(site, *candidate);
-        known->second.push_back(*candidate);
-      }
+      known->second.push_back(*alone);
+      if (!modules->layer)
+        continue;
+      FailureOr<schedule::MixerCandidate> together = fused(*modules, *alone);
+      if (failed(together))
+        return failure();
+      known->second.push_back(*together);
     }
   }
   return known->second;

@@ -20,8 +20,20 @@ public:
   mlir::FailureOr<schedule::MixerCandidate> of(const MixerSite &site, const MixerChoice &choice);
 
 private:
-  void fuse(const MixerSite &site, schedule::MixerCandidate &candidate) const;
-  mlir::FailureOr<schedule::MixerCandidate> measure(mlir::ModuleOp alone, const MixerChoice &choice) const;
+  struct Halves {
+    double forward = 0, backward = 0; // seconds
+  };
+  /// What trials of one mixer lower.
+  struct Modules {
+    mlir::OwningOpRef<mlir::ModuleOp> mixer; // and its gradient
+    mlir::OwningOpRef<mlir::ModuleOp> layer; // with the window attention, the norms and the sum; null: not fusible
+    std::map<int64_t, Halves> gains;         // of fusion, by chunk
+  };
+  class Trial;
+
+  mlir::FailureOr<Modules> modulesOf(const MixerSite &site) const;
+  mlir::FailureOr<schedule::MixerCandidate> apart(const Modules &modules, const MixerChoice &choice) const;
+  mlir::FailureOr<schedule::MixerCandidate> fused(Modules &modules, schedule::MixerCandidate apart) const;
 
   const TrialLowering &lowering_;
   const schedule::CostModel &model_;

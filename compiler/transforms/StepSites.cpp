@@ -112,6 +112,7 @@ void markMixer(const MixerSite &site, const MixerChoice &choice) {
     half->setAttr("tape.chunk", builder.getI64IntegerAttr(choice.chunk));
     if (choice.saveEvery > 0)
       half->setAttr("tape.save_every", builder.getI64IntegerAttr(choice.saveEvery));
+    half->removeAttr("tape.fused");
     if (choice.fused)
       half->setAttr("tape.fused", builder.getUnitAttr());
   }
