@@ -37,6 +37,12 @@ absl::StatusOr<std::string> frontier(Workbench &bench, const std::string &model,
 absl::StatusOr<std::string> calibrate(Workbench &bench, const std::string &model, const Request &request,
                                       const std::string &output);
 
+/// Runs `model` with up to `candidates` schedules of its recurrent mixers (chunk, save interval, fused or apart) and
+/// adds what each kernel and product took to the tuning record in `output`, or where orielc finds it if that is empty.
+/// Tells what the compiler chooses before and after.
+absl::StatusOr<std::string> search(Workbench &bench, const std::string &model, const Request &request,
+                                   int64_t candidates, const std::string &output);
+
 } // namespace oriel::tune
 
 #endif

@@ -128,10 +128,9 @@ class Tune(OrielTest):
         for point in reached:
             self.assertLessEqual(point["memory_bytes"], point["budget_bytes"])
             self.assertGreater(point["measured_seconds"], 0)
-        text = self.tune("frontier", "tiny.oriel", *SHAPE)
-        self.assertRegex(text, r"\n +100 % +[\d.]+ ")
         page = self.tune("frontier", "tiny.oriel", *SHAPE, "--html")
         self.assertIn("seconds per step", page)
+        self.assertRegex(page, r"<td>100 %</td>")
 
     def predicted(self):
         return json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json"))["predicted_seconds"]
@@ -147,9 +146,32 @@ class Tune(OrielTest):
         self.assertIn("predicted for " + result["device"], self.tune("show", "tiny.oriel", *SHAPE))
         self.tool("orielc", "tiny.oriel", *SHAPE, "--emit", "schedule", "--problem", "p.problem")
         self.assertIn("device " + result["device"], self.read("p.problem").decode())
-        text = self.tune("calibrate", "tiny.oriel", *SHAPE, "--repeats", "1", "--write", "other.device")
-        self.assertRegex(text, r"least memory +[\d.]+ [mu]s +[\d.]+ [mu]s +[-+][\d.]+ %")
-        self.tune("show", "tiny.oriel", *SHAPE, "--device", "other.device")
+
+    def test_search_writes_the_record_that_later_compilations_use(self):
+        before, key = self.predicted(), self.cached_package()
+        found = json.loads(self.tune("search", "tiny.oriel", *SHAPE, "--repeats", "1", "--candidates", "3", "--json"))
+        self.assertTrue(found["record"].startswith(self.path("tuning")), found)
+        self.assertEqual(len(found["trials"]), 3)
+        times = [trial["measured_seconds"] for trial in found["trials"]]
+        self.assertEqual(times, sorted(times))
+        self.assertEqual(found["before"]["predicted_seconds"], before)
+        after = self.predicted()
+        self.assertNotEqual(after, before)
+        self.assertEqual(after, found["after"]["predicted_seconds"])
+        self.assertNotEqual(self.cached_package(), key, "the record is in the key of the package cache")
+        self.assertRegex(self.tune("show", "tiny.oriel", *SHAPE), r"gemm \d+x\d+x\d+ .* measured\n")
+        with open(found["record"], "a") as record:
+            record.write("measured never fill\n")
+        lines = len(open(found["record"]).readlines())
+        status, _, err = self.run_tool("oriel", "train", "job.toml", "--dry-run")
+        self.assertNotEqual(status, 0)
+        self.assertIn(f"{found['record']}:{lines}:10: ", err)
+
+    def cached_package(self):
+        """The folder of the package that a training job would use."""
+        status, _, err = self.run_tool("oriel", "train", "job.toml", "--dry-run")
+        self.assertEqual(status, 0, err)
+        return re.search(r"package (.*) \(", err)[1]
 
     def test_tuning_files_are_checked(self):
         self.write("bad.device", "device d\nmemory -1\n")

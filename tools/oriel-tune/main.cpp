@@ -19,6 +19,7 @@ struct Options {
   runtime::TuningFiles files;
   std::string output;  // of what is printed
   std::string written; // descriptor or record
+  int64_t candidates = 8;
   std::vector<std::string> paths;
 };
 using Command = std::function<absl::StatusOr<std::string>(Workbench &, const Options &)>;
@@ -103,6 +104,15 @@ int main(int argc, char **argv) {
           [](Workbench &bench, const Options &o) { return tune::calibrate(bench, o.paths[0], o.request, o.written); });
   calibrate->add_option("--write", options.written,
                         "the descriptor's file instead of the one that orielc finds by itself");
+  CLI::App *search =
+      add("search", "measure schedules of a model's recurrent mixers; write this machine's tuning record", {"MODEL"},
+          [](Workbench &bench, const Options &o) {
+            return tune::search(bench, o.paths[0], o.request, o.candidates, o.written);
+          });
+  search->add_option("--write", options.written, "the record's file instead of the one that orielc finds by itself");
+  search->add_option("--candidates", options.candidates, "schedules to measure, the fastest in prediction first")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

@@ -1,0 +1,212 @@
+// oriel-tune search: measures schedules of a model's recurrent mixers and records what their kernels took.
+//
+// A candidate (chunk, save interval, fused or apart) runs in all mixers that may run so, in the whole step, so that
+// caches and memory are as in training. The record is by kernel and product with their sizes: it holds for every model
+// that has them.
+#include "compiler/tune/Chart.h"
+#include "compiler/tune/Commands.h"
+#include "compiler/tune/StepReport.h"
+#include "compiler/tune/Table.h"
+
+#include "runtime/base/Files.h"
+#include "runtime/base/Status.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace oriel::tune {
+namespace {
+
+using nlohmann::ordered_json;
+using schedule::MixerCandidate;
+using schedule::Problem;
+
+/// What mixers are told to do; several mixers of one model share a trial.
+struct Way {
+  int64_t chunk = 0, saveEvery = 0;
+  bool fused = false;
+  auto operator<=>(const Way &) const = default;
+};
+
+Way wayOf(const MixerCandidate &candidate) { return {candidate.chunk, candidate.saveEvery, candidate.fused}; }
+
+std::string nameOf(const Way &way) {
+  return fmt::format("chunk {} save_every {}{}", way.chunk, way.saveEvery, way.fused ? " fused" : "");
+}
+
+struct Trial {
+  Way way;
+  std::shared_ptr<const runtime::Package> package;
+  double predicted = 0;
+  Measured measured;
+};
+
+/// The ways to try, fastest in prediction first: every chunk in both forms, then the save intervals of the fastest.
+std::vector<Way> waysToTry(const Problem &problem, size_t most) {
+  std::map<Way, double> seconds; // of all mixers that may run so
+  for (const schedule::Mixer &mixer : problem.mixers)
+    for (const MixerCandidate &candidate : mixer.candidates)
+      seconds[wayOf(candidate)] += candidate.seconds();
+  std::vector<Way> ways;
+  for (const auto &[way, unused] : seconds)
+    ways.push_back(way);
+  std::stable_sort(ways.begin(), ways.end(), [&](const Way &a, const Way &b) { return seconds[a] < seconds[b]; });
+  std::stable_partition(ways.begin(), ways.end(), [](const Way &way) { return way.saveEvery == 1; });
+  ways.resize(std::min(ways.size(), most));
+  return ways;
+}
+
+/// A schedule file in which the mixers that may run `way` do.
+std::string scheduleText(const Problem &problem, const Way &way) {
+  std::string text;
+  for (const schedule::Mixer &mixer : problem.mixers)
+    for (const MixerCandidate &candidate : mixer.candidates)
+      if (wayOf(candidate) == way)
+        text += fmt::format("tape.schedule @{} {}\n", problem.path(mixer), nameOf(way));
+  return text;
+}
+
+absl::StatusOr<std::vector<Trial>> tryWays(Workbench &bench, const std::string &model, const Request &request,
+                                           const Problem &problem, size_t most) {
+  std::vector<Trial> trials;
+  std::vector<std::shared_ptr<const runtime::Package>> packages;
+  for (const Way &way : waysToTry(problem, most)) {
+    ModelOptions options = request.model;
+    ORIEL_ASSIGN_OR_RETURN(options.schedule, bench.write("given.mlir", scheduleText(problem, way)));
+    ORIEL_ASSIGN_OR_RETURN(Compiled compiled, bench.compile(model, options));
+    packages.push_back(compiled.package);
+    trials.push_back({way, compiled.package, predictedSeconds(compiled.package->plan(), bench.costs()), {}});
+  }
+  ORIEL_ASSIGN_OR_RETURN(std::vector<Measured> measured, bench.benchInTurns(packages, request.repeats));
+  for (size_t i = 0; i < trials.size(); ++i)
+    trials[i].measured = std::move(measured[i]);
+  return trials;
+}
+
+/// Medians over all calls in all trials; what was known of other shapes stays.
+schedule::TuningRecord recordOf(const std::vector<Trial> &trials, schedule::TuningRecord record) {
+  std::map<std::string, std::vector<double>> seconds;
+  for (const Trial &trial : trials)
+    for (const auto &[entry, steps] : trial.measured.steps)
+      for (const schedule::Measurement &step : steps)
+        seconds[step.work.action].push_back(step.seconds);
+  for (auto &[action, list] : seconds) {
+    auto middle = list.begin() + static_cast<std::ptrdiff_t>(list.size() / 2);
+    std::nth_element(list.begin(), middle, list.end());
+    if (*middle > 0)
+      record.seconds[action] = *middle;
+  }
+  return record;
+}
+
+struct Findings {
+  std::vector<Trial> trials; // fastest first
+  StepReport before, after;  // as the compiler chooses without and with the record
+  std::string recordFile, deviceFile;
+  size_t recorded = 0;
+  int64_t repeats = 0;
+};
+
+std::string choicesOf(const StepReport &report) {
+  std::string text;
+  for (const MixerRow &row : report.mixers)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", formatLayers(row.layers),
+                        nameOf({row.chunk, row.saveEvery, row.fused}));
+  return text;
+}
+
+Table trialTable(const Findings &findings) {
+  Table table{
+      {{"recurrent mixers", true}, {"step measured"}, {"against the fastest"}, {"predicted before"}, {"memory MiB"}},
+      {}};
+  for (const Trial &trial : findings.trials) {
+    double fastest = findings.trials.front().measured.seconds();
+    table.rows.push_back({nameOf(trial.way), formatSeconds(trial.measured.seconds()),
+                          fmt::format("{:+.1f} %", 100 * (trial.measured.seconds() / fastest - 1)),
+                          formatSeconds(trial.predicted), formatMib(trial.measured.memoryBytes)});
+  }
+  return table;
+}
+
+std::string summary(const Findings &f) {
+  return fmt::format("{} kernels and products in {}\nbefore    {}\nafter     {}\n          step predicted {} -> {}\n",
+                     f.recorded, f.recordFile, choicesOf(f.before), choicesOf(f.after),
+                     formatSeconds(f.before.predicted), formatSeconds(f.after.predicted));
+}
+
+std::string printJson(const Findings &f) {
+  ordered_json json = {{"device", f.after.device},
+                       {"record", f.recordFile},
+                       {"recorded", f.recorded},
+                       {"before", {{"predicted_seconds", f.before.predicted}, {"mixers", choicesOf(f.before)}}},
+                       {"after", {{"predicted_seconds", f.after.predicted}, {"mixers", choicesOf(f.after)}}}};
+  for (const Trial &trial : f.trials)
+    json["trials"].push_back({{"chunk", trial.way.chunk},
+                              {"save_every", trial.way.saveEvery},
+                              {"fused", trial.way.fused},
+                              {"predicted_seconds", trial.predicted},
+                              {"measured_seconds", trial.measured.seconds()}});
+  return json.dump(2) + "\n";
+}
+
+absl::Status writeText(const std::string &file, const std::string &text) {
+  ORIEL_RETURN_IF_ERROR(runtime::makeFolders(runtime::folderOf(file)));
+  return runtime::writeFileAtomically(file, text);
+}
+
+/// The record is of this machine, and so must the descriptor be that it is used with: where there is none yet, the
+/// shipped rates get this machine's name.
+absl::Status keepCosts(Workbench &bench, Findings &findings, const std::string &output) {
+  schedule::CostModel costs = bench.costs();
+  if (costs.device.name == schedule::genericCpu().name) {
+    costs.device.name = runtime::hostDeviceName();
+    findings.deviceFile = runtime::tuningFilePlaces().device;
+  }
+  costs.record = recordOf(findings.trials, std::move(costs.record));
+  costs.record.device = costs.device.name;
+  findings.recorded = costs.record.seconds.size();
+  findings.recordFile = output.empty() ? runtime::tuningFilePlaces().record : output;
+  if (findings.recordFile.empty() || (bench.costs().device.name != costs.device.name && findings.deviceFile.empty()))
+    return absl::NotFoundError("no place for the tuning record: set ORIEL_TUNING_DIR or give --write");
+  if (!findings.deviceFile.empty())
+    ORIEL_RETURN_IF_ERROR(writeText(findings.deviceFile, schedule::printDevice(costs.device)));
+  ORIEL_RETURN_IF_ERROR(writeText(findings.recordFile, schedule::printRecord(costs.record)));
+  return bench.useCosts(std::move(costs));
+}
+
+} // namespace
+
+absl::StatusOr<std::string> search(Workbench &bench, const std::string &model, const Request &request,
+                                   int64_t candidates, const std::string &output) {
+  ORIEL_ASSIGN_OR_RETURN(Compiled before, bench.compile(model, request.model));
+  if (!before.problem)
+    return absl::InvalidArgumentError(model + " is a package of one schedule: give its model");
+  if (before.problem->mixers.empty())
+    return absl::InvalidArgumentError(model + " has no recurrent mixer whose schedule could be searched");
+  Findings findings;
+  findings.repeats = request.repeats;
+  findings.before = makeReport(*before.package, bench.costs(), nullptr);
+  ORIEL_ASSIGN_OR_RETURN(findings.trials,
+                         tryWays(bench, model, request, *before.problem, static_cast<size_t>(candidates)));
+  std::stable_sort(findings.trials.begin(), findings.trials.end(),
+                   [](const Trial &a, const Trial &b) { return a.measured.seconds() < b.measured.seconds(); });
+  ORIEL_RETURN_IF_ERROR(keepCosts(bench, findings, output));
+  ORIEL_ASSIGN_OR_RETURN(Compiled after, bench.compile(model, request.model));
+  findings.after = makeReport(*after.package, bench.costs(), nullptr);
+  std::string title =
+      fmt::format("{} on {}: medians of {} turns", findings.before.model, findings.after.device, request.repeats);
+  switch (request.format) {
+  case Format::Json:
+    return printJson(findings);
+  case Format::Html:
+    return page("Search: " + title,
+                printHtml(trialTable(findings)) + "<pre>" + escapeHtml(summary(findings)) + "</pre>\n");
+  default:
+    return title + "\n\n" + printText(trialTable(findings)) + "\nrecorded  " + summary(findings);
+  }
+}
+
+} // namespace oriel::tune
