@@ -74,7 +74,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> loadSentencePiece(const std::string &
   std::string error;
   std::unique_ptr<SentencePieceBridge> bridge = SentencePieceBridge::fromBytes(bytes, error);
   if (!bridge)
-    return absl::InvalidArgumentError(fmt::format("{}: not a sentencepiece model: {}", path, error));
+    return absl::InvalidArgumentError(fmt::format("{}: {}", path, error));
   if (bridge->endId() < 0)
     return absl::InvalidArgumentError(
         fmt::format("{}: the model has no </s>, which marks the end of a document", path));
