@@ -6,6 +6,7 @@
 // `--repeats` runs are what is fitted.
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
+#include "compiler/tune/MixerWay.h"
 #include "compiler/tune/StepReport.h"
 #include "compiler/tune/Table.h"
 
@@ -26,17 +27,6 @@ struct Run {
   Measured measured;
 };
 
-/// A schedule file in which every mixer of `problem` runs in chunks of `chunk`, states saved every `saveEvery`.
-std::string mixersBy(const schedule::Problem &problem, int64_t chunk, int64_t saveEvery, bool fused) {
-  std::string text;
-  for (const schedule::Mixer &mixer : problem.mixers)
-    for (const schedule::MixerCandidate &c : mixer.candidates)
-      if (c.chunk == chunk && c.saveEvery == saveEvery && c.fused == fused)
-        text += fmt::format("tape.schedule @{} chunk {} save_every {}{}\n", problem.path(mixer), chunk, saveEvery,
-                            fused ? " fused" : "");
-  return text;
-}
-
 absl::Status addRun(Workbench &bench, const std::string &name, const std::string &model, const ModelOptions &options,
                     std::vector<Run> &runs) {
   ORIEL_ASSIGN_OR_RETURN(Compiled compiled, bench.compile(model, options));
@@ -50,14 +40,13 @@ absl::StatusOr<std::vector<Run>> compileSchedules(Workbench &bench, const std::s
   if (!first.problem)
     return absl::InvalidArgumentError(model + " is a package: calibration compiles a model (.oriel) in several ways");
   ORIEL_RETURN_IF_ERROR(addRun(bench, "as chosen", model, request.model, runs));
-  for (auto [chunk, fused] : {std::pair<int64_t, bool>{64, true}, {32, false}, {128, false}}) {
+  for (const MixerWay &way : {MixerWay{64, 1, true}, MixerWay{32, 1, false}, MixerWay{128, 1, false}}) {
     ModelOptions options = request.model;
-    std::string text = mixersBy(*first.problem, chunk, 1, fused);
+    std::string text = scheduleText(*first.problem, way);
     if (text.empty())
       continue;
-    std::string name = fmt::format("chunks of {}, {}", chunk, fused ? "fused" : "apart");
     ORIEL_ASSIGN_OR_RETURN(options.schedule, bench.write("given.mlir", text));
-    ORIEL_RETURN_IF_ERROR(addRun(bench, name, model, options, runs));
+    ORIEL_RETURN_IF_ERROR(addRun(bench, nameOf(way), model, options, runs));
   }
   ModelOptions least = request.model;
   least.memoryBudget = "least";

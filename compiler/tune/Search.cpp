@@ -5,6 +5,7 @@
 // that has them.
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
+#include "compiler/tune/MixerWay.h"
 #include "compiler/tune/StepReport.h"
 #include "compiler/tune/Table.h"
 
@@ -24,56 +25,34 @@ using nlohmann::ordered_json;
 using schedule::MixerCandidate;
 using schedule::Problem;
 
-/// What mixers are told to do; several mixers of one model share a trial.
-struct Way {
-  int64_t chunk = 0, saveEvery = 0;
-  bool fused = false;
-  auto operator<=>(const Way &) const = default;
-};
-
-Way wayOf(const MixerCandidate &candidate) { return {candidate.chunk, candidate.saveEvery, candidate.fused}; }
-
-std::string nameOf(const Way &way) {
-  return fmt::format("chunk {} save_every {}{}", way.chunk, way.saveEvery, way.fused ? " fused" : "");
-}
-
 struct Trial {
-  Way way;
+  MixerWay way;
   std::shared_ptr<const runtime::Package> package;
   double predicted = 0;
   Measured measured;
 };
 
 /// The ways to try, fastest in prediction first: every chunk in both forms, then the save intervals of the fastest.
-std::vector<Way> waysToTry(const Problem &problem, size_t most) {
-  std::map<Way, double> seconds; // of all mixers that may run so
+std::vector<MixerWay> waysToTry(const Problem &problem, size_t most) {
+  std::map<MixerWay, double> seconds; // of all mixers that may run so
   for (const schedule::Mixer &mixer : problem.mixers)
     for (const MixerCandidate &candidate : mixer.candidates)
       seconds[wayOf(candidate)] += candidate.seconds();
-  std::vector<Way> ways;
+  std::vector<MixerWay> ways;
   for (const auto &[way, unused] : seconds)
     ways.push_back(way);
-  std::stable_sort(ways.begin(), ways.end(), [&](const Way &a, const Way &b) { return seconds[a] < seconds[b]; });
-  std::stable_partition(ways.begin(), ways.end(), [](const Way &way) { return way.saveEvery == 1; });
+  std::stable_sort(ways.begin(), ways.end(),
+                   [&](const MixerWay &a, const MixerWay &b) { return seconds[a] < seconds[b]; });
+  std::stable_partition(ways.begin(), ways.end(), [](const MixerWay &way) { return way.saveEvery == 1; });
   ways.resize(std::min(ways.size(), most));
   return ways;
-}
-
-/// A schedule file in which the mixers that may run `way` do.
-std::string scheduleText(const Problem &problem, const Way &way) {
-  std::string text;
-  for (const schedule::Mixer &mixer : problem.mixers)
-    for (const MixerCandidate &candidate : mixer.candidates)
-      if (wayOf(candidate) == way)
-        text += fmt::format("tape.schedule @{} {}\n", problem.path(mixer), nameOf(way));
-  return text;
 }
 
 absl::StatusOr<std::vector<Trial>> tryWays(Workbench &bench, const std::string &model, const Request &request,
                                            const Problem &problem, size_t most) {
   std::vector<Trial> trials;
   std::vector<std::shared_ptr<const runtime::Package>> packages;
-  for (const Way &way : waysToTry(problem, most)) {
+  for (const MixerWay &way : waysToTry(problem, most)) {
     ModelOptions options = request.model;
     ORIEL_ASSIGN_OR_RETURN(options.schedule, bench.write("given.mlir", scheduleText(problem, way)));
     ORIEL_ASSIGN_OR_RETURN(Compiled compiled, bench.compile(model, options));
