@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures whole processes: compile time, time to the first step, tokens per second, peak memory.
 
-  tools/dev bench                                             Oriel alone
+  tools/dev bench [--dtypes f32,bf16]                         Oriel alone
   tools/dev bench --peers DIR --torch PYTHON [--jax PYTHON]   beside train_torch.py and train_jax.py of DIR
   tools/dev bench --ops [--peers DIR --torch PYTHON]          single mixers, forward and gradient, beside ops_torch.py
 
@@ -29,6 +29,7 @@ run_dir = "{run_dir}"
 train = "{prefix}"
 [training]
 steps = {steps}
+dtype = "{dtype}"
 batch = {batch}
 micro_batch = {batch}
 sequence = {tokens}
@@ -68,28 +69,29 @@ def run(command, env=None):
 
 
 class Oriel:
-    def __init__(self, build, model, folder, steps):
-        self.model, self.spec, self.steps = model, MODELS[model], steps
+    def __init__(self, build, model, dtype, folder, steps):
+        self.model, self.dtype, self.spec, self.steps = model, dtype, MODELS[model], steps
         self.bin, self.folder = os.path.join(build, "bin"), folder
         self.prefix = os.path.join(folder, f"{model}-tokens")
+        self.row = f"Oriel {dtype} (warm cache)"
         write_tokens(self.prefix, self.spec["vocab"], self.spec["batch"] * self.spec["tokens"] * 16)
 
     def compile(self):
         """Seconds of one `orielc`."""
         start = time.perf_counter()
         run([f"{self.bin}/orielc", f"{ROOT}/trainer/examples/{self.model}.oriel", "--batch", str(self.spec["batch"]),
-             "--tokens", str(self.spec["tokens"]), "-o", os.path.join(self.folder, "package")])
+             "--tokens", str(self.spec["tokens"]), "--dtype", self.dtype, "-o", os.path.join(self.folder, "package")])
         return time.perf_counter() - start
 
     def train(self, cold, steps=None):
         """One `oriel train`: (seconds from the command to the first finished step, tokens per second, peak MiB)."""
-        cache, run_dir = os.path.join(self.folder, "cache"), os.path.join(self.folder, "run")
+        cache, run_dir = os.path.join(self.folder, "cache-" + self.dtype), os.path.join(self.folder, "run")
         if cold:
             shutil.rmtree(cache, ignore_errors=True)
         shutil.rmtree(run_dir, ignore_errors=True)
         job = os.path.join(self.folder, "job.toml")
         with open(job, "w") as out:
-            out.write(JOB.format(root=ROOT, model=self.model, prefix=self.prefix, run_dir=run_dir,
+            out.write(JOB.format(root=ROOT, model=self.model, dtype=self.dtype, prefix=self.prefix, run_dir=run_dir,
                                  steps=steps or self.steps, **self.spec))
         peak, _, start = run([f"{self.bin}/oriel", "train", job], {"ORIEL_CACHE": cache})
         with open(os.path.join(run_dir, "metrics", "metrics.jsonl")) as lines:
@@ -114,33 +116,37 @@ def jax_row(python, folder, model):
     return None, rows[-1]["tok_s"], peak
 
 
-def show(name, rows, reference):
-    """Prints medians; `reference` is the rate that others are divided by."""
+def show(name, rows, all_rows):
+    """Prints medians; rates are divided by that of Oriel in the same dtype."""
     column = lambda i: [row[i] for row in rows if row[i] is not None]
     first = f"{statistics.median(column(0)):8.2f}" if column(0) else f"{'-':>8}"
     rate = statistics.median(column(1))
+    dtype = "bf16" if "bf16" in name else "f32"
+    reference = statistics.median(row[1] for row in all_rows.get(f"Oriel {dtype} (warm cache)", rows))
     print(f"{name:30} {first} {rate:10,.0f} {rate / reference:8.2f} {statistics.median(column(2)):10,.0f}", flush=True)
 
 
 def measure(model, options):
+    median = statistics.median
     with tempfile.TemporaryDirectory() as folder:
-        oriel = Oriel(options.build, model, folder, options.steps)
-        compiles = [oriel.compile() for _ in range(options.runs)]
-        cold = [oriel.train(cold=True, steps=1)[0] for _ in range(options.runs)]
-        rows = {"Oriel f32 (warm cache)": []}
+        oriels = [Oriel(options.build, model, dtype, folder, options.steps) for dtype in options.dtypes.split(",")]
+        compiles = {oriel.row: [oriel.compile() for _ in range(options.runs)] for oriel in oriels}
+        cold = {oriel.row: [oriel.train(cold=True, steps=1)[0] for _ in range(options.runs)] for oriel in oriels}
+        rows = {}
         for _ in range(options.runs):
-            rows["Oriel f32 (warm cache)"].append(oriel.train(cold=False))
+            for oriel in oriels:
+                rows.setdefault(oriel.row, []).append(oriel.train(cold=False))
             for name in options.torch_names.split(",") if options.torch else ():
                 rows.setdefault("PyTorch " + name, []).append(torch_row(options.torch, options.peers, model, name))
             if options.jax:
                 rows.setdefault("JAX jit f32", []).append(jax_row(options.jax, options.peers, model))
-    median = statistics.median
-    reference = median(row[1] for row in rows["Oriel f32 (warm cache)"])
     print(f"\n{model}: {MODELS[model]['batch']} x {MODELS[model]['tokens']} tokens per step, medians of {options.runs} runs")
-    print(f"orielc {median(compiles):.2f} s; from the command to the first finished step, cold cache: {median(cold):.2f} s")
+    for oriel in oriels:
+        print(f"{oriel.dtype}: orielc {median(compiles[oriel.row]):.2f} s; from the command to the first finished step, "
+              f"cold cache: {median(cold[oriel.row]):.2f} s")
     print(f"{'contender':30} {'first s':>8} {'tok/s':>10} {'/ Oriel':>8} {'peak MiB':>10}")
     for name, samples in rows.items():
-        show(name, samples, reference)
+        show(name, samples, rows)
 
 
 OPS = [("RAttention, window 512", "ra", 8192, 512, "ra512c"), ("full attention", "full", 8192, -1, "full"),
@@ -148,32 +154,32 @@ OPS = [("RAttention, window 512", "ra", 8192, 512, "ra512c"), ("full attention",
        ("RAttention, window 512", "ra", 65536, 512, None)]
 
 
-def oriel_op(build, kind, tokens, window, threads):
+def oriel_op(build, kind, tokens, window, threads, dtype):
     """Milliseconds (wall, CPU) of one run of one mixer: 8 query and 2 key/value heads of 128."""
-    _, text, _ = run([f"{build}/bin/oriel-bench-ops", kind, str(tokens), str(window), str(threads), "1"])
+    _, text, _ = run([f"{build}/bin/oriel-bench-ops", kind, str(tokens), str(window), "--threads", str(threads), "--dtype", dtype])
     row = json.loads(text)
     return row["wall_ms"][0], row["cpu_ms"][0]
 
 
-def torch_ops(python, folder, tokens, threads):
+def torch_ops(python, folder, tokens, threads, dtype):
     """{name of ops_torch.py: (wall, CPU)} at one length."""
-    _, text, _ = run([python, os.path.join(folder, "ops_torch.py"), "--T", str(tokens), "--dt", "f32", "--threads",
+    _, text, _ = run([python, os.path.join(folder, "ops_torch.py"), "--T", str(tokens), "--dt", dtype, "--threads",
                       str(threads), "--reps", "1", "--compile", "--skip", "ra512,rla512,swa512"])
     rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     return {row["op"]: (row["wall"], row["cpu_ms"]) for row in rows}
 
 
-def measure_ops(options):
+def measure_ops(options, dtype):
     """One row per mixer; Oriel and torch take turns."""
     ours, theirs = {}, {}
     for _ in range(options.runs):
         for op in OPS:
-            ours.setdefault(op, []).append(oriel_op(options.build, *op[1:4], options.threads))
+            ours.setdefault(op, []).append(oriel_op(options.build, *op[1:4], options.threads, dtype))
         if options.torch:
-            for name, times in torch_ops(options.torch, options.peers, 8192, options.threads).items():
+            for name, times in torch_ops(options.torch, options.peers, 8192, options.threads, dtype).items():
                 theirs.setdefault(name, []).append(times)
     median = lambda samples, i: statistics.median(sample[i] for sample in samples)
-    print(f"forward + gradient, f32, {options.threads} threads, 8 / 2 heads of 128; medians of {options.runs} runs, ms")
+    print(f"forward + gradient, {dtype}, {options.threads} threads, 8 / 2 heads of 128; medians of {options.runs} runs, ms")
     print(f"{'mixer':32} {'tokens':>7} {'wall':>9} {'CPU':>9} {'us/token':>9} {'torch':>9} {'torch / Oriel':>13}")
     for op in OPS:
         wall, cpu = median(ours[op], 0), median(ours[op], 1)
@@ -187,19 +193,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--models", default="ra-nano", help="of " + ", ".join(MODELS))
+    parser.add_argument("--dtypes", default="f32", help="of f32, bf16: what Oriel trains in")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--peers", help="folder with train_torch.py and train_jax.py")
     parser.add_argument("--torch", help="python with torch")
-    parser.add_argument("--torch-names", default="ra-eager-f32,ra-compile-f32", help="contenders of train_torch.py")
+    parser.add_argument("--torch-names", help="contenders of train_torch.py; default: eager and compiled in --dtypes")
     parser.add_argument("--jax", help="python with jax")
     parser.add_argument("--ops", action="store_true", help="single mixers instead of models")
     parser.add_argument("--threads", type=int, default=2, help="of --ops")
     options = parser.parse_args()
     if (options.torch or options.jax) and not options.peers:
         parser.error("--torch and --jax need --peers DIR")
+    if not options.torch_names:
+        options.torch_names = ",".join(f"ra-{mode}-{dtype}" for dtype in options.dtypes.split(",") for mode in ("eager", "compile"))
     if options.ops:
-        return measure_ops(options)
+        for dtype in options.dtypes.split(","):
+            measure_ops(options, dtype)
+        return
     for model in options.models.split(","):
         measure(model, options)
 

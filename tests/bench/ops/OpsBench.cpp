@@ -1,6 +1,5 @@
 // Times one mixer, forward and gradient, as orielc compiles it and the executor runs it: no projections, no rotary
 // positions. Prints one JSON line with wall-clock and CPU milliseconds of each run, after one run that is not counted.
-// Usage: oriel-bench-ops full|swa|ra TOKENS WINDOW THREADS REPEATS [HEADS KV_HEADS HEAD_DIM BATCH [SCHEDULE]]
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "runtime/base/Subprocess.h"
@@ -10,9 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 
-#include <algorithm>
+#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <random>
@@ -22,7 +20,7 @@ namespace oriel::runtime {
 namespace {
 
 struct Mixer {
-  std::string kind;
+  std::string kind, dtype = "f32";
   int64_t tokens = 0, window = 0, heads = 8, kvHeads = 2, headDim = 128, batch = 1;
   std::string schedule; // a file of tape.schedule lines; empty: the compiler chooses
 };
@@ -58,7 +56,7 @@ std::string moduleText(const Mixer &m) {
 absl::StatusOr<std::shared_ptr<const Package>> compile(const Mixer &mixer, const std::string &folder) {
   std::string source = folder + "/mixer.mlir", package = folder + "/package";
   ORIEL_RETURN_IF_ERROR(writeFileAtomically(source, moduleText(mixer)));
-  std::vector<std::string> command = {BENCH_ORIELC, source, "-o", package};
+  std::vector<std::string> command = {BENCH_ORIELC, source, "--dtype", mixer.dtype, "-o", package};
   if (!mixer.schedule.empty())
     command.insert(command.end(), {"--schedule", mixer.schedule});
   ORIEL_ASSIGN_OR_RETURN(ProcessResult result, runProcess(command, Deadline::after(300)));
@@ -98,29 +96,32 @@ absl::Status measure(const Mixer &mixer, int threads, int repeats, const std::st
     absl::StrAppend(&wall, i ? ", " : "", 1e3 * (seconds(CLOCK_MONOTONIC) - wallStart));
     absl::StrAppend(&cpu, i ? ", " : "", 1e3 * (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpuStart));
   }
-  std::printf(
-      "{\"op\": \"%s\", \"tokens\": %ld, \"window\": %ld, \"threads\": %d, \"wall_ms\": [%s], \"cpu_ms\": [%s]}\n",
-      mixer.kind.c_str(), mixer.tokens, mixer.window, threads, wall.c_str(), cpu.c_str());
+  std::printf("{\"op\": \"%s\", \"dtype\": \"%s\", \"tokens\": %ld, \"window\": %ld, \"threads\": %d, \"wall_ms\": "
+              "[%s], \"cpu_ms\": [%s]}\n",
+              mixer.kind.c_str(), mixer.dtype.c_str(), mixer.tokens, mixer.window, threads, wall.c_str(), cpu.c_str());
   return absl::OkStatus();
 }
 
 int run(int argc, char **argv) {
   Mixer mixer;
-  mixer.kind = argc > 1 ? argv[1] : "";
-  if (argc < 6 || argc > 11 || (mixer.kind != "full" && mixer.kind != "swa" && mixer.kind != "ra")) {
-    std::fprintf(stderr, "usage: oriel-bench-ops full|swa|ra TOKENS WINDOW THREADS REPEATS [HEADS KV_HEADS HEAD_DIM "
-                         "BATCH [SCHEDULE]]\n");
-    return 2;
-  }
-  mixer.tokens = std::atoll(argv[2]), mixer.window = std::atoll(argv[3]);
-  int64_t *shape[] = {&mixer.heads, &mixer.kvHeads, &mixer.headDim, &mixer.batch};
-  for (int i = 6; i < std::min(argc, 10); ++i)
-    *shape[i - 6] = std::atoll(argv[i]);
-  if (argc == 11)
-    mixer.schedule = argv[10];
+  int threads = 2, repeats = 1;
+  CLI::App app("times one mixer, forward and gradient");
+  app.add_option("kind", mixer.kind, "full, swa or ra")->required()->check(CLI::IsMember({"full", "swa", "ra"}));
+  app.add_option("tokens", mixer.tokens, "of one row")->required()->check(CLI::PositiveNumber);
+  app.add_option("window", mixer.window, "of swa and ra")->required();
+  app.add_option("--dtype", mixer.dtype, "f32 or bf16")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+  app.add_option("--threads", threads)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--repeats", repeats)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--heads", mixer.heads)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--kv-heads", mixer.kvHeads)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--head-dim", mixer.headDim)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", mixer.batch)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--schedule", mixer.schedule, "tape.schedule lines; none: the compiler chooses")
+      ->check(CLI::ExistingFile);
+  CLI11_PARSE(app, argc, argv);
   std::string folder = std::filesystem::temp_directory_path() / ("oriel-bench-ops-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
-  absl::Status status = measure(mixer, std::atoi(argv[4]), std::atoi(argv[5]), folder);
+  absl::Status status = measure(mixer, threads, repeats, folder);
   std::filesystem::remove_all(folder);
   if (!status.ok())
     std::fprintf(stderr, "oriel-bench-ops: %s\n", std::string(status.message()).c_str());
