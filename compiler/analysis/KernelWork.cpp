@@ -30,8 +30,9 @@ KernelWork operator*(double times, const KernelWork &work) {
 
 double elementsOf(Value tile) { return static_cast<double>(cast<ShapedType>(tile.getType()).getNumElements()); }
 
-double bytesOf(Value tile) {
-  return elementsOf(tile) * cast<ShapedType>(tile.getType()).getElementTypeBitWidth() / 8.0;
+/// Bytes of the elements of `tile` as they lie in `buffer`.
+double bytesOf(Value tile, Value buffer) {
+  return elementsOf(tile) * cast<ShapedType>(buffer.getType()).getElementTypeBitWidth() / 8.0;
 }
 
 KernelWork workOfMap(tile::MapOp map) {
@@ -56,14 +57,14 @@ KernelWork workOfLeaf(Operation *op) {
       })
       .Case([&](tile::MapOp map) { work = workOfMap(map); })
       .Case([&](tile::ReduceOp reduce) { work.pointwiseFlops = elementsOf(reduce.getTile()); })
-      .Case([&](tile::LoadOp load) { work.bytesRead = bytesOf(load.getTile()); })
-      .Case([&](tile::GatherOp gather) { work.bytesRead = bytesOf(gather.getTile()); })
+      .Case([&](tile::LoadOp load) { work.bytesRead = bytesOf(load.getTile(), load.getBuffer()); })
+      .Case([&](tile::GatherOp gather) { work.bytesRead = bytesOf(gather.getTile(), gather.getBuffer()); })
       .Case([&](tile::ScatterAddOp scatter) {
         work.pointwiseFlops = elementsOf(scatter.getTile());
-        work.bytesRead = work.bytesWritten = bytesOf(scatter.getTile());
+        work.bytesRead = work.bytesWritten = bytesOf(scatter.getTile(), scatter.getBuffer());
       })
       .Case([&](tile::StoreOp store) {
-        work.bytesWritten = bytesOf(store.getTile());
+        work.bytesWritten = bytesOf(store.getTile(), store.getBuffer());
         if (store.getAccumulate()) {
           work.bytesRead = work.bytesWritten;
           work.pointwiseFlops = elementsOf(store.getTile());

@@ -102,8 +102,14 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
   if (options.timing)
     pm.enableTiming();
   pipeline::buildPipeline(pm,
-                          {options.world, options.gradSlots, options.scheduleFile, *budget, options.deviceFile,
-                           options.tuningFile, options.problemFile},
+                          {.world = options.world,
+                           .gradSlots = options.gradSlots,
+                           .scheduleFile = options.scheduleFile,
+                           .memoryBudget = *budget,
+                           .deviceFile = options.deviceFile,
+                           .tuningFile = options.tuningFile,
+                           .problemFile = options.problemFile,
+                           .bf16 = options.bf16},
                           phaseOf(options.emit));
   return pm.run(module);
 }

@@ -42,6 +42,21 @@ static void printHead(ModuleOp module, llvm::raw_ostream &out) {
                        moduleInt(module, "lm.tokens"), std::max<int64_t>(1, moduleInt(module, "tape.world")));
 }
 
+/// Kernels and products that work on bf16, where there are any.
+static void printStorage(ModuleOp module, llvm::raw_ostream &out) {
+  int64_t narrow = 0, all = 0;
+  module.walk([&](Operation *op) {
+    if (!isa<tape::CallOp, tape::MatmulOp>(op))
+      return;
+    auto isBf16 = [](Type type) { return cast<ShapedType>(type).getElementType().isBF16(); };
+    narrow += llvm::any_of(op->getOperandTypes(), isBf16) || llvm::any_of(op->getResultTypes(), isBf16);
+    ++all;
+  });
+  if (narrow > 0)
+    out << llvm::formatv("storage: bf16 in {0} of {1} steps (parameters, gradients, sums, states in f32)\n\n", narrow,
+                         all);
+}
+
 static void printPrograms(ModuleOp module, llvm::raw_ostream &out) {
   out << llvm::formatv("{0,-12} {1,8} {2,8} {3,8} {4,12}\n", "program", "kernels", "products", "other", "arena MiB");
   for (auto program : module.getOps<tape::ProgramOp>()) {
@@ -90,6 +105,7 @@ LogicalResult explain(const CompileOptions &options, llvm::raw_ostream &out, llv
   if (failed(module))
     return failure();
   printHead(**module, out);
+  printStorage(**module, out);
   printPrograms(**module, out);
   printMemory(**module, out);
   printSchedule(**module, out);

@@ -13,8 +13,8 @@ namespace {
 
 /// From scheduled lm to placed tape, as text: the schedule lowers copies of the module on trial.
 std::string loweringText(const PipelineOptions &options) {
-  return llvm::formatv("oriel-fuse-mixers,oriel-lm-to-tape{{world={0} grad-slots={1}},oriel-assign-buffers",
-                       options.world, options.gradSlots);
+  return llvm::formatv("oriel-fuse-mixers,oriel-lm-to-tape{{world={0} grad-slots={1}},{2}oriel-assign-buffers",
+                       options.world, options.gradSlots, options.bf16 ? "oriel-choose-storage," : "");
 }
 
 void registerPassesOnce() {
@@ -55,7 +55,11 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
   if (last == Phase::Tape)
     return;
 
-  // 5. A place for every byte.
+  // 5. What lies in bf16.
+  if (options.bf16)
+    pm.addPass(transforms::createChooseStoragePass());
+
+  // 6. A place for every byte.
   pm.addPass(transforms::createAssignBuffersPass());
 }
 
@@ -66,17 +70,22 @@ struct CompileOptions : mlir::PassPipelineOptions<CompileOptions> {
   Option<int64_t> memoryBudget{*this, "memory-budget",
                                llvm::cl::desc("bytes of the whole plan; 0: no limit; -1: least")};
   Option<std::string> scheduleFile{*this, "schedule-file", llvm::cl::desc("tape.schedule text to use")};
+  Option<bool> bf16{*this, "bf16", llvm::cl::desc("activations in bf16"), llvm::cl::init(false)};
 };
 } // namespace
 
 void registerPassesAndPipelines() {
   registerPassesOnce();
-  mlir::PassPipelineRegistration<CompileOptions>(
-      "oriel-compile", "lm to placed tape: every pass of orielc in order",
-      [](mlir::OpPassManager &pm, const CompileOptions &options) {
-        buildPipeline(pm, {options.world, options.gradSlots, options.scheduleFile, options.memoryBudget, {}, {}, {}},
-                      Phase::Placed);
-      });
+  mlir::PassPipelineRegistration<CompileOptions>("oriel-compile", "lm to placed tape: every pass of orielc in order",
+                                                 [](mlir::OpPassManager &pm, const CompileOptions &options) {
+                                                   buildPipeline(pm,
+                                                                 {.world = options.world,
+                                                                  .gradSlots = options.gradSlots,
+                                                                  .scheduleFile = options.scheduleFile,
+                                                                  .memoryBudget = options.memoryBudget,
+                                                                  .bf16 = options.bf16},
+                                                                 Phase::Placed);
+                                                 });
 }
 
 } // namespace oriel::pipeline

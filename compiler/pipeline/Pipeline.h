@@ -27,6 +27,7 @@ struct PipelineOptions {
   std::string deviceFile;  ///< device descriptor; empty: the shipped default
   std::string tuningFile;  ///< tuning record; empty: none
   std::string problemFile; ///< where the schedule problem is written as text; empty: nowhere
+  bool bf16 = false;       ///< activations and the operands of products in bf16; otherwise all is f32
 };
 
 /// Adds the passes up to the end of `last` (and registers those that are looked up by name). The input is what

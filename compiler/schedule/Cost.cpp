@@ -24,6 +24,14 @@ const typename Map::mapped_type *find(const Map &map, const std::string &key, co
   return found == map.end() ? nullptr : &found->second;
 }
 
+/// A family in bf16 that was not measured runs at the rates of its f32 form.
+const KernelRate *kernelRate(const DeviceDescriptor &device, std::string family) {
+  size_t suffix = family.rfind("_bf16");
+  if (!device.kernels.contains(family) && suffix != std::string::npos)
+    family.resize(suffix);
+  return find(device.kernels, family, "*");
+}
+
 } // namespace
 
 DeviceDescriptor genericCpu() {
@@ -59,7 +67,8 @@ std::string familyOf(std::string_view symbol) {
   for (size_t at = 0; at < symbol.size();) {
     size_t end = std::min(symbol.find('_', at), symbol.size());
     std::string_view word = symbol.substr(at, end - at);
-    bool isSize = std::any_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c); });
+    bool isSize =
+        word != "bf16" && std::any_of(word.begin(), word.end(), [](unsigned char c) { return std::isdigit(c); });
     if (!isSize && said.insert(word).second)
       family.append(family.empty() ? "" : "_").append(word);
     at = end + 1;
@@ -73,7 +82,7 @@ Estimate CostModel::estimate(const Work &work) const {
   if (work.m > 0) {
     if (const ProductRate *rate = find(device.products, work.dtype, "f32"))
       flopsPerSecond = productFlopsPerSecond(*rate, work);
-  } else if (const KernelRate *rate = find(device.kernels, familyOf(work.action), "*")) {
+  } else if (const KernelRate *rate = kernelRate(device, familyOf(work.action))) {
     flopsPerSecond = rate->flopsPerSecond;
     bytesPerSecond = rate->bytesPerSecond;
   }

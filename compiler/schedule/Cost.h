@@ -36,7 +36,7 @@ struct CostModel {
 };
 
 /// The family of a kernel: the words of its symbol that are no sizes, each once. "rla_fwd_b1_t64" is of "rla_fwd",
-/// "gate_bwd_silu_e4096_remake" of "gate_bwd_silu_remake".
+/// "gate_bwd_silu_e4096_remake" of "gate_bwd_silu_remake", "rope_b1_t64_bf16" of "rope_bf16".
 std::string familyOf(std::string_view symbol);
 
 /// A step that was run: median seconds.

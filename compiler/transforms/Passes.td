@@ -131,6 +131,36 @@ def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
   let dependentDialects = ["::oriel::lm::LmDialect", "::oriel::tape::TapeDialect", "::mlir::func::FuncDialect"];
 }
 
+def ChooseStoragePass : Pass<"oriel-choose-storage", "::mlir::ModuleOp"> {
+  let summary = "Let activations lie in bf16 memory";
+  let description = [{
+    Decides the element type of every f32 value of the tape programs. A value becomes bf16 unless something holds it to f32:
+
+    * the program gives it to its caller (losses, gradients of parameters), or a collective moves it;
+    * a kernel's buffer for it is not marked `tile.storage` (statistics, partial sums, recurrent states), or the kernel
+      sums into that buffer;
+    * it shares memory (a view, a concat, an update in place) with a value that is held.
+
+    Arguments stay f32 (parameters are the optimizer's master copies); steps that want bf16 get one rounded copy, made before
+    the first of them. Both operands of every product are bf16; sums are f32. Kernels are replaced by their bf16 forms
+    (symbol `…_bf16`): loads extend, stores round, operands of `tile.dot` are bf16, accumulators and the rest f32.
+
+    ```mlir
+    %y = tape.matmul %x, %w transpose_b : (tensor<64x32xf32>, tensor<48x32xf32>) -> tensor<64x48xf32>
+    %n = tape.call @rms_norm_fwd(%y, %g) : (tensor<64x48xf32>, tensor<48xf32>) -> tensor<64x48xf32>
+    ```
+    ⇒ (with `%w`, `%g` arguments of the program)
+    ```mlir
+    %wr = tape.call @round_e1536_bf16(%w) : (tensor<48x32xf32>) -> tensor<48x32xbf16>
+    %y = tape.matmul %x, %wr transpose_b : (tensor<64x32xbf16>, tensor<48x32xbf16>) -> tensor<64x48xbf16>
+    %n = tape.call @rms_norm_fwd_bf16(%y, %g) : (tensor<64x48xbf16>, tensor<48xf32>) -> tensor<64x48xbf16>
+    ```
+    Precondition: `oriel-lm-to-tape` ran, `oriel-assign-buffers` did not.
+  }];
+  let dependentDialects = ["::oriel::tape::TapeDialect", "::oriel::tile::TileDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
 def FuseMixersPass : Pass<"oriel-fuse-mixers", "::mlir::ModuleOp"> {
   let summary = "Fuse window attention, residual linear attention and their norms where the schedule says so";
   let description = [{

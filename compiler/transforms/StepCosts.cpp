@@ -23,12 +23,12 @@ double bytesOf(ValueRange values) {
 schedule::Work productWork(tape::MatmulOp op) {
   auto [m, n, k] = op.getSizes();
   schedule::Work work;
-  work.action =
-      llvm::formatv("gemm {0}x{1}x{2} {3}{4}", m, n, k, op.getTransposeA() ? "T" : "N", op.getTransposeB() ? "T" : "N");
   work.m = m;
   work.n = n;
   work.k = k;
   work.dtype = cast<ShapedType>(op.getA().getType()).getElementType().isBF16() ? "bf16" : "f32";
+  work.action = llvm::formatv("gemm {0}x{1}x{2} {3}{4}{5}", m, n, k, op.getTransposeA() ? "T" : "N",
+                              op.getTransposeB() ? "T" : "N", work.dtype == "bf16" ? " bf16" : "");
   work.flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   return work;
 }

@@ -103,7 +103,9 @@ absl::StatusOr<Compiled> Workbench::compile(const std::string &path, const Model
                                       "--tokens",
                                       std::to_string(options.tokens),
                                       "--memory-budget",
-                                      options.memoryBudget};
+                                      options.memoryBudget,
+                                      "--dtype",
+                                      options.dtype};
   auto give = [&](const char *option, const std::string &file) {
     if (!file.empty())
       command.insert(command.end(), {option, file});

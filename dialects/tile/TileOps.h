@@ -23,6 +23,10 @@ bool isBuffer(mlir::Type type);
 /// On a kernel's output buffer: the inputs that it may replace ((C4) of tile.kernel).
 inline constexpr llvm::StringLiteral kReplacesAttr = "tile.replaces";
 
+/// Argument attribute (unit) of a kernel's buffer whose element type is the model's storage type: f32 as built, bf16
+/// where --oriel-choose-storage decides so.
+inline constexpr llvm::StringLiteral kStorageAttr = "tile.storage";
+
 } // namespace oriel::tile
 
 #include "dialects/tile/TileDialect.h.inc"

@@ -12,7 +12,7 @@ tile::KernelOp buildAttentionDelta(OpBuilder &builder, Location loc, StringRef s
   Signature signature(builder);
   llvm::SmallVector<int64_t> shape = {spec.batch, spec.tokens, spec.heads, spec.valueDim};
   unsigned o = signature.input(shape), dout = signature.input(shape);
-  unsigned delta = signature.output({spec.batch, spec.heads, spec.tokens});
+  unsigned delta = signature.outputF32({spec.batch, spec.heads, spec.tokens});
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, spec.queryTile), spec.heads, spec.batch},
                                  "delta = rowsum(do * o)");
   Scalar query = b.x() * spec.queryTile;
@@ -31,18 +31,18 @@ static AttentionGradBuffers addInputs(Signature &signature, const AttentionSpec 
   buffers.k = signature.input({spec.batch, spec.tokens, spec.kvHeads, spec.headDim});
   buffers.v = signature.input({spec.batch, spec.tokens, spec.kvHeads, spec.valueDim});
   buffers.dout = signature.input({spec.batch, spec.tokens, spec.heads, spec.valueDim});
-  buffers.lse = signature.input({spec.batch, spec.heads, spec.tokens});
-  buffers.delta = signature.input({spec.batch, spec.heads, spec.tokens});
+  buffers.lse = signature.inputF32({spec.batch, spec.heads, spec.tokens});
+  buffers.delta = signature.inputF32({spec.batch, spec.heads, spec.tokens});
   if (spec.documents)
     buffers.docStart = signature.inputI32({spec.batch, spec.tokens});
   return buffers;
 }
 
 /// Probabilities and cotangents of the unscaled products of one block, both shaped like `scores`.
-static std::pair<Value, Value> scoreGradients(TileBuilder &b, const AttentionSpec &spec, Value scores, Value dp,
-                                              Value lse, Value delta) {
+static std::pair<Value, Value> scoreGradients(TileBuilder &b, const AttentionBlocks &blocks, const AttentionSpec &spec,
+                                              Value scores, Value dp, Value lse, Value delta) {
   auto body = [&](TileBuilder &, ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
-    Scalar s = in[0], p = exp(s - in[2]), ds = p * ((in[1] - in[3]) * spec.scale);
+    Scalar s = in[0], p = exp(blocks.rescaled(s) - in[2]), ds = p * ((in[1] - in[3]) * spec.scale);
     if (spec.softCap == 0)
       return {p, ds};
     // A masked score is huge; its probability is 0, and the slope must stay finite.
@@ -75,7 +75,7 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
       Value v_KE = b.load(b.buffer(buffers.v), blocks.rows(key, kvHead), spec.keyTile, valueDim);
       block.firstKey = key;
       Value s_KQ = blocks.scores(b.dot(k_KD, q_DQ), block);
-      Value ds_KQ = scoreGradients(b, spec, s_KQ, b.dot(v_KE, do_EQ), lse_1Q, delta_1Q).second;
+      Value ds_KQ = scoreGradients(b, blocks, spec, s_KQ, b.dot(v_KE, do_EQ), lse_1Q, delta_1Q).second;
       return {b.dotAT(ds_KQ, k_KD, carried[0])};
     };
     Value dq_QD = b.loop(keys.first, keys.second, spec.keyTile, b.zeros(spec.queryTile, dim), step)[0];
@@ -136,7 +136,7 @@ KeyBlockProgram::Values KeyBlockProgram::meet(Scalar head, Scalar query, const K
   ScoreBlock block = blocks.queryBlock(query, /*transposed=*/false);
   block.firstKey = keys.first;
   Value s_QK = blocks.scores(b.dot(q_QD, keys.scaledK_DK), block);
-  auto [p_QK, ds_QK] = scoreGradients(b, spec, s_QK, b.dot(do_QE, keys.v_EK), lse_Q1, delta_Q1);
+  auto [p_QK, ds_QK] = scoreGradients(b, blocks, spec, s_QK, b.dot(do_QE, keys.v_EK), lse_Q1, delta_Q1);
   if (dq)
     b.accumulate(b.dot(ds_QK, keys.k_KD), b.buffer(*dq), rows);
   return {b.dotAT(ds_QK, q_QD, carried[0]), b.dotAT(p_QK, do_QE, carried[1])};

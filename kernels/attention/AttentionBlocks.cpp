@@ -107,7 +107,7 @@ Value AttentionBlocks::maskHidden(Value scores, const ScoreBlock &block) {
 
 Value AttentionBlocks::scores(Value products, const ScoreBlock &block) {
   if (spec_.softCap > 0)
-    products = b_.map({products}, [&](Scalar s) { return tanh(s * (1.0 / spec_.softCap)) * spec_.softCap; });
+    products = b_.map({products}, [&](Scalar s) { return tanh(s * (restOfScale() / spec_.softCap)) * spec_.softCap; });
   return b_.when(
       hasHiddenPairs(block), products.getType(), [&] { return TileBuilder::Values{maskHidden(products, block)}; },
       [&] { return TileBuilder::Values{products}; })[0];

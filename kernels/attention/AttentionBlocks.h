@@ -7,6 +7,8 @@
 #include "kernels/attention/Attention.h"
 #include "kernels/common/TileBuilder.h"
 
+#include <cmath>
+
 namespace oriel::kernels {
 
 /// A masked score is less than the running maximum's start, so that a row that has seen nothing yet gets weight
@@ -44,6 +46,7 @@ public:
   std::pair<Scalar, Scalar> visibleQueries(Scalar firstKey);
 
   /// Turns products of scaled queries and keys into scores: soft cap, then `maskedScore` where a pair is not visible.
+  /// `rescaled` gives each its last factor.
   mlir::Value scores(mlir::Value products, const ScoreBlock &block);
 
   /// A block whose keys are still to be chosen.
@@ -59,11 +62,22 @@ public:
   Place perQuery(Scalar head, Scalar token, bool transposed) {
     return transposed ? Place{{batch_, head, token}, -1, 2} : Place{{batch_, head, token}, 2, -1};
   }
+  /// One operand of the products, times the power of two in the scale: exact whatever the operands' type.
   mlir::Value scaled(mlir::Value tile) {
-    return b_.map({tile}, [&](Scalar x) { return x * spec_.scale; });
+    return b_.map({tile}, [&](Scalar x) { return x * powerInScale(); });
+  }
+
+  /// A score of `scores` times what is left of the scale, between 0.7 and 1.5; for the body of a map that needs the
+  /// score itself, so that it costs no walk of its own.
+  Scalar rescaled(Scalar score) const {
+    return spec_.softCap > 0 || restOfScale() == 1 ? score : score * restOfScale();
   }
 
 private:
+  double powerInScale() const {
+    return spec_.scale == 0 ? 0 : std::copysign(std::exp2(std::round(std::log2(std::abs(spec_.scale)))), spec_.scale);
+  }
+  double restOfScale() const { return spec_.scale == 0 ? 1 : spec_.scale / powerInScale(); }
   Scalar hasHiddenPairs(const ScoreBlock &block);
   mlir::Value maskHidden(mlir::Value scores, const ScoreBlock &block);
 

@@ -19,8 +19,8 @@ AttendedBlock AttentionBlocks::attend(const AttentionInputs &inputs, Scalar head
     Value k_KD = b.load(b.buffer(inputs.k), rows(key, kvHead), spec_.keyTile, dim);
     block.firstKey = key;
     Value s_KQ = scores(b.dot(k_KD, q_DQ), block);
-    Value max_1Q = b.map({carried[1], b.reduceMax(s_KQ, 0)}, [](Scalar a, Scalar c) { return max(a, c); });
-    Value p_KQ = b.map({s_KQ, max_1Q}, [](Scalar s, Scalar m) { return exp(s - m); });
+    Value max_1Q = b.map({carried[1], b.reduceMax(s_KQ, 0)}, [&](Scalar a, Scalar c) { return max(a, rescaled(c)); });
+    Value p_KQ = b.map({s_KQ, max_1Q}, [&](Scalar s, Scalar m) { return exp(rescaled(s) - m); });
     Value shrink_1Q = b.map({carried[1], max_1Q}, [](Scalar before, Scalar m) { return exp(before - m); });
     Value sum_1Q = b.map({carried[2], shrink_1Q, b.reduceSum(p_KQ, 0)},
                          [](Scalar s, Scalar shrink, Scalar p) { return s * shrink + p; });
@@ -46,7 +46,7 @@ tile::KernelOp buildAttention(OpBuilder &builder, Location loc, StringRef symbol
   if (spec.documents)
     docStart = signature.inputI32({spec.batch, spec.tokens});
   unsigned o = signature.output({spec.batch, spec.tokens, spec.heads, spec.valueDim});
-  unsigned lse = signature.output({spec.batch, spec.heads, spec.tokens});
+  unsigned lse = signature.outputF32({spec.batch, spec.heads, spec.tokens});
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, spec.queryTile), spec.kvHeads, spec.batch},
                                  "softmax attention in blocks");
   AttentionBlocks blocks(b, spec, docStart, b.z());

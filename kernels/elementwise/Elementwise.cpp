@@ -32,6 +32,18 @@ tile::KernelOp buildAdd(OpBuilder &builder, Location loc, StringRef symbol, cons
   return b.op();
 }
 
+std::string symbol(const RoundSpec &spec) { return SymbolName("round").add("e", spec.elements).str(); }
+
+tile::KernelOp buildRound(OpBuilder &builder, Location loc, StringRef symbol, const RoundSpec &spec) {
+  Signature signature(builder);
+  unsigned x = signature.inputF32({spec.elements}), y = signature.output({spec.elements});
+  int64_t size = flatTileSize(spec.elements);
+  TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.elements, size), 1, 1}, "y = x in the storage type");
+  Place place{{b.x() * size}, -1, 0};
+  b.store(b.load(b.buffer(x), place, 1, size), b.buffer(y), place);
+  return b.op();
+}
+
 std::string symbol(const SoftCapSpec &spec) {
   return SymbolName("soft_cap").add("e", spec.elements).add("c", spec.cap).str();
 }

@@ -15,6 +15,14 @@ struct AddSpec {
 std::string symbol(const AddSpec &spec);
 tile::KernelOp buildAdd(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const AddSpec &spec);
 
+/// `y = x`: an f32 value rounded to the storage type.
+///   x [elements] f32  →  y [elements]
+struct RoundSpec {
+  int64_t elements = 0;
+};
+std::string symbol(const RoundSpec &spec);
+tile::KernelOp buildRound(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RoundSpec &spec);
+
 /// `y[r,d] = x[r,d] * scale[d]` and its gradient.
 ///   forward    x [rows, width], scale [width]                     →  y [rows, width]
 ///   backward   x [rows, width], scale [width], dy [rows, width]   →  dx [rows, width], dscale_partials [parts, width]

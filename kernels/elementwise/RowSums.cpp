@@ -24,7 +24,7 @@ std::string symbol(const SumRowsSpec &spec) {
 tile::KernelOp buildSumRows(OpBuilder &builder, Location loc, StringRef symbol, const SumRowsSpec &spec) {
   Signature signature(builder);
   unsigned x = signature.input({spec.rows, spec.width});
-  unsigned partials = signature.output({partialCount(spec.rows), spec.width});
+  unsigned partials = signature.outputF32({partialCount(spec.rows), spec.width});
   int64_t cols = columnTileSize(spec.width), block = partialRows(spec.rows);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.width, cols), partialCount(spec.rows), 1},
                                  "partial sums over blocks of rows");
@@ -44,8 +44,8 @@ std::string symbol(const SumPartialsSpec &spec) {
 
 tile::KernelOp buildSumPartials(OpBuilder &builder, Location loc, StringRef symbol, const SumPartialsSpec &spec) {
   Signature signature(builder);
-  unsigned partials = signature.input({spec.parts, spec.width});
-  unsigned y = signature.output({spec.width});
+  unsigned partials = signature.inputF32({spec.parts, spec.width});
+  unsigned y = signature.outputF32({spec.width});
   int64_t cols = std::min<int64_t>(512, tileSize(spec.width));
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.width, cols), 1, 1}, "y = partials[0] + partials[1] + …");
   Scalar column = b.x() * cols;
@@ -68,7 +68,7 @@ std::string symbol(const ScaleChannelsSpec &spec, bool backward) {
 tile::KernelOp buildScaleChannels(OpBuilder &builder, Location loc, StringRef symbol, const ScaleChannelsSpec &spec) {
   Signature signature(builder);
   unsigned x = signature.input({spec.rows, spec.width});
-  unsigned scale = signature.input({spec.width});
+  unsigned scale = signature.inputF32({spec.width});
   unsigned y = signature.outputReplacing({spec.rows, spec.width}, {x});
   int64_t cols = columnTileSize(spec.width);
   TileBuilder b =
@@ -85,10 +85,10 @@ tile::KernelOp buildScaleChannelsGrad(OpBuilder &builder, Location loc, StringRe
                                       const ScaleChannelsSpec &spec) {
   Signature signature(builder);
   unsigned x = signature.input({spec.rows, spec.width});
-  unsigned scale = signature.input({spec.width});
+  unsigned scale = signature.inputF32({spec.width});
   unsigned dy = signature.input({spec.rows, spec.width});
   unsigned dx = signature.outputReplacing({spec.rows, spec.width}, {dy, x});
-  unsigned partials = signature.output({partialCount(spec.rows), spec.width});
+  unsigned partials = signature.outputF32({partialCount(spec.rows), spec.width});
   int64_t cols = columnTileSize(spec.width), block = partialRows(spec.rows);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.width, cols), partialCount(spec.rows), 1},
                                  "dx = dy * scale and partial sums of dy * x");

@@ -27,7 +27,7 @@ static Value scaled(TileBuilder &b, Value tile, double scale) {
 
 tile::KernelOp buildEmbed(OpBuilder &builder, Location loc, StringRef symbol, const EmbedSpec &spec) {
   Signature signature(builder);
-  unsigned table = signature.input({spec.vocab, spec.width});
+  unsigned table = signature.inputF32({spec.vocab, spec.width});
   unsigned tokens = signature.inputI32({spec.rows});
   unsigned y = signature.output({spec.rows, spec.width});
   int64_t cols = columnTile(spec.width);
@@ -45,7 +45,7 @@ tile::KernelOp buildEmbedGrad(OpBuilder &builder, Location loc, StringRef symbol
   Signature signature(builder);
   unsigned dy = signature.input({spec.rows, spec.width});
   unsigned tokens = signature.inputI32({spec.rows});
-  unsigned dtable = signature.output({spec.vocab, spec.width});
+  unsigned dtable = signature.outputF32({spec.vocab, spec.width});
   int64_t cols = columnTile(spec.width);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.width, cols), 1, 1}, "dtable[tokens] += scale * dy");
   Scalar column = b.x() * cols;

@@ -112,7 +112,7 @@ tile::KernelOp buildLinearAttentionGrad(OpBuilder &builder, Location loc, String
   LinearBuffers buffers = addLinearInputs(signature, spec, &dout);
   unsigned states = 0;
   if (spec.saveEvery)
-    states = signature.input({spec.batch, spec.kvHeads, spec.savedStates(), spec.headDim, spec.stateColumns()});
+    states = signature.inputF32({spec.batch, spec.kvHeads, spec.savedStates(), spec.headDim, spec.stateColumns()});
   std::optional<StateBuffers> dfinal, dinitial;
   if (spec.finalState)
     dfinal = addState(signature, spec, /*isOutput=*/false);
@@ -122,7 +122,7 @@ tile::KernelOp buildLinearAttentionGrad(OpBuilder &builder, Location loc, String
   if (spec.initialState)
     dinitial = addState(signature, spec, /*isOutput=*/true);
   unsigned workspace =
-      signature.output({spec.batch, spec.kvHeads, spec.segmentChunks(), spec.headDim, spec.stateColumns()});
+      signature.outputF32({spec.batch, spec.kvHeads, spec.segmentChunks(), spec.headDim, spec.stateColumns()});
   TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, 1}, "gradient of linear attention");
 
   LinearGradProgram program(b, spec, buffers);

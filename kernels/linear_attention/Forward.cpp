@@ -11,7 +11,7 @@ tile::KernelOp buildLinearAttention(OpBuilder &builder, Location loc, StringRef 
   LinearBuffers buffers = addLinearInputs(signature, spec, /*dout=*/nullptr);
   unsigned o = signature.output({spec.batch, spec.tokens, spec.heads, spec.valueDim}), saved = 0;
   if (spec.saveEvery)
-    saved = signature.output({spec.batch, spec.kvHeads, spec.savedStates(), spec.headDim, spec.stateColumns()});
+    saved = signature.outputF32({spec.batch, spec.kvHeads, spec.savedStates(), spec.headDim, spec.stateColumns()});
   StateBuffers finalState;
   if (spec.finalState)
     finalState = addState(signature, spec, /*isOutput=*/true);

@@ -26,7 +26,9 @@ std::string symbol(const LinearAttentionSpec &spec, StringRef stage) {
 }
 
 StateBuffers addState(Signature &signature, const LinearAttentionSpec &spec, bool isOutput) {
-  auto add = [&](llvm::ArrayRef<int64_t> shape) { return isOutput ? signature.output(shape) : signature.input(shape); };
+  auto add = [&](llvm::ArrayRef<int64_t> shape) {
+    return isOutput ? signature.outputF32(shape) : signature.inputF32(shape);
+  };
   StateBuffers buffers;
   buffers.state = add({spec.batch, spec.kvHeads, spec.headDim, spec.valueDim});
   if (spec.normalize)

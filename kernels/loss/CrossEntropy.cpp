@@ -93,10 +93,10 @@ void CrossEntropyProgram::writeGradient(Value lse_R1, Scalar lossScale) {
 tile::KernelOp buildCrossEntropy(OpBuilder &builder, Location loc, StringRef symbol, const CrossEntropySpec &spec) {
   Signature signature(builder);
   unsigned targets = signature.inputI32({spec.rows});
-  unsigned lossScale = spec.gradient ? signature.input({1}) : 0;
+  unsigned lossScale = spec.gradient ? signature.inputF32({1}) : 0;
   unsigned logits =
       spec.gradient ? signature.output({spec.rows, spec.vocab}) : signature.input({spec.rows, spec.vocab});
-  unsigned losses = signature.output({spec.rows});
+  unsigned losses = signature.outputF32({spec.rows});
   TileBuilder b =
       signature.open(loc, symbol, {ceilDiv(spec.rows, rowTile), 1, 1}, "cross entropy of one block of logits");
   Place rows{{b.x() * rowTile}, 0, -1};
@@ -116,8 +116,8 @@ std::string symbol(const SumLossesSpec &spec) { return SymbolName("sum_losses").
 
 tile::KernelOp buildSumLosses(OpBuilder &builder, Location loc, StringRef symbol, const SumLossesSpec &spec) {
   Signature signature(builder);
-  unsigned losses = signature.input({spec.rows});
-  unsigned loss = signature.output({1});
+  unsigned losses = signature.inputF32({spec.rows});
+  unsigned loss = signature.outputF32({1});
   TileBuilder b = signature.open(loc, symbol, {1, 1, 1}, "sum of the losses of all rows");
   Type f64 = b.builder().getF64Type();
   Value zero = arith::ConstantOp::create(b.builder(), loc, b.builder().getF64FloatAttr(0.0));

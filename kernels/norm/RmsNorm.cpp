@@ -51,7 +51,7 @@ tile::KernelOp buildRmsNorm(OpBuilder &builder, Location loc, StringRef symbol, 
   summands.push_back(signature.input(shape));
   if (spec.residual)
     summands.push_back(signature.input(shape));
-  unsigned weight = signature.input({spec.groups, spec.width});
+  unsigned weight = signature.inputF32({spec.groups, spec.width});
   unsigned sum = spec.residual ? signature.outputReplacing(shape, summands) : 0;
   unsigned y = signature.outputReplacing(shape, summands);
   int64_t rows = rowTile(spec), cols = tileSize(spec.width);
@@ -72,14 +72,14 @@ struct GradBuffers {
   GradBuffers(Signature &signature, const RmsNormSpec &spec) {
     llvm::SmallVector<int64_t> shape = {spec.rows, spec.groups, spec.width};
     x = signature.input(shape);
-    weight = signature.input({spec.groups, spec.width});
+    weight = signature.inputF32({spec.groups, spec.width});
     dy = signature.input(shape);
     residual = spec.residual ? signature.input(shape) : 0;
     llvm::SmallVector<int64_t> replaceable = {dy, x};
     if (spec.residual)
       replaceable.push_back(residual);
     dx = signature.outputReplacing(shape, replaceable);
-    partials = signature.output({partialCount(spec.rows), spec.groups, spec.width});
+    partials = signature.outputF32({partialCount(spec.rows), spec.groups, spec.width});
     y = spec.remake ? signature.outputReplacing(shape, replaceable) : 0;
   }
   unsigned x, weight, dy, residual, dx, partials, y;

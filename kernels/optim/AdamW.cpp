@@ -20,13 +20,13 @@ static Scalar clipFactor(Scalar norm, Scalar maxNorm) {
 tile::KernelOp buildAdamW(OpBuilder &builder, Location loc, StringRef symbol, const FlatSpec &spec) {
   int64_t blocks = spec.elements / block;
   Signature signature(builder);
-  unsigned grads = signature.input({blocks, block});
-  unsigned gradNorm = signature.input({1});
-  unsigned hyper = signature.input({HyperCount});
-  unsigned decay = signature.input({blocks});
-  unsigned params = signature.output({blocks, block});
-  unsigned m = signature.output({blocks, block});
-  unsigned v = signature.output({blocks, block});
+  unsigned grads = signature.inputF32({blocks, block});
+  unsigned gradNorm = signature.inputF32({1});
+  unsigned hyper = signature.inputF32({HyperCount});
+  unsigned decay = signature.inputF32({blocks});
+  unsigned params = signature.outputF32({blocks, block});
+  unsigned m = signature.outputF32({blocks, block});
+  unsigned v = signature.outputF32({blocks, block});
   TileBuilder b = signature.open(loc, symbol, {blocks / blocksPerCell, 1, 1}, "clipped AdamW on a flat range");
   auto option = [&](HyperIndex i) { return b.loadScalar(b.buffer(hyper), {b.index(i)}); };
   Scalar lr = option(HyperLearningRate), beta1 = option(HyperBeta1), beta2 = option(HyperBeta2), eps = option(HyperEps);
@@ -55,8 +55,8 @@ std::string accumulateSymbol(const FlatSpec &spec) { return SymbolName("accumula
 
 tile::KernelOp buildAccumulate(OpBuilder &builder, Location loc, StringRef symbol, const FlatSpec &spec) {
   Signature signature(builder);
-  unsigned b0 = signature.input({spec.elements});
-  unsigned a0 = signature.output({spec.elements});
+  unsigned b0 = signature.inputF32({spec.elements});
+  unsigned a0 = signature.outputF32({spec.elements});
   int64_t size = std::min<int64_t>(4096, tileSize(spec.elements));
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.elements, size), 1, 1}, "a += b");
   Place place{{b.x() * size}, -1, 0};

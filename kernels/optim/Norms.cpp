@@ -13,8 +13,8 @@ std::string sumSquaresSymbol(const FlatSpec &spec) { return SymbolName("sum_squa
 
 tile::KernelOp buildSumSquares(OpBuilder &builder, Location loc, StringRef symbol, const FlatSpec &spec) {
   Signature signature(builder);
-  unsigned grads = signature.input({spec.elements / width, width});
-  unsigned sums = signature.output({spec.elements / normBlock});
+  unsigned grads = signature.inputF32({spec.elements / width, width});
+  unsigned sums = signature.outputF32({spec.elements / normBlock});
   TileBuilder b = signature.open(loc, symbol, {spec.elements / normBlock, 1, 1}, "sums of squares of blocks of 4096");
   Value g_RC = b.load(b.buffer(grads), Place{{b.x() * rows, b.index(0)}, 0, 1}, rows, width);
   Value sum_R1 = b.reduceSum(b.map({g_RC}, [](Scalar g) { return g * g; }), 1);
@@ -27,8 +27,8 @@ std::string totalNormSymbol(const FlatSpec &spec) { return SymbolName("total_nor
 tile::KernelOp buildTotalNorm(OpBuilder &builder, Location loc, StringRef symbol, const FlatSpec &spec) {
   int64_t blocks = spec.elements / normBlock;
   Signature signature(builder);
-  unsigned sums = signature.input({blocks});
-  unsigned norm = signature.output({1});
+  unsigned sums = signature.inputF32({blocks});
+  unsigned norm = signature.outputF32({1});
   TileBuilder b = signature.open(loc, symbol, {1, 1, 1}, "global norm from block sums");
   Type f64 = b.builder().getF64Type();
   Value zero = arith::ConstantOp::create(b.builder(), loc, b.builder().getF64FloatAttr(0.0));

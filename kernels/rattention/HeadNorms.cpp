@@ -46,11 +46,11 @@ tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef sy
   llvm::SmallVector<int64_t> partShape = {spec.partials(), spec.heads, spec.valueDim};
   Signature signature(builder);
   unsigned swa = signature.input(rowsShape), rla = signature.input(rowsShape);
-  unsigned swaScale = signature.input(scaleShape), rlaScale = signature.input(scaleShape);
+  unsigned swaScale = signature.inputF32(scaleShape), rlaScale = signature.inputF32(scaleShape);
   unsigned dy = signature.input(rowsShape);
   unsigned dswa = signature.output(rowsShape), drla = signature.output(rowsShape);
-  unsigned delta = signature.output({spec.batch, spec.heads, spec.tokens});
-  unsigned dswaScale = signature.output(partShape), drlaScale = signature.output(partShape);
+  unsigned delta = signature.outputF32({spec.batch, spec.heads, spec.tokens});
+  unsigned dswaScale = signature.outputF32(partShape), drlaScale = signature.outputF32(partShape);
   int64_t blocks = partialCount(spec.tokens), block = partialRows(spec.tokens), cols = tileSize(spec.valueDim);
   int64_t rows = std::min<int64_t>(32, tileSize(spec.tokens));
   TileBuilder b = signature.open(loc, symbol, {blocks, spec.heads, spec.batch}, "gradient of a sum of two head norms");

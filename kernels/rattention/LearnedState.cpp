@@ -28,9 +28,9 @@ static Place statePlace(TileBuilder &b, const LearnedStateSpec &spec, Scalar hea
 
 tile::KernelOp buildLearnedState(OpBuilder &builder, Location loc, StringRef symbol, const LearnedStateSpec &spec) {
   Signature signature(builder);
-  unsigned k = signature.input({spec.heads, spec.learnedTokens, spec.headDim});
-  unsigned v = signature.input({spec.heads, spec.learnedTokens, spec.valueDim});
-  unsigned h0 = signature.output({spec.heads, 2 * spec.headDim, spec.valueDim});
+  unsigned k = signature.inputF32({spec.heads, spec.learnedTokens, spec.headDim});
+  unsigned v = signature.inputF32({spec.heads, spec.learnedTokens, spec.valueDim});
+  unsigned h0 = signature.outputF32({spec.heads, 2 * spec.headDim, spec.valueDim});
   TileBuilder b = signature.open(loc, symbol, {spec.heads, 1, 1}, "initial state from learned tokens");
   int64_t rows = tokenTile(spec), dim = tileSize(spec.headDim), valueDim = tileSize(spec.valueDim);
   Value start[] = {b.zeros(dim, valueDim), b.zeros(dim, valueDim)};
@@ -48,11 +48,11 @@ tile::KernelOp buildLearnedState(OpBuilder &builder, Location loc, StringRef sym
 
 tile::KernelOp buildLearnedStateGrad(OpBuilder &builder, Location loc, StringRef symbol, const LearnedStateSpec &spec) {
   Signature signature(builder);
-  unsigned k = signature.input({spec.heads, spec.learnedTokens, spec.headDim});
-  unsigned v = signature.input({spec.heads, spec.learnedTokens, spec.valueDim});
-  unsigned dh0 = signature.input({spec.heads, 2 * spec.headDim, spec.valueDim});
-  unsigned dk = signature.output({spec.heads, spec.learnedTokens, spec.headDim});
-  unsigned dv = signature.output({spec.heads, spec.learnedTokens, spec.valueDim});
+  unsigned k = signature.inputF32({spec.heads, spec.learnedTokens, spec.headDim});
+  unsigned v = signature.inputF32({spec.heads, spec.learnedTokens, spec.valueDim});
+  unsigned dh0 = signature.inputF32({spec.heads, 2 * spec.headDim, spec.valueDim});
+  unsigned dk = signature.outputF32({spec.heads, spec.learnedTokens, spec.headDim});
+  unsigned dv = signature.outputF32({spec.heads, spec.learnedTokens, spec.valueDim});
   int64_t rows = tokenTile(spec), dim = tileSize(spec.headDim), valueDim = tileSize(spec.valueDim);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.learnedTokens, rows), spec.heads, 1},
                                  "gradient of the initial state for the learned tokens");

@@ -126,8 +126,8 @@ tile::KernelOp buildRAttention(OpBuilder &builder, Location loc, StringRef symbo
   buffers.linear.q = signature.input(q);
   buffers.linear.k = signature.input(k);
   buffers.window.v = buffers.linear.v = signature.input(v);
-  buffers.windowScale = signature.input(scale);
-  buffers.linearScale = signature.input(scale);
+  buffers.windowScale = signature.inputF32(scale);
+  buffers.linearScale = signature.inputF32(scale);
   addInitialState(signature, s, buffers.linear);
   if (spec.window.documents)
     buffers.windowDocuments = signature.inputI32({s.batch, s.tokens});
@@ -135,13 +135,13 @@ tile::KernelOp buildRAttention(OpBuilder &builder, Location loc, StringRef symbo
     buffers.linear.docStart = buffers.windowDocuments;
   llvm::SmallVector<int64_t> states = {s.batch, s.kvHeads, s.savedStates(), 2 * s.headDim, s.valueDim};
   if (s.twoPass)
-    buffers.statesIn = signature.input(states);
+    buffers.statesIn = signature.inputF32(states);
   buffers.y = signature.output(o);
   buffers.swa = signature.output(o);
-  buffers.lse = signature.output({s.batch, s.heads, s.tokens});
+  buffers.lse = signature.outputF32({s.batch, s.heads, s.tokens});
   buffers.rla = signature.output(o);
   if (s.saveEvery && !s.twoPass)
-    buffers.statesOut = signature.output(states);
+    buffers.statesOut = signature.outputF32(states);
   TileBuilder b = signature.open(loc, symbol, {s.twoPass ? s.savedStates() : 1, s.kvHeads, s.batch},
                                  "window attention and residual linear attention, normalised and summed");
   RAttentionProgram(b, spec, buffers, b.y(), b.z()).emit();

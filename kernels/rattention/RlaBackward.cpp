@@ -181,14 +181,14 @@ tile::KernelOp buildRlaGrad(OpBuilder &builder, Location loc, StringRef symbol, 
     buffers.docStart = signature.inputI32({spec.batch, spec.tokens});
   std::optional<unsigned> states, dfinalState, dinitialState;
   if (spec.saveEvery)
-    states = signature.input({spec.batch, spec.kvHeads, spec.savedStates(), 2 * spec.headDim, spec.valueDim});
+    states = signature.inputF32({spec.batch, spec.kvHeads, spec.savedStates(), 2 * spec.headDim, spec.valueDim});
   if (spec.finalState)
-    dfinalState = signature.input(perHead);
+    dfinalState = signature.inputF32(perHead);
   unsigned dq = signature.output(q), dk = signature.output(k), dv = signature.output(v);
   if (hasInitial)
-    dinitialState = signature.output(perHead);
+    dinitialState = signature.outputF32(perHead);
   unsigned workspace =
-      signature.output({spec.batch, spec.kvHeads, spec.segmentChunks(), 2 * spec.headDim, spec.valueDim});
+      signature.outputF32({spec.batch, spec.kvHeads, spec.segmentChunks(), 2 * spec.headDim, spec.valueDim});
   TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, 1}, "gradient of residual linear attention");
 
   RlaGradProgram program(b, spec, buffers);

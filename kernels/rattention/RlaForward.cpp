@@ -45,12 +45,12 @@ static ForwardBuffers addBuffers(Signature &signature, const RlaSpec &spec) {
     buffers.linear.lengths = signature.inputI32({spec.batch});
   llvm::SmallVector<int64_t> states = {spec.batch, spec.kvHeads, spec.savedStates(), 2 * spec.headDim, spec.valueDim};
   if (spec.twoPass)
-    buffers.statesIn = signature.input(states);
+    buffers.statesIn = signature.inputF32(states);
   buffers.o = signature.output({spec.batch, spec.tokens, spec.heads, spec.valueDim});
   if (spec.saveEvery && !spec.twoPass)
-    buffers.statesOut = signature.output(states);
+    buffers.statesOut = signature.outputF32(states);
   if (spec.finalState)
-    buffers.finalStates = signature.output({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim});
+    buffers.finalStates = signature.outputF32({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim});
   return buffers;
 }
 
@@ -103,7 +103,8 @@ tile::KernelOp buildRlaStates(OpBuilder &builder, Location loc, StringRef symbol
     buffers.docStart = signature.inputI32({spec.batch, spec.tokens});
   if (spec.lengths)
     buffers.lengths = signature.inputI32({spec.batch});
-  unsigned states = signature.output({spec.batch, spec.kvHeads, spec.savedStates(), 2 * spec.headDim, spec.valueDim});
+  unsigned states =
+      signature.outputF32({spec.batch, spec.kvHeads, spec.savedStates(), 2 * spec.headDim, spec.valueDim});
   TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, ceilDiv(spec.valueDim, spec.cellColumns())},
                                  "states of residual linear attention");
   RlaParts parts(b, spec, buffers, b.y(), b.x(), b.z() * spec.cellColumns());

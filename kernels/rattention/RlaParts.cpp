@@ -29,9 +29,9 @@ std::string symbol(const RlaSpec &spec, StringRef stage) {
 
 void addInitialState(Signature &signature, const RlaSpec &spec, RlaBuffers &buffers) {
   if (spec.initialState == InitialState::PerHead)
-    buffers.initialState = signature.input({spec.heads, 2 * spec.headDim, spec.valueDim});
+    buffers.initialState = signature.inputF32({spec.heads, 2 * spec.headDim, spec.valueDim});
   if (spec.initialState == InitialState::PerBatchHead)
-    buffers.initialState = signature.input({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim});
+    buffers.initialState = signature.inputF32({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim});
 }
 
 Place RlaParts::keyRows(Scalar firstKey) {

@@ -68,8 +68,8 @@ tile::KernelOp buildRope(OpBuilder &builder, Location loc, StringRef symbol, con
   Signature signature(builder);
   llvm::SmallVector<int64_t> shape = {spec.batch, spec.tokens, spec.heads, spec.headDim};
   unsigned x = signature.input(shape);
-  unsigned cos = signature.input({spec.tokens, spec.rotary / 2});
-  unsigned sin = signature.input({spec.tokens, spec.rotary / 2});
+  unsigned cos = signature.inputF32({spec.tokens, spec.rotary / 2});
+  unsigned sin = signature.inputF32({spec.tokens, spec.rotary / 2});
   unsigned docStart = spec.documents ? signature.inputI32({spec.batch, spec.tokens}) : 0;
   unsigned y = signature.outputReplacing(shape, {x});
   int64_t rows = std::min<int64_t>(64, tileSize(spec.tokens));

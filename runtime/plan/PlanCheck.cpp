@@ -295,7 +295,8 @@ std::string actionOf(const plan::Step &step) {
     return step.launch().symbol();
   case plan::Step::kGemm:
     return StrCat("gemm ", step.gemm().m(), "x", step.gemm().n(), "x", step.gemm().k(), " ",
-                  step.gemm().transpose_a() ? "T" : "N", step.gemm().transpose_b() ? "T" : "N");
+                  step.gemm().transpose_a() ? "T" : "N", step.gemm().transpose_b() ? "T" : "N",
+                  step.gemm().dtype() == plan::BF16 ? " bf16" : "");
   case plan::Step::kCollective:
     return step.collective().kind() == plan::Collective::ALL_GATHER ? "all_gather" : "reduce_scatter_tree";
   case plan::Step::kFill:

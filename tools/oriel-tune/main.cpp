@@ -34,6 +34,9 @@ void addModelOptions(CLI::App &app, Options &options) {
   app.add_option("--memory-budget", options.request.model.memoryBudget,
                  "of the whole step: 'auto', a size such as 6GiB, 'least' or 'unlimited' (models only)")
       ->capture_default_str();
+  app.add_option("--dtype", options.request.model.dtype, "of activations and products: f32 or bf16 (models only)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f32", "bf16"}));
   app.add_option("--schedule", options.request.model.schedule, "tape.schedule text to use (models only)");
   app.add_option("--device", options.files.device, "device descriptor instead of this machine's");
   app.add_option("--tuning", options.files.record, "tuning record instead of this machine's");

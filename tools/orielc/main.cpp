@@ -42,6 +42,9 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("--tuning", options.tuningFile, "tuning record of the cost model (default: this machine's, by oriel-tune search)");
   app.add_option("--problem", options.problemFile,
                  "write the schedule problem to this file (compiler/schedule/ProblemText.h)");
+  app.add_option("--dtype", options.bf16, "what activations and operands of products lie in: f32 or bf16")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"f32", false}, {"bf16", true}}))
+      ->default_str("f32");
   app.add_option("--cpu", options.cpu, "host, avx2 or baseline")->capture_default_str();
   app.add_option("--emit", options.emit, "print this text instead of writing a package")
       ->transform(CLI::CheckedTransformer(emits));

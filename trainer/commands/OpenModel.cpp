@@ -54,6 +54,7 @@ absl::StatusOr<OpenedModel> openModel(const std::string &path, int64_t contextTo
   ORIEL_ASSIGN_OR_RETURN(model.tokenizer, makeTokenizer(tokenizer));
   PackageRequest request;
   ORIEL_ASSIGN_OR_RETURN(request.modelText, factOf(model.info, model.folder, "model_text"));
+  ORIEL_ASSIGN_OR_RETURN(request.dtype, factOf(model.info, model.folder, "dtype"));
   ORIEL_ASSIGN_OR_RETURN(std::string sequence, factOf(model.info, model.folder, "sequence"));
   request.tokens = contextTokens;
   if (contextTokens == 0 && (!absl::SimpleAtoi(sequence, &request.tokens) || request.tokens < 1))

@@ -18,7 +18,7 @@ namespace oriel::trainer {
 namespace {
 
 struct Options {
-  std::string path;
+  std::string path, dtype = "f32";
   int world = 1;
   int64_t batch = 8, tokens = 256, slots = 1, buffers = 20;
 };
@@ -36,6 +36,7 @@ absl::StatusOr<PackageRequest> requestOf(const Options &options) {
   request.tokens = options.tokens;
   request.world = options.world;
   request.gradSlots = options.slots;
+  request.dtype = options.dtype;
   return request;
 }
 
@@ -65,6 +66,9 @@ void addPlanCommand(CLI::App &app, Action *action) {
   command->add_option("--batch", options->batch, "rows of a micro-batch (of a model)")->check(CLI::PositiveNumber);
   command->add_option("--tokens", options->tokens, "tokens of a row (of a model)")->check(CLI::PositiveNumber);
   command->add_option("--grad-slots", options->slots, "gradient slots (of a model)")->check(CLI::PositiveNumber);
+  command->add_option("--dtype", options->dtype, "of activations: f32 or bf16 (of a model)")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   command->add_option("--buffers", options->buffers, "how many of the largest buffers to list")->capture_default_str();
   command->callback([action, options] { *action = [options] { return run(*options); }; });
 }

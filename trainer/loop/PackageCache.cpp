@@ -78,6 +78,7 @@ absl::Status runCompiler(const PackageRequest &request, const std::string &compi
                                       "--tokens",     std::to_string(request.tokens),
                                       "--world",      std::to_string(request.world),
                                       "--grad-slots", std::to_string(request.gradSlots),
+                                      "--dtype",      request.dtype,
                                       "-o",           output};
   if (!request.scheduleFile.empty())
     command.insert(command.end(), {"--schedule", request.scheduleFile});
@@ -123,7 +124,7 @@ absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std:
     hasher.addField(text);
   }
   ORIEL_ASSIGN_OR_RETURN(std::string compilerHash, runtime::hashFile(compiler));
-  hasher.addField(schedule).addField(compilerHash).addField(runtime::hostCpuName());
+  hasher.addField(request.dtype).addField(schedule).addField(compilerHash).addField(runtime::hostCpuName());
   for (const std::string &feature : runtime::hostCpuFeatures())
     hasher.addField(feature);
   return hasher.hex();

@@ -21,6 +21,7 @@ struct PackageRequest {
   int64_t tokens = 1;    // of one row
   int64_t world = 1;
   int64_t gradSlots = 1;
+  std::string dtype = "f32";              // of activations: "f32" or "bf16"
   std::string scheduleFile;               // empty: the compiler chooses
   std::string memoryBudget = "auto"; // runtime/base/MemoryBudget.h
   std::string compiler;                   // path of orielc; empty: $ORIELC, beside this program, then $PATH

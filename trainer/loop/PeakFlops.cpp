@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <immintrin.h>
 #include <thread>
 #include <vector>
 
@@ -37,13 +38,27 @@ __attribute__((noinline)) float probeBaseline() { ORIEL_FMA_PROBE(Vector8); }
 
 #undef ORIEL_FMA_PROBE
 
+__attribute__((target("avx512f,avx512bf16"), noinline)) float probeBf16() {
+  __m512 chain[kChains];
+  for (__m512 &sum : chain)
+    sum = _mm512_set1_ps(1.0f);
+  auto pairs = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3f003f00)); // 0.5, 0.5
+  for (int round = 0; round < kRounds; ++round)
+    _Pragma("GCC unroll 12") for (__m512 &sum : chain) sum = _mm512_dpbf16_ps(sum, pairs, pairs);
+  float total = 0;
+  for (const __m512 &sum : chain)
+    total += sum[0];
+  return total;
+}
+
 } // namespace
 
-double measurePeakFlops(int threads) {
+double measurePeakFlops(int threads, bool bf16) {
   const auto &features = runtime::hostCpuFeatures();
   bool avx512 = features.contains("avx512f"), avx2 = features.contains("avx2") && features.contains("fma");
-  auto *probe = avx512 ? probeAvx512 : avx2 ? probeAvx2 : probeBaseline;
-  double flops = 2.0 * kChains * kRounds * (avx512 ? 16 : 8);
+  bool pairs = bf16 && avx512 && features.contains("avx512bf16");
+  auto *probe = pairs ? probeBf16 : avx512 ? probeAvx512 : avx2 ? probeAvx2 : probeBaseline;
+  double flops = 2.0 * kChains * kRounds * (pairs ? 32 : avx512 ? 16 : 8);
   std::vector<double> best(std::max(threads, 1), 0);
   std::atomic<float> sink{0};
   std::vector<std::thread> workers;

@@ -4,7 +4,8 @@
 
 namespace oriel::trainer {
 
-/// f32 FLOP/s of `threads` threads that run fused multiply-adds at the widest vectors this CPU has.
-double measurePeakFlops(int threads);
+/// FLOP/s of `threads` threads that run fused multiply-adds of f32 at the widest vectors this CPU has; of products of
+/// bf16 pairs with `bf16`, where the CPU has them.
+double measurePeakFlops(int threads, bool bf16 = false);
 
 } // namespace oriel::trainer

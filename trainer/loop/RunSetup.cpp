@@ -64,6 +64,7 @@ absl::StatusOr<PackageRequest> packageRequestOf(const Job &job, const std::strin
   request.tokens = job.training().sequence();
   request.world = world;
   request.gradSlots = share.slots;
+  request.dtype = job.training().dtype();
   request.scheduleFile = job.compile().schedule();
   request.memoryBudget = job.memory().budget();
   request.compiler = job.compile().orielc();

@@ -140,8 +140,9 @@ absl::Status Run::restore() {
 
 // Every rank measures at the same time, as the cores will be shared while training.
 absl::Status Run::measurePeak() {
-  double mine = job_.metrics().peak_gflops() > 0 ? job_.metrics().peak_gflops() * 1e9
-                                                 : measurePeakFlops(setup_.device->threads());
+  double mine = job_.metrics().peak_gflops() > 0
+                    ? job_.metrics().peak_gflops() * 1e9
+                    : measurePeakFlops(setup_.device->threads(), job_.training().dtype() == "bf16");
   std::string bytes(reinterpret_cast<const char *>(&mine), sizeof mine);
   ORIEL_ASSIGN_OR_RETURN(std::vector<std::string> all,
                          communicator_.allGatherBytes(bytes, Deadline::after(patience())));
@@ -223,11 +224,9 @@ CheckpointInfo Run::checkpointInfo() const {
   info.configHash = jobNumericsHash(job_);
   info.usedElements = usedElements(setup_.state->plan());
   info.parameters = setup_.state->places();
-  info.extra = {{"model", setup_.state->plan().model()},
-                {"model_text", setup_.modelText},
-                {"tokenizer", job_.data().tokenizer()},
-                {"sequence", std::to_string(job_.training().sequence())},
-                {"name", job_.name()}};
+  info.extra = {{"model", setup_.state->plan().model()}, {"model_text", setup_.modelText},
+                {"tokenizer", job_.data().tokenizer()},  {"sequence", std::to_string(job_.training().sequence())},
+                {"dtype", job_.training().dtype()},      {"name", job_.name()}};
   return info;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace oriel::trainer {
 
@@ -18,6 +19,7 @@ using namespace runtime;
 namespace {
 
 constexpr double compileSeconds = 300;
+constexpr double bf16Tolerance = 1e-2; // what the public implementations ask of themselves
 
 absl::Status compileText(const std::string &text, const TextRun &how) {
   std::string source = how.folder + "/case.mlir";
@@ -38,6 +40,12 @@ template <typename T> absl::Status fill(Executor &executor, const std::string &b
                                             tensor.name, "' has ", tensor.values.size()));
   std::transform(tensor.values.begin(), tensor.values.end(), target.begin(), [](float x) { return static_cast<T>(x); });
   return absl::OkStatus();
+}
+
+/// To nearest, ties to even.
+float roundToBf16(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
 }
 
 } // namespace
@@ -81,6 +89,26 @@ absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, c
     comparisons.push_back({tensor.name, compare(outputs[i], tensor.values, golden.expected[i].tolerance)});
   }
   return comparisons;
+}
+
+absl::StatusOr<std::vector<NamedComparison>> runCaseInBf16(const GoldenCase &golden, const TextRun &how) {
+  ORIEL_ASSIGN_OR_RETURN(std::vector<NamedComparison> f32, runCase(golden, how));
+  if (std::any_of(f32.begin(), f32.end(), [](const NamedComparison &named) { return !named.comparison.ok; }))
+    return f32;
+  GoldenCase rounded = golden;
+  for (GoldenTensor &tensor : rounded.arguments)
+    if (!tensor.isInteger)
+      std::transform(tensor.values.begin(), tensor.values.end(), tensor.values.begin(), roundToBf16);
+  ORIEL_ASSIGN_OR_RETURN(std::vector<std::vector<float>> wanted, runText(rounded.text, rounded.arguments, how));
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    GoldenExpectation &expected = rounded.expected[i];
+    if (!expected.tensor.values.empty())
+      expected.tensor.values = wanted[i];
+    expected.tolerance = bf16Tolerance;
+  }
+  TextRun narrow = how;
+  narrow.compilerOptions.insert(narrow.compilerOptions.end(), {"--dtype", "bf16"});
+  return runCase(rounded, narrow);
 }
 
 } // namespace oriel::trainer

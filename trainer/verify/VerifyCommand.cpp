@@ -52,8 +52,6 @@ private:
 };
 
 absl::Status checkOptions(const VerifyOptions &options) {
-  if (options.dtype != "f32")
-    return absl::UnimplementedError(absl::StrCat("--dtype ", options.dtype, ": kernels compute in f32 only so far"));
   if (options.target != "cpu")
     return absl::UnimplementedError(absl::StrCat("--target ", options.target, ": only cpu can be run so far"));
   return absl::OkStatus();
@@ -89,7 +87,8 @@ absl::Status verify(const VerifyOptions &options, std::ostream &out) {
   size_t tensors = 0, failed = 0;
   for (size_t i = 0; i < cases.size(); ++i) {
     ORIEL_ASSIGN_OR_RETURN(std::string folder, work.of(cases[i], i));
-    auto comparisons = runCase(cases[i], {*device, compiler, folder, {}});
+    auto run = options.dtype == "bf16" ? runCaseInBf16 : runCase;
+    auto comparisons = run(cases[i], {*device, compiler, folder, {}});
     ORIEL_RETURN_IF_ERROR(runtime::withContext(comparisons.status(), options.cases[i]));
     print(out, cases[i], *comparisons);
     tensors += comparisons->size();
@@ -105,7 +104,7 @@ void addVerifyCommand(CLI::App &app, std::function<absl::Status()> *action) {
   auto options = std::make_shared<VerifyOptions>();
   CLI::App *command = app.add_subcommand("verify", "run golden cases through the compiled kernels and compare");
   command->add_option("cases", options->cases, "golden cases (.safetensors)")->required()->check(CLI::ExistingFile);
-  command->add_option("--dtype", options->dtype, "what kernels compute in")
+  command->add_option("--dtype", options->dtype, "what activations and operands of products lie in")
       ->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--target", options->target, "where kernels run")

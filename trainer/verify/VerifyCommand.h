@@ -1,4 +1,4 @@
-// `oriel verify [--dtype f32] [--target cpu] CASE...`: golden cases through the compiler and the runtime.
+// `oriel verify [--dtype f32|bf16] [--target cpu] CASE...`: golden cases through the compiler and the runtime.
 //
 // Prints one line per tensor: case, tensor, largest error, relative error, tolerance, ok or FAIL. The returned status
 // is OK when every tensor is; InvalidArgument (exit 2) for bad usage or a malformed file, before anything is run;

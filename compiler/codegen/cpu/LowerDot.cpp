@@ -134,6 +134,8 @@ void lowerDot(Lowering &low, tile::DotOp op) {
   int64_t m = acc.rows, n = acc.cols, k = op.getTransposeA() ? a.rows : a.cols;
   tile::FillOp fill = fillOf(op);
   Value initial = fill ? low.scalar(fill.getValue()) : Value();
+  if (usesPairs(low.v.target(), op))
+    return lowerDotOfPairs(low, op, initial);
 
   bool aRowsContiguous = !op.getTransposeA() || m == 1; // along k
   bool bColsContiguous = op.getTransposeB() || n == 1;  // along k

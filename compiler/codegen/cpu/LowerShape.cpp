@@ -1,6 +1,8 @@
 // Ops that fill, copy, convert, turn or fold whole tiles.
 #include "compiler/codegen/cpu/Lowering.h"
 
+#include <numeric>
+
 using namespace mlir;
 
 namespace oriel::codegen {
@@ -51,7 +53,7 @@ void transposeTile(Lowering &low, Tile from, Tile to) {
   if (from.rows == 1 || from.cols == 1)
     return copyTile(low, from, to);
   VectorBuilder &v = low.v;
-  int64_t n = v.lanes();
+  int64_t n = std::gcd(v.lanes(), from.cols); // words of bf16 pairs come in eights
   v.loop(0, from.rows, n, [&](Value row) {
     v.loop(0, from.cols, n, [&](Value col) {
       Pointer source = v.advance(v.advance(from.at, v.mul(row, v.index(from.cols))), col);

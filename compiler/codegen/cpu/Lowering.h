@@ -2,7 +2,8 @@
 //
 //   LowerKernel.cpp   the function, control flow, carried tiles, scalars
 //   LowerMemory.cpp   load, store          LowerIndexed.cpp   gather, scatter_add
-//   LowerDot.cpp      dot                  LowerMap.cpp       map (VectorMath.cpp: exp, log, tanh)
+//   LowerDot.cpp      dot (LowerDotBf16.cpp: pairs of bf16)
+//   LowerMap.cpp      map (VectorMath.cpp: exp, log, tanh)
 //   LowerShape.cpp    fill, copy, cast, transpose, reduce
 #ifndef ORIEL_COMPILER_CODEGEN_CPU_LOWERING_H
 #define ORIEL_COMPILER_CODEGEN_CPU_LOWERING_H
@@ -67,6 +68,10 @@ void lowerScalarLoad(Lowering &low, mlir::Operation *memrefLoad);
 void lowerGather(Lowering &low, tile::GatherOp op);
 void lowerScatterAdd(Lowering &low, tile::ScatterAddOp op);
 void lowerDot(Lowering &low, tile::DotOp op);
+/// A product of two bf16 matrices on a target that multiplies pairs; `initial` is the constant that the accumulator is
+/// filled with, or null.
+bool usesPairs(const CpuTarget &target, tile::DotOp dot);
+void lowerDotOfPairs(Lowering &low, tile::DotOp op, mlir::Value initial);
 mlir::LogicalResult lowerMap(Lowering &low, tile::MapOp op);
 void lowerFill(Lowering &low, tile::FillOp op);
 void lowerCast(Lowering &low, tile::CastOp op);

@@ -29,6 +29,12 @@ bool transposesB(tile::DotOp dot) {
   return b[0] != 1 && b[1] != 1 && acc[0] != 1; // vectors lie the same way both times; one row takes dot products
 }
 
+bool packsPairs(tile::DotOp dot) {
+  auto isMatrix = [](RankedTensorType tile) { return tile.getDimSize(0) > 1 && tile.getDimSize(1) > 1; };
+  return dot.getA().getType().getElementType().isBF16() && isMatrix(dot.getA().getType()) &&
+         isMatrix(dot.getB().getType());
+}
+
 bool isTransposedAccess(MemRefType buffer, RankedTensorType tile, int64_t rowDim, int64_t colDim) {
   return rowDim == buffer.getRank() - 1 && colDim >= 0 && tile.getDimSize(0) > 1 && tile.getDimSize(1) > 1;
 }
@@ -40,6 +46,8 @@ static bool isCarried(scf::YieldOp yield, Value value) {
 }
 
 int64_t temporaryBytes(Operation *op) {
+  if (auto dot = dyn_cast<tile::DotOp>(op); dot && packsPairs(dot))
+    return llvm::alignTo(tileBytes(dot.getB()), 64) + (dot.getTransposeA() ? tileBytes(dot.getA()) : 0);
   if (auto dot = dyn_cast<tile::DotOp>(op))
     return transposesB(dot) ? tileBytes(dot.getB()) : 0;
   if (auto load = dyn_cast<tile::LoadOp>(op))

@@ -31,6 +31,8 @@ int64_t tileBytes(mlir::Value tile);
 
 /// True if the lowering of this dot first transposes b.
 bool transposesB(tile::DotOp dot);
+/// True for a product of two bf16 matrices: targets with pair products pack b, and a if it is transposed.
+bool packsPairs(tile::DotOp dot);
 
 /// True if the tile's rows, not its columns, are contiguous in the buffer: the lowering moves the tile through a
 /// transpose.

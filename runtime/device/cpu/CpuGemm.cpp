@@ -99,12 +99,29 @@ absl::StatusOr<TileProduct> TileProduct::create(const GemmSpec &spec, const dnnl
       product.handles_.push_back({handle(a), handle(b), handle(c), handle(description.scratchpad_desc())});
     return product;
   } catch (const dnnl::error &error) {
+    if (error.status == dnnl_unimplemented && spec.dtype == DType::BF16) {
+      WidenedTile widened(spec);
+      ORIEL_ASSIGN_OR_RETURN(TileProduct product, create(widened.spec(), engine, threads));
+      product.widened_ = widened;
+      return product;
+    }
     return absl::InternalError(absl::StrCat("oneDNN cannot prepare gemm ", describe(spec), ": ", error.message));
   }
 }
 
 bool TileProduct::run(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c,
                       void *scratch) const {
+  if (!widened_)
+    return execute(thread, stream, a, b, c, scratch);
+  void *copies = static_cast<std::byte *>(scratch) + (scratchBytes_ + 63) / 64 * 64;
+  WidenedTile::Operands wide = widened_->fill(a, b, c, copies);
+  bool ok = execute(thread, stream, wide.a, wide.b, wide.c, scratch);
+  widened_->finish(wide, c);
+  return ok;
+}
+
+bool TileProduct::execute(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c,
+                          void *scratch) const {
   const Handles &handles = handles_[static_cast<size_t>(thread)];
   auto point = [](const memory &handle, const void *data) {
     return dnnl_memory_set_data_handle(handle.get(), const_cast<void *>(data)) == dnnl_success;

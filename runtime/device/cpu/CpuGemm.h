@@ -12,6 +12,7 @@
 #define ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 
 #include "runtime/device/Device.h"
+#include "runtime/device/cpu/WidenedTile.h"
 #include "runtime/device/cpu/WorkerPool.h"
 
 #include "absl/container/flat_hash_map.h"
@@ -19,6 +20,7 @@
 #include <array>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,18 +41,22 @@ struct TileGrid {
 /// The product of one tile shape, with one set of oneDNN's memory handles per thread.
 class TileProduct {
 public:
+  /// Products of bf16 are widened to f32 where oneDNN has none for this CPU.
   static absl::StatusOr<TileProduct> create(const GemmSpec &spec, const dnnl::engine &engine, int threads);
 
-  size_t scratchBytes() const { return scratchBytes_; }
+  size_t scratchBytes() const { return widened_ ? (scratchBytes_ + 63) / 64 * 64 + widened_->bytes() : scratchBytes_; }
   bool run(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c, void *scratch) const;
 
 private:
+  bool execute(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c, void *scratch) const;
+
   struct Handles {
     dnnl::memory a, b, c, scratch;
   };
   dnnl::matmul primitive_;
   std::vector<Handles> handles_;
-  size_t scratchBytes_ = 0;
+  size_t scratchBytes_ = 0; // of the primitive
+  std::optional<WidenedTile> widened_;
 };
 
 class CpuGemm final : public PreparedGemm {

@@ -31,9 +31,10 @@ struct Bench {
   const char *unit;
 };
 
-/// A kernel that loads its tiles once and applies `op` `rounds` times to a carried tile.
+/// A kernel that loads its tiles once and applies `op` `rounds` times to a carried tile, the last; the others are
+/// converted to `inputType` before, if that is given.
 void addKernel(tests::KernelRunner &runner, const std::string &name, std::vector<std::array<int64_t, 2>> shapes,
-               llvm::function_ref<Value(TileBuilder &, llvm::ArrayRef<Value>)> op) {
+               mlir::Type inputType, llvm::function_ref<Value(TileBuilder &, llvm::ArrayRef<Value>)> op) {
   llvm::SmallVector<mlir::Type> types;
   for (auto shape : shapes)
     types.push_back(TileBuilder::bufferType(&runner.context(), shape));
@@ -42,6 +43,8 @@ void addKernel(tests::KernelRunner &runner, const std::string &name, std::vector
   llvm::SmallVector<Value> tiles;
   for (auto [number, shape] : llvm::enumerate(shapes))
     tiles.push_back(b.load(b.buffer(number), place(), shape[0], shape[1]));
+  for (Value &tile : llvm::MutableArrayRef(tiles).drop_back())
+    tile = inputType ? b.convert(tile, inputType) : tile;
   auto carried =
       b.loop(b.index(0), b.index(rounds), 1, {tiles.back()}, [&](Scalar, mlir::ValueRange acc) -> TileBuilder::Values {
         tiles.back() = acc[0];
@@ -70,19 +73,21 @@ double bestSeconds(tests::KernelRunner &runner, const std::string &name) {
 
 std::vector<Bench> addAll(tests::KernelRunner &runner) {
   std::vector<Bench> benches;
-  auto dot = [&](int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
-    std::string name = "dot_" + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) +
-                       (ta ? "_at" : "") + (tb ? "_bt" : "");
+  auto dot = [&](int64_t m, int64_t n, int64_t k, bool ta, bool tb, bool bf16 = false) {
+    std::string name = std::string(bf16 ? "bf16_dot_" : "dot_") + std::to_string(m) + "x" + std::to_string(n) + "x" +
+                       std::to_string(k) + (ta ? "_at" : "") + (tb ? "_bt" : "");
     std::array<int64_t, 2> a = {m, k}, b = {k, n};
     if (ta)
       std::swap(a[0], a[1]);
     if (tb)
       std::swap(b[0], b[1]);
-    addKernel(runner, name, {a, b, {m, n}}, [&](TileBuilder &builder, llvm::ArrayRef<Value> t) {
-      return ta   ? builder.dotAT(t[0], t[1], t[2])
-             : tb ? builder.dotBT(t[0], t[1], t[2])
-                  : builder.dot(t[0], t[1], t[2]);
-    });
+    auto bf16Type = mlir::BFloat16Type::get(&runner.context());
+    addKernel(runner, name, {a, b, {m, n}}, bf16 ? mlir::Type(bf16Type) : mlir::Type(),
+              [&](TileBuilder &builder, llvm::ArrayRef<Value> t) {
+                return ta   ? builder.dotAT(t[0], t[1], t[2])
+                       : tb ? builder.dotBT(t[0], t[1], t[2])
+                            : builder.dot(t[0], t[1], t[2]);
+              });
     benches.push_back({name, 2.0 * m * n * k, "GFLOP/s"});
   };
   for (auto [m, n, k] : {std::array<int64_t, 3>{64, 64, 64},
@@ -93,20 +98,24 @@ std::vector<Bench> addAll(tests::KernelRunner &runner) {
                          {128, 128, 128},
                          {16, 64, 64},
                          {64, 16, 64}})
-    dot(m, n, k, false, false);
-  dot(64, 64, 64, true, false);
-  dot(64, 64, 64, false, true);
+    for (bool bf16 : {false, true})
+      dot(m, n, k, false, false, bf16);
+  for (bool bf16 : {false, true}) {
+    dot(64, 64, 64, true, false, bf16);
+    dot(64, 64, 64, false, true, bf16);
+  }
   auto unary = [&](const char *name, Scalar (*fn)(Scalar)) {
-    addKernel(runner, name, {{64, 64}}, [&](TileBuilder &b, llvm::ArrayRef<Value> t) { return b.map({t[0]}, fn); });
+    addKernel(runner, name, {{64, 64}}, {}, [&](TileBuilder &b, llvm::ArrayRef<Value> t) { return b.map({t[0]}, fn); });
     benches.push_back({name, 64 * 64, "elements/ns"});
   };
   unary("map_add", [](Scalar x) { return x + 1.0; });
   unary("map_exp", [](Scalar x) { return exp(x * 0.001); });
   unary("map_tanh", [](Scalar x) { return tanh(x); });
   unary("map_log", [](Scalar x) { return log(x + 2.0); });
-  addKernel(runner, "transpose", {{64, 64}}, [](TileBuilder &b, llvm::ArrayRef<Value> t) { return b.transpose(t[0]); });
+  addKernel(runner, "transpose", {{64, 64}}, {},
+            [](TileBuilder &b, llvm::ArrayRef<Value> t) { return b.transpose(t[0]); });
   benches.push_back({"transpose", 64 * 64, "elements/ns"});
-  addKernel(runner, "reduce_rows", {{64, 64}, {64, 1}}, [](TileBuilder &b, llvm::ArrayRef<Value> t) {
+  addKernel(runner, "reduce_rows", {{64, 64}, {64, 1}}, {}, [](TileBuilder &b, llvm::ArrayRef<Value> t) {
     return b.map({t[1], b.reduceMax(t[0], 1)}, [](Scalar a, Scalar c) { return a + c; });
   });
   benches.push_back({"reduce_rows", 64 * 64, "elements/ns"});

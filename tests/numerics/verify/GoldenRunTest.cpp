@@ -41,6 +41,20 @@ protected:
       GTEST_SKIP() << "golden data not found: set ORIEL_GOLDEN to the folder that holds " << GetParam();
   }
 
+  void expectEqualOutputs(const std::string &dtype) {
+    std::string outputs[2];
+    for (int i = 0; i < 2; ++i) {
+      VerifyOptions options;
+      options.cases = {cases_.front()};
+      options.dtype = dtype;
+      options.threads = i + 1;
+      std::ostringstream out;
+      EXPECT_EQ(verify(options, out), absl::OkStatus()) << out.str();
+      outputs[i] = out.str();
+    }
+    EXPECT_EQ(outputs[0], outputs[1]);
+  }
+
   std::vector<std::string> cases_;
 };
 
@@ -53,17 +67,29 @@ TEST_P(GoldenRun, AllTensorsPass) {
   EXPECT_THAT(out.str(), HasSubstr("  ok\n"));
 }
 
-TEST_P(GoldenRun, TheNumberOfThreadsChangesNoLine) {
-  std::string outputs[2];
-  for (int i = 0; i < 2; ++i) {
-    VerifyOptions options;
-    options.cases = {cases_.front()};
-    options.threads = i + 1;
-    std::ostringstream out;
-    EXPECT_EQ(verify(options, out), absl::OkStatus()) << out.str();
-    outputs[i] = out.str();
+/// One vector added to every key changes no softmax, so the gradient of the keys' bias is what rotary positions leave
+/// of a sum that cancels. Rounded attention weights and outputs shift it by more than 1e-2 in two cases (PyTorch's own
+/// bf16 gives 1.1e-2 in c06_swa_only).
+bool cancels(std::string_view line) { return line.find("i_proj.k_proj.bias") != line.npos; }
+
+TEST_P(GoldenRun, TensorsPassInBf16) {
+  VerifyOptions options;
+  options.cases = cases_;
+  options.dtype = "bf16";
+  std::ostringstream out;
+  EXPECT_TRUE(verify(options, out).ok() || std::string_view(GetParam()) == "rattention_layer") << out.str();
+  std::istringstream lines(out.str());
+  int tensors = 0;
+  for (std::string line; std::getline(lines, line); ++tensors) {
+    EXPECT_THAT(line, HasSubstr("tol 1.0e-02"));
+    EXPECT_TRUE(line.ends_with("  ok") || cancels(line)) << line;
   }
-  EXPECT_EQ(outputs[0], outputs[1]);
+  EXPECT_GT(tensors, 0);
+}
+
+TEST_P(GoldenRun, TheNumberOfThreadsChangesNoLine) {
+  for (const char *dtype : {"f32", "bf16"})
+    expectEqualOutputs(dtype);
 }
 
 /// The first case with one element of one expected tensor changed must fail, by that tensor alone.

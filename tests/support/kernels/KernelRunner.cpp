@@ -2,6 +2,7 @@
 #include "tests/support/kernels/KernelRunner.h"
 
 #include "compiler/codegen/cpu/CpuCodegen.h"
+#include "compiler/transforms/NarrowKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -10,6 +11,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
 #include "gtest/gtest.h"
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
@@ -18,6 +20,7 @@
 #include <limits>
 #include <map>
 #include <random>
+#include <string_view>
 
 using namespace mlir;
 
@@ -34,14 +37,63 @@ template <typename T> bool GuardedArray<T>::guardsIntact() const {
 template bool GuardedArray<float>::guardsIntact() const;
 template bool GuardedArray<int32_t>::guardsIntact() const;
 
+bool usesBf16Storage() {
+  static const bool result = [] {
+    const char *wanted = std::getenv("ORIEL_TEST_STORAGE");
+    return wanted && std::string_view(wanted) == "bf16";
+  }();
+  return result;
+}
+
 namespace {
 
+/// Relative, of a whole tensor: what the public implementations ask of bf16.
+constexpr double bf16Tolerance = 1e-2;
+
 using KernelFn = void (*)(void *const *, int64_t, int64_t, int64_t, void *);
+
+constexpr uint16_t bf16Nan = 0x7fc0;
+
+/// To nearest even.
+uint16_t toBf16(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  return std::isnan(value) ? bf16Nan : static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+float fromBf16(uint16_t value) { return std::bit_cast<float>(static_cast<uint32_t>(value) << 16); }
 
 struct CompiledKernel {
   KernelFn function = nullptr;
   codegen::KernelInfo info;
   std::vector<int64_t> bufferElements;
+  llvm::SmallVector<bool> isBf16; // per buffer
+};
+
+/// The memory that stands for an argument of a kernel in bf16 storage, between guards of NaN.
+class Bf16Array {
+public:
+  explicit Bf16Array(const Argument &argument)
+      : argument_(argument), storage_(static_cast<size_t>(argument.elements) + 2 * guard, bf16Nan) {
+    const float *from = static_cast<const float *>(argument.data);
+    for (int64_t i = 0; i < argument.elements; ++i)
+      data()[i] = toBf16(from[i]);
+  }
+
+  uint16_t *data() { return storage_.data() + guard; }
+  bool guardsIntact() const {
+    auto isNan = [](uint16_t value) { return value == bf16Nan; };
+    return std::all_of(storage_.begin(), storage_.begin() + guard, isNan) &&
+           std::all_of(storage_.end() - guard, storage_.end(), isNan);
+  }
+  void copyBack() {
+    float *to = static_cast<float *>(argument_.data);
+    for (int64_t i = 0; i < argument_.elements; ++i)
+      to[i] = fromBf16(data()[i]);
+  }
+
+private:
+  static constexpr int64_t guard = 4096;
+  Argument argument_;
+  std::vector<uint16_t> storage_;
 };
 
 /// Owns the context and the folder of the compiled libraries.
@@ -71,9 +123,16 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
   OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
   builder.setInsertionPointToEnd(module->getBody());
   tile::KernelOp op = build(builder, builder.getUnknownLoc(), symbol);
+  CompiledKernel kernel;
+  kernel.isBf16.assign(op.getBuffers().size(), false);
+  if (usesBf16Storage()) {
+    kernel.isBf16 = transforms::narrowableBuffers(op);
+    tile::KernelOp narrow = transforms::narrowKernel(op, kernel.isBf16, symbol);
+    op.erase();
+    op = narrow;
+  }
   if (failed(verify(*module)))
     return nullptr;
-  CompiledKernel kernel;
   for (Type type : op.getArgumentTypes())
     kernel.bufferElements.push_back(cast<MemRefType>(type).getNumElements());
   auto info = codegen::describeKernel(op);
@@ -92,6 +151,7 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
 struct Launch {
   const CompiledKernel *kernel;
   std::vector<void *> pointers;
+  std::vector<Bf16Array> bf16; // in place of the arguments of that type
   std::unique_ptr<void, decltype(&std::free)> scratch{nullptr, &std::free};
 
   /// Cells run from the last to the first.
@@ -115,7 +175,9 @@ static Launch prepare(const BuildFn &build, const std::string &symbol, const std
     EXPECT_EQ(launch.kernel->bufferElements[i], arguments[i].elements) << "argument " << i;
     if (launch.kernel->bufferElements[i] != arguments[i].elements)
       return {nullptr, {}};
-    launch.pointers.push_back(arguments[i].data);
+    if (launch.kernel->isBf16[i])
+      launch.bf16.emplace_back(arguments[i]);
+    launch.pointers.push_back(launch.kernel->isBf16[i] ? launch.bf16.back().data() : arguments[i].data);
   }
   // Scratch starts as NaN: a kernel may not count on what is there.
   size_t bytes = static_cast<size_t>((launch.kernel->info.scratchBytes + 127) / 64 * 64);
@@ -130,6 +192,10 @@ void runKernel(const BuildFn &build, const std::string &symbol, std::vector<Argu
   if (!launch.kernel)
     return;
   launch.run();
+  for (Bf16Array &array : launch.bf16) {
+    EXPECT_TRUE(array.guardsIntact()) << "wrote outside of a bf16 argument";
+    array.copyBack();
+  }
   for (size_t i = 0; i < arguments.size(); ++i)
     EXPECT_TRUE(arguments[i].guardsIntact()) << "wrote outside of argument " << i;
 }
@@ -158,11 +224,16 @@ Floats randomFloats(int64_t size, uint32_t seed, float scale) {
   Floats values(size);
   for (float &value : values)
     value = scale * (static_cast<float>(generator() >> 8) / static_cast<float>(1 << 23) - 1.0f);
+  if (usesBf16Storage())
+    for (float &value : values)
+      value = fromBf16(toBf16(value));
   return values;
 }
 
 void expectClose(std::span<const float> actual, std::span<const double> expected, double tolerance, const char *name) {
   ASSERT_EQ(actual.size(), expected.size()) << name;
+  if (usesBf16Storage())
+    tolerance = std::max(tolerance, bf16Tolerance);
   double difference = 0, norm = 0, worst = 0;
   for (size_t i = 0; i < actual.size(); ++i) {
     double d = std::abs(actual[i] - expected[i]);

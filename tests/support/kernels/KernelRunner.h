@@ -50,6 +50,11 @@ struct Argument {
   std::function<bool()> guardsIntact;
 };
 
+/// Whether kernels run in bf16 storage here: with ORIEL_TEST_STORAGE=bf16 in the environment every kernel is narrowed
+/// (compiler/transforms/NarrowKernel.h), its arguments are rounded on the way in and extended on the way out, and
+/// expectClose allows 1e-2.
+bool usesBf16Storage();
+
 using BuildFn = std::function<tile::KernelOp(mlir::OpBuilder &, mlir::Location, llvm::StringRef)>;
 
 /// Builds, compiles (once per symbol of this process) and runs all cells, from the last to the first. Reports failures
@@ -65,7 +70,7 @@ void runKernel(Build build, const std::string &symbol, const Spec &spec, std::ve
 /// Least CPU seconds of `repeats` runs of all cells on one thread, without compilation. Negative after a failure.
 double timeKernel(const BuildFn &build, const std::string &symbol, std::vector<Argument> arguments, int repeats);
 
-/// Uniform values in [-1, 1] from a fixed generator.
+/// Uniform values in [-scale, scale] from a fixed generator; in bf16 storage they are exact in bf16.
 Floats randomFloats(int64_t size, uint32_t seed, float scale = 1.0f);
 
 /// ||a - b||₂ / ||b||₂ <= tolerance, or max |a - b| <= 1e-6; NaN fails.

@@ -1,25 +1,36 @@
 // tile.dot against plain loops in double, for all layouts and for shapes that take each path.
 #include "tests/unit/compiler/codegen/TargetsTest.h"
 
+#include <bit>
+
 namespace oriel::tests {
 namespace {
 
 class DotTest : public TargetsTest {
 protected:
+  /// Drops the lower half of each number's bits.
+  static void roundToBf16(std::vector<float> &values) {
+    for (float &value : values)
+      value = std::bit_cast<float>(std::bit_cast<uint32_t>(value) & 0xffff0000u);
+  }
+
   struct Case {
     int64_t m, n, k;
     bool transposeA, transposeB;
+    bool bf16 = false; // operands; their values are exact in bf16, so the tolerance is that of f32
   };
 
   void check(Case c) {
-    std::string name = "dot_" + std::to_string(c.m) + "x" + std::to_string(c.n) + "x" + std::to_string(c.k) +
-                       (c.transposeA ? "_ta" : "") + (c.transposeB ? "_tb" : "");
+    std::string name = std::string(c.bf16 ? "bf16" : "dot") + "_" + std::to_string(c.m) + "x" + std::to_string(c.n) +
+                       "x" + std::to_string(c.k) + (c.transposeA ? "_ta" : "") + (c.transposeB ? "_tb" : "");
     SCOPED_TRACE(name);
     int64_t aRows = c.transposeA ? c.k : c.m, aCols = c.transposeA ? c.m : c.k;
     int64_t bRows = c.transposeB ? c.n : c.k, bCols = c.transposeB ? c.k : c.n;
     TileBuilder b =
         kernel(name, {buffer({aRows, aCols}), buffer({bRows, bCols}), buffer({c.m, c.n}), buffer({c.m, c.n})});
     Value left = b.load(b.buffer(0), whole(b), aRows, aCols), right = b.load(b.buffer(1), whole(b), bRows, bCols);
+    if (c.bf16)
+      left = b.convert(left, b.builder().getBF16Type()), right = b.convert(right, b.builder().getBF16Type());
     Value acc = b.load(b.buffer(2), whole(b), c.m, c.n);
     auto product = [&](Value start) {
       return mlir::Value(
@@ -31,6 +42,8 @@ protected:
 
     ASSERT_EQ(runner.compile(target()), "");
     std::vector<float> a_ = noise(c.m * c.k, 1), b_ = noise(c.k * c.n, 2), acc_ = noise(c.m * c.n, 3), out(c.m * c.n);
+    if (c.bf16)
+      roundToBf16(a_), roundToBf16(b_);
     ASSERT_EQ(runner.run(name, {a_.data(), b_.data(), acc_.data(), out.data()}), "");
     for (int64_t i = 0; i < c.m; ++i)
       for (int64_t j = 0; j < c.n; ++j) {
@@ -64,6 +77,16 @@ TEST_P(DotTest, MatchesPlainLoopsOnVectors) {
       check({32, 1, 1, transposeA, transposeB});
       check({1, 1, 1, transposeA, transposeB});
     }
+}
+
+TEST_P(DotTest, MultipliesBf16) {
+  for (bool transposeA : {false, true})
+    for (bool transposeB : {false, true}) {
+      check({16, 48, 32, transposeA, transposeB, true});
+      check({48, 16, 80, transposeA, transposeB, true}); // words of b in eights
+    }
+  check({1, 64, 32, false, false, true});
+  check({32, 1, 48, false, false, true});
 }
 
 TEST_P(DotTest, GivesTheSameBitsTwice) {

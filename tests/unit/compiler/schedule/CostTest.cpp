@@ -52,6 +52,7 @@ TEST(Cost, FamiliesAreTheWordsThatAreNoSizes) {
   EXPECT_EQ(familyOf("rla_fwd_b1_t64_doc_attn_fused_b1_doc_q32"), "rla_fwd_doc_attn_fused");
   EXPECT_EQ(familyOf("gate_bwd_silu_e4096_remake"), "gate_bwd_silu_remake");
   EXPECT_EQ(familyOf("adamw_e4096"), "adamw");
+  EXPECT_EQ(familyOf("rope_b1_t64_bf16"), "rope_bf16");
   EXPECT_EQ(familyOf("fill"), "fill");
 }
 

@@ -76,9 +76,6 @@ TEST_F(VerifyTest, SaysWhatIsNotThereYet) {
   options.target = "cuda";
   std::ostringstream out;
   EXPECT_THAT(verify(options, out).ToString(), HasSubstr("--target cuda: only cpu can be run so far"));
-  options.target = "cpu";
-  options.dtype = "bf16";
-  EXPECT_THAT(verify(options, out).ToString(), HasSubstr("--dtype bf16"));
 }
 
 TEST_F(VerifyTest, TheCommandLineChecksItsWords) {
