@@ -68,7 +68,7 @@ struct CompileOptions : mlir::PassPipelineOptions<CompileOptions> {
   Option<int64_t> world{*this, "world", llvm::cl::desc("ranks of the fsdp axis"), llvm::cl::init(1)};
   Option<int64_t> gradSlots{*this, "grad-slots", llvm::cl::desc("slots of the gradient stack"), llvm::cl::init(1)};
   Option<int64_t> memoryBudget{*this, "memory-budget",
-                               llvm::cl::desc("bytes of the whole plan; 0: no limit; -1: least")};
+                               llvm::cl::desc("bytes of the whole plan; 0: no limit; -1: least; -2: auto")};
   Option<std::string> scheduleFile{*this, "schedule-file", llvm::cl::desc("tape.schedule text to use")};
   Option<bool> bf16{*this, "bf16", llvm::cl::desc("activations in bf16"), llvm::cl::init(false)};
 };
@@ -78,13 +78,13 @@ void registerPassesAndPipelines() {
   registerPassesOnce();
   mlir::PassPipelineRegistration<CompileOptions>("oriel-compile", "lm to placed tape: every pass of orielc in order",
                                                  [](mlir::OpPassManager &pm, const CompileOptions &options) {
-                                                   buildPipeline(pm,
-                                                                 {.world = options.world,
-                                                                  .gradSlots = options.gradSlots,
-                                                                  .scheduleFile = options.scheduleFile,
-                                                                  .memoryBudget = options.memoryBudget,
-                                                                  .bf16 = options.bf16},
-                                                                 Phase::Placed);
+                                                   PipelineOptions pipeline;
+                                                   pipeline.world = options.world;
+                                                   pipeline.gradSlots = options.gradSlots;
+                                                   pipeline.scheduleFile = options.scheduleFile;
+                                                   pipeline.memoryBudget = options.memoryBudget;
+                                                   pipeline.bf16 = options.bf16;
+                                                   buildPipeline(pm, pipeline, Phase::Placed);
                                                  });
 }
 

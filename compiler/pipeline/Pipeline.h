@@ -22,8 +22,8 @@ struct PipelineOptions {
   int64_t world = 1;        ///< ranks of the fsdp axis
   int64_t gradSlots = 1;    ///< slots of the gradient stack
   std::string scheduleFile; ///< tape.schedule text that overrides the solver; empty: none
-  int64_t memoryBudget =
-      0; ///< bytes of the whole plan; 0: no limit; -1: as few as possible; -2: as few as half a percent of time allows
+  /// Bytes of the whole plan; 0: no limit; -1: as few as possible; -2: as few as half a percent of time allows.
+  int64_t memoryBudget = 0;
   std::string deviceFile;  ///< device descriptor; empty: the shipped default
   std::string tuningFile;  ///< tuning record; empty: none
   std::string problemFile; ///< where the schedule problem is written as text; empty: nowhere

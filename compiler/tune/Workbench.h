@@ -23,7 +23,7 @@ struct ModelOptions {
   int64_t batch = 1, tokens = 1024;
   std::string memoryBudget = "auto";
   std::string dtype = "f32"; // of activations and products
-  std::string schedule; // file of tape.schedule ops; empty: the compiler's
+  std::string schedule;      // file of tape.schedule ops; empty: the compiler's
 };
 
 /// A compiled model or a package as it was found.

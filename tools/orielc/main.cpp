@@ -38,8 +38,10 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("--memory-budget", options.memoryBudget,
                  "of the whole step: 'auto', a size such as 6GiB, 'least' or 'unlimited'")
       ->capture_default_str();
-  app.add_option("--device", options.deviceFile, "device descriptor of the cost model (default: this machine's, by oriel-tune calibrate)");
-  app.add_option("--tuning", options.tuningFile, "tuning record of the cost model (default: this machine's, by oriel-tune search)");
+  app.add_option("--device", options.deviceFile,
+                 "device descriptor of the cost model (default: this machine's, by oriel-tune calibrate)");
+  app.add_option("--tuning", options.tuningFile,
+                 "tuning record of the cost model (default: this machine's, by oriel-tune search)");
   app.add_option("--problem", options.problemFile,
                  "write the schedule problem to this file (compiler/schedule/ProblemText.h)");
   app.add_option("--dtype", options.bf16, "what activations and operands of products lie in: f32 or bf16")

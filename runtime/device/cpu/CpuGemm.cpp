@@ -17,8 +17,8 @@ using dnnl::memory;
 
 namespace {
 
-// Found by measurement on Zen 4, one thread (tests/bench/NOTES.md): weight gradients, whose K is tokens, want tiles of at
-// least 128 x 256 and K in ranges of at least 1024; products with a short K want the columns cut before the rows.
+// Found by measurement on Zen 4, one thread (tests/bench/NOTES.md): weight gradients, whose K is tokens, want tiles of
+// at least 128 x 256 and K in ranges of at least 1024; products with a short K want the columns cut before the rows.
 constexpr int64_t wantedPieces = 16;
 constexpr int64_t widestTile = 512;         // columns
 constexpr int64_t smallestTile = 128 * 256; // elements; with a smaller one packing costs too much
