@@ -12,12 +12,7 @@ namespace {
 
 template <typename Op> kernels::LinearAttentionSpec linearSpec(Op op) {
   kernels::LinearAttentionSpec spec;
-  spec.batch = dimOf(op.getQ(), 0);
-  spec.tokens = dimOf(op.getQ(), 1);
-  spec.heads = dimOf(op.getQ(), 2);
-  spec.headDim = dimOf(op.getQ(), 3);
-  spec.kvHeads = dimOf(op.getK(), 2);
-  spec.valueDim = dimOf(op.getV(), 3);
+  setHeadSizes(spec, op);
   spec.scale = op.getScale().convertToDouble();
   spec.normalize = op.getNormalize();
   spec.initialState = !op.getInitial().empty();

@@ -18,12 +18,7 @@ namespace {
 
 template <typename Op> kernels::AttentionSpec attentionSpec(Op op) {
   kernels::AttentionSpec spec;
-  spec.batch = dimOf(op.getQ(), 0);
-  spec.tokens = dimOf(op.getQ(), 1);
-  spec.heads = dimOf(op.getQ(), 2);
-  spec.headDim = dimOf(op.getQ(), 3);
-  spec.kvHeads = dimOf(op.getK(), 2);
-  spec.valueDim = dimOf(op.getV(), 3);
+  setHeadSizes(spec, op);
   spec.window = op.getWindow();
   spec.scale = op.getScale().convertToDouble();
   spec.softCap = op.getSoftCap().convertToDouble();
@@ -90,12 +85,7 @@ kernels::FeatureMap featureMap(lm::FeatureMap map) {
 
 template <typename Op> kernels::RlaSpec rlaSpec(Op op) {
   kernels::RlaSpec spec;
-  spec.batch = dimOf(op.getQ(), 0);
-  spec.tokens = dimOf(op.getQ(), 1);
-  spec.heads = dimOf(op.getQ(), 2);
-  spec.headDim = dimOf(op.getQ(), 3);
-  spec.kvHeads = dimOf(op.getK(), 2);
-  spec.valueDim = dimOf(op.getV(), 3);
+  setHeadSizes(spec, op);
   spec.window = op.getWindow();
   spec.featureMap = featureMap(op.getFeatureMap());
   if (Value initial = op.getInitialState())

@@ -47,6 +47,16 @@ int64_t leadingRows(mlir::Value value, unsigned trailing = 1);
 int64_t dimOf(mlir::Value value, unsigned i);
 int64_t elementsOf(mlir::Value value);
 
+/// Sizes of a mixer's kernel from q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E] of its op or gradient op.
+template <typename Spec, typename Op> void setHeadSizes(Spec &spec, Op op) {
+  spec.batch = dimOf(op.getQ(), 0);
+  spec.tokens = dimOf(op.getQ(), 1);
+  spec.heads = dimOf(op.getQ(), 2);
+  spec.headDim = dimOf(op.getQ(), 3);
+  spec.kvHeads = dimOf(op.getK(), 2);
+  spec.valueDim = dimOf(op.getV(), 3);
+}
+
 /// `sum over parts` of partials [parts, width…] with buildSumPartials, as a value of `type`.
 mlir::Value sumPartials(Lowering &lowering, mlir::Value partials, int64_t parts, mlir::Type type);
 

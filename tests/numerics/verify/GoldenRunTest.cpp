@@ -71,6 +71,11 @@ TEST_P(GoldenRun, AllTensorsPass) {
 /// of a sum that cancels. Rounded attention weights and outputs shift it by more than 1e-2 in two cases (PyTorch's own
 /// bf16 gives 1.1e-2 in c06_swa_only).
 bool cancels(std::string_view line) { return line.find("i_proj.k_proj.bias") != line.npos; }
+/// What is allowed to it instead.
+constexpr double cancellingTolerance = 2e-2;
+
+/// The relative error that a line of the table states.
+double relativeError(const std::string &line) { return std::stod(line.substr(line.find("  rel ") + 6)); }
 
 TEST_P(GoldenRun, TensorsPassInBf16) {
   VerifyOptions options;
@@ -82,7 +87,11 @@ TEST_P(GoldenRun, TensorsPassInBf16) {
   int tensors = 0;
   for (std::string line; std::getline(lines, line); ++tensors) {
     EXPECT_THAT(line, HasSubstr("tol 1.0e-02"));
-    EXPECT_TRUE(line.ends_with("  ok") || cancels(line)) << line;
+    if (cancels(line)) {
+      EXPECT_LE(relativeError(line), cancellingTolerance) << line;
+    } else {
+      EXPECT_TRUE(line.ends_with("  ok")) << line;
+    }
   }
   EXPECT_GT(tensors, 0);
 }
