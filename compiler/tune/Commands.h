@@ -27,9 +27,10 @@ absl::StatusOr<std::string> explain(Workbench &bench, const std::string &layer, 
 /// Kernels, schedule, memory and time where the steps of two packages or models differ.
 absl::StatusOr<std::string> diff(Workbench &bench, const std::string &a, const std::string &b, const Request &request);
 
-/// Step time against memory budget, from 100 % to 35 % of the arena that keeps everything: predicted, and measured
-/// where the request says so. Predicted time never falls as the budget shrinks.
-absl::StatusOr<std::string> frontier(Workbench &bench, const std::string &model, const Request &request);
+/// Step time against memory budget: without a budget, and at each of `percents` of the arena that keeps everything (falling).
+/// Predicted, and measured where the request says so. Predicted time never falls as the budget shrinks.
+absl::StatusOr<std::string> frontier(Workbench &bench, const std::string &model, const Request &request,
+                                     const std::vector<double> &percents);
 
 /// Runs `model` by several schedules and fits this machine's device descriptor to what their steps took. Writes it to
 /// `output`, or where orielc finds it (runtime/base/TuningFiles.h) if that is empty. Tells predicted and measured time

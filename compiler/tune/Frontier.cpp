@@ -18,8 +18,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr double shares[] = {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35};
-
 /// The fastest schedule that was found for a budget.
 struct Point {
   double share = 0;                                // of the largest arena, that the budget allows
@@ -64,7 +62,8 @@ void takeLowerEnvelope(std::vector<Point> &points) {
       }
 }
 
-absl::StatusOr<Curve> predictCurve(Workbench &bench, const std::string &model, const Request &request) {
+absl::StatusOr<Curve> predictCurve(Workbench &bench, const std::string &model, const Request &request,
+                                   const std::vector<double> &percents) {
   ModelOptions options = request.model;
   options.memoryBudget = "unlimited";
   ORIEL_ASSIGN_OR_RETURN(Compiled whole, bench.compile(model, options));
@@ -75,11 +74,9 @@ absl::StatusOr<Curve> predictCurve(Workbench &bench, const std::string &model, c
       report.model, report.device, report.batch, report.tokens, 0, request.repeats, report.arenaBytes, 0, false, {}};
   curve.fixedBytes = report.memoryBytes() - report.arenaBytes;
   curve.points.push_back({1, report.memoryBytes(), whole.package, report});
-  for (double share : shares) {
-    if (share == 1)
-      continue;
+  for (double percent : percents) {
     Point point{
-        share, curve.fixedBytes + static_cast<int64_t>(share * static_cast<double>(curve.largestArena)), nullptr, {}};
+        percent / 100, curve.fixedBytes + static_cast<int64_t>(percent / 100 * static_cast<double>(curve.largestArena)), nullptr, {}};
     options.memoryBudget = fmt::format("{} B", point.budgetBytes);
     absl::StatusOr<Compiled> compiled = bench.compile(model, options);
     if (compiled.ok()) {
@@ -188,8 +185,9 @@ std::string curveJson(const Curve &curve) {
 
 } // namespace
 
-absl::StatusOr<std::string> frontier(Workbench &bench, const std::string &model, const Request &request) {
-  ORIEL_ASSIGN_OR_RETURN(Curve curve, predictCurve(bench, model, request));
+absl::StatusOr<std::string> frontier(Workbench &bench, const std::string &model, const Request &request,
+                                     const std::vector<double> &percents) {
+  ORIEL_ASSIGN_OR_RETURN(Curve curve, predictCurve(bench, model, request, percents));
   if (request.measure)
     ORIEL_RETURN_IF_ERROR(measureCurve(bench, curve, request.repeats));
   switch (request.format) {

@@ -64,6 +64,7 @@ public:
   virtual int threads() const = 0;
 
   virtual absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) = 0;
+  /// While a library from `path` is loaded, the file must stay as it is: the system's loader knows files by their names.
   virtual absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const std::string &path) = 0;
   /// Equal specs share one prepared product.
   virtual absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) = 0;

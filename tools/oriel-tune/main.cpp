@@ -20,6 +20,7 @@ struct Options {
   std::string output;  // of what is printed
   std::string written; // descriptor or record
   int64_t candidates = 8;
+  std::vector<double> budgets = {90, 80, 70, 60, 50, 40, 35}; // %
   std::vector<std::string> paths;
 };
 using Command = std::function<absl::StatusOr<std::string>(Workbench &, const Options &)>;
@@ -100,8 +101,14 @@ int main(int argc, char **argv) {
       [](Workbench &bench, const Options &o) { return tune::explain(bench, o.paths[0], o.paths[1], o.request); });
   add("diff", "where the steps of two packages or models differ", {"A", "B"},
       [](Workbench &bench, const Options &o) { return tune::diff(bench, o.paths[0], o.paths[1], o.request); });
-  add("frontier", "step time against memory budget", {"MODEL"},
-      [](Workbench &bench, const Options &o) { return tune::frontier(bench, o.paths[0], o.request); });
+  CLI::App *frontier =
+      add("frontier", "step time against memory budget", {"MODEL"}, [](Workbench &bench, const Options &o) {
+        return tune::frontier(bench, o.paths[0], o.request, o.budgets);
+      });
+  frontier->add_option("--budgets", options.budgets, "falling percentages of the arena that keeps everything")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(1, 99));
   CLI::App *calibrate =
       add("calibrate", "measure a model by several schedules; write this machine's device descriptor", {"MODEL"},
           [](Workbench &bench, const Options &o) { return tune::calibrate(bench, o.paths[0], o.request, o.written); });

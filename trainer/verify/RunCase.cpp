@@ -24,7 +24,7 @@ constexpr double bf16Tolerance = 1e-2; // what the public implementations ask of
 absl::Status compileText(const std::string &text, const TextRun &how) {
   std::string source = how.folder + "/case.mlir";
   ORIEL_RETURN_IF_ERROR(writeFileAtomically(source, text));
-  std::vector<std::string> command = {how.compiler, source, "-o", how.folder + "/package"};
+  std::vector<std::string> command = {how.compiler, source, "-o", how.folder + "/" + how.package};
   command.insert(command.end(), how.compilerOptions.begin(), how.compilerOptions.end());
   ORIEL_ASSIGN_OR_RETURN(ProcessResult result, runProcess(command, Deadline::after(compileSeconds)));
   if (result.exitStatus != 0)
@@ -53,10 +53,10 @@ float roundToBf16(float value) {
 absl::StatusOr<std::vector<std::vector<float>>>
 runText(const std::string &text, const std::vector<GoldenTensor> &arguments, const TextRun &how) {
   ORIEL_RETURN_IF_ERROR(compileText(text, how));
-  ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<const Package> package, Package::load(how.folder + "/package"));
+  ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<const Package> package, Package::load(how.folder + "/" + how.package));
   const plan::EntryPoint *entry = package->findEntry("vjp");
   if (!entry || static_cast<size_t>(entry->inputs_size()) != arguments.size())
-    return absl::InternalError(absl::StrCat(how.folder, "/package: no entry 'vjp' of ", arguments.size(), " inputs"));
+    return absl::InternalError(absl::StrCat(how.folder, "/", how.package, ": no entry 'vjp' of ", arguments.size(), " inputs"));
   auto group = createLocalGroup(1);
   ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, Executor::create(package, how.device, *group.front()));
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -76,7 +76,7 @@ runText(const std::string &text, const std::vector<GoldenTensor> &arguments, con
 absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, const TextRun &how) {
   ORIEL_ASSIGN_OR_RETURN(std::vector<std::vector<float>> outputs, runText(golden.text, golden.arguments, how));
   if (outputs.size() != golden.expected.size())
-    return absl::InternalError(absl::StrCat(how.folder, "/package: the entry 'vjp' has ", outputs.size(),
+    return absl::InternalError(absl::StrCat(how.folder, "/", how.package, ": the entry 'vjp' has ", outputs.size(),
                                             " outputs instead of ", golden.expected.size()));
   std::vector<NamedComparison> comparisons;
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -107,6 +107,7 @@ absl::StatusOr<std::vector<NamedComparison>> runCaseInBf16(const GoldenCase &gol
     expected.tolerance = bf16Tolerance;
   }
   TextRun narrow = how;
+  narrow.package = "package-bf16";
   narrow.compilerOptions.insert(narrow.compilerOptions.end(), {"--dtype", "bf16"});
   return runCase(rounded, narrow);
 }

@@ -18,8 +18,9 @@ namespace oriel::trainer {
 struct TextRun {
   runtime::Device &device;
   std::string compiler;                     // path of orielc
-  std::string folder;                       // gets case.mlir and package/
+  std::string folder;                       // gets case.mlir and the package
   std::vector<std::string> compilerOptions; // beside the input and the output
+  std::string package = "package";          // its name: another one for other code, as Device::loadKernels asks
 };
 
 /// Compiles an lm module with lm.vjp and runs its entry `vjp` on the arguments of the function and its cotangents.
