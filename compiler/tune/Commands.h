@@ -27,7 +27,7 @@ absl::StatusOr<std::string> explain(Workbench &bench, const std::string &layer, 
 /// Kernels, schedule, memory and time where the steps of two packages or models differ.
 absl::StatusOr<std::string> diff(Workbench &bench, const std::string &a, const std::string &b, const Request &request);
 
-/// Step time against memory budget: without a budget, and at each of `percents` of the arena that keeps everything (falling).
+/// Step time against memory budget: without a budget, and at each of `percents` of the arena that keeps everything.
 /// Predicted, and measured where the request says so. Predicted time never falls as the budget shrinks.
 absl::StatusOr<std::string> frontier(Workbench &bench, const std::string &model, const Request &request,
                                      const std::vector<double> &percents);

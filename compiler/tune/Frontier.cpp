@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace oriel::tune {
 namespace {
@@ -63,7 +64,8 @@ void takeLowerEnvelope(std::vector<Point> &points) {
 }
 
 absl::StatusOr<Curve> predictCurve(Workbench &bench, const std::string &model, const Request &request,
-                                   const std::vector<double> &percents) {
+                                   std::vector<double> percents) {
+  std::sort(percents.begin(), percents.end(), std::greater<>());
   ModelOptions options = request.model;
   options.memoryBudget = "unlimited";
   ORIEL_ASSIGN_OR_RETURN(Compiled whole, bench.compile(model, options));
@@ -75,8 +77,10 @@ absl::StatusOr<Curve> predictCurve(Workbench &bench, const std::string &model, c
   curve.fixedBytes = report.memoryBytes() - report.arenaBytes;
   curve.points.push_back({1, report.memoryBytes(), whole.package, report});
   for (double percent : percents) {
-    Point point{
-        percent / 100, curve.fixedBytes + static_cast<int64_t>(percent / 100 * static_cast<double>(curve.largestArena)), nullptr, {}};
+    Point point{percent / 100,
+                curve.fixedBytes + static_cast<int64_t>(percent / 100 * static_cast<double>(curve.largestArena)),
+                nullptr,
+                {}};
     options.memoryBudget = fmt::format("{} B", point.budgetBytes);
     absl::StatusOr<Compiled> compiled = bench.compile(model, options);
     if (compiled.ok()) {

@@ -102,10 +102,9 @@ int main(int argc, char **argv) {
   add("diff", "where the steps of two packages or models differ", {"A", "B"},
       [](Workbench &bench, const Options &o) { return tune::diff(bench, o.paths[0], o.paths[1], o.request); });
   CLI::App *frontier =
-      add("frontier", "step time against memory budget", {"MODEL"}, [](Workbench &bench, const Options &o) {
-        return tune::frontier(bench, o.paths[0], o.request, o.budgets);
-      });
-  frontier->add_option("--budgets", options.budgets, "falling percentages of the arena that keeps everything")
+      add("frontier", "step time against memory budget", {"MODEL"},
+          [](Workbench &bench, const Options &o) { return tune::frontier(bench, o.paths[0], o.request, o.budgets); });
+  frontier->add_option("--budgets", options.budgets, "percentages of the arena that keeps everything")
       ->delimiter(',')
       ->capture_default_str()
       ->check(CLI::Range(1, 99));

@@ -56,7 +56,8 @@ runText(const std::string &text, const std::vector<GoldenTensor> &arguments, con
   ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<const Package> package, Package::load(how.folder + "/" + how.package));
   const plan::EntryPoint *entry = package->findEntry("vjp");
   if (!entry || static_cast<size_t>(entry->inputs_size()) != arguments.size())
-    return absl::InternalError(absl::StrCat(how.folder, "/", how.package, ": no entry 'vjp' of ", arguments.size(), " inputs"));
+    return absl::InternalError(
+        absl::StrCat(how.folder, "/", how.package, ": no entry 'vjp' of ", arguments.size(), " inputs"));
   auto group = createLocalGroup(1);
   ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, Executor::create(package, how.device, *group.front()));
   for (size_t i = 0; i < arguments.size(); ++i) {
