@@ -56,9 +56,13 @@ void prepareContext(mlir::MLIRContext &context) {
 std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTarget &target,
                                               llvm::LLVMContext &context) {
   std::unique_ptr<llvm::Module> result = mlir::translateModuleToLLVMIR(module, context, "oriel_kernels");
-  if (!result)
-    return nullptr;
-  for (llvm::Function &function : *result) {
+  if (result)
+    setTargetAttributes(*result, target);
+  return result;
+}
+
+void setTargetAttributes(llvm::Module &module, const CpuTarget &target) {
+  for (llvm::Function &function : module) {
     if (function.isDeclaration())
       continue;
     // Extensions by name, so that the code needs no more than the plan says; the CPU's name only tunes.
@@ -68,7 +72,6 @@ std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTa
     function.addFnAttr("prefer-vector-width", std::to_string(target.lanes() * 32));
     function.addFnAttr(llvm::Attribute::NoUnwind);
   }
-  return result;
 }
 
 /// What vector code of this shape gains from; with the standard O2 list the whole compilation takes 1.4 times as long

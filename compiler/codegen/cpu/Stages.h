@@ -1,4 +1,5 @@
-// The steps behind compileKernels, one file each.
+// The steps behind compileKernels, one file each. The last two also make host code of GPU kernels
+// (codegen/nvidia/emulated).
 #ifndef ORIEL_COMPILER_CODEGEN_CPU_STAGES_H
 #define ORIEL_COMPILER_CODEGEN_CPU_STAGES_H
 
@@ -23,6 +24,9 @@ llvm::LogicalResult lowerToLlvmDialect(mlir::ModuleOp module);
 /// LLVM dialect ⇒ LLVM IR with the target's attributes on every function. (EmitObject.cpp)
 std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTarget &target,
                                               llvm::LLVMContext &context);
+
+/// Gives every function the CPU and the extensions it is compiled for. (EmitObject.cpp)
+void setTargetAttributes(llvm::Module &module, const CpuTarget &target);
 
 /// Optimises (no vectoriser: the code is vectors already) and emits machine code, or assembly text. (EmitObject.cpp)
 /// Empty result: no such target.

@@ -80,7 +80,7 @@ FailureOr<OwningOpRef<ModuleOp>> lowerToNvvm(ModuleOp module, const NvidiaTarget
     if (failed(lowering.run()))
       return failure();
     ArrayRef<int64_t> grid = kernel.getGrid();
-    kernels.push_back({kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, lowering.sharedBytes()});
+    kernels.push_back({kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, threadsPerBlock, lowering.sharedBytes()});
   }
   if (failed(lowerTranscendentals(*lowered)) || failed(convertToLlvm(*lowered)))
     return failure();

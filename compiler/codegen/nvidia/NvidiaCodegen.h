@@ -32,6 +32,7 @@ struct NvidiaTarget {
 struct NvidiaKernelInfo {
   std::string symbol;
   int64_t grid[3];
+  int64_t threads; ///< of one block, along x
   int64_t sharedBytes;
 };
 

@@ -22,8 +22,8 @@ using ::testing::HasSubstr;
 class EmulatorTest : public ::testing::Test {
 protected:
   EmulatorTest() {
-    context_.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect, mlir::memref::MemRefDialect,
-                         mlir::scf::SCFDialect>();
+    context_.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
+                         mlir::memref::MemRefDialect, mlir::scf::SCFDialect>();
   }
 
   NvidiaCode compile(llvm::StringRef text) {
@@ -46,7 +46,8 @@ protected:
   mlir::MLIRContext context_;
 };
 
-// Rows of softmax(A·Bᵀ)·C with an accumulator carried through a loop: dots of both kinds, reductions, broadcasts, masks.
+// Rows of softmax(A·Bᵀ)·C with an accumulator carried through a loop: dots of both kinds, reductions, broadcasts,
+// masks.
 constexpr const char *attentionLike = R"mlir(
 tile.kernel @mix(%a: memref<40x32xf32>, %b: memref<64x32xf32>, %o: memref<40x32xf32>) grid(%x, %y, %z) in [2, 1, 1] outputs 1 {
   %c0 = arith.constant 0 : index
@@ -88,7 +89,7 @@ tile.kernel @mix(%a: memref<40x32xf32>, %b: memref<64x32xf32>, %o: memref<40x32x
 
 TEST_F(EmulatorTest, AttentionLikeProgramEqualsPlainLoopsUnderAnyThreadOrder) {
   NvidiaCode code = compile(attentionLike);
-  ASSERT_TRUE(code.emulator);
+  ASSERT_TRUE(code.emulated);
   std::vector<float> a = randoms(40 * 32, 1), b = randoms(64 * 32, 2), want(40 * 32);
   for (int i = 0; i < 40; ++i) {
     double total = 0, sums[32] = {};
@@ -107,8 +108,7 @@ TEST_F(EmulatorTest, AttentionLikeProgramEqualsPlainLoopsUnderAnyThreadOrder) {
   std::vector<float> first;
   for (uint64_t seed : {1, 2, 3}) {
     std::vector<float> o(40 * 32, NAN);
-    llvm::Error error = code.emulator->launch(code.kernels[0], {a.data(), b.data(), o.data()}, seed);
-    ASSERT_EQ(llvm::toString(std::move(error)), "");
+    ASSERT_EQ(code.launch(0, {a.data(), b.data(), o.data()}, seed), absl::OkStatus());
     double difference = 0, norm = 0;
     for (size_t i = 0; i < o.size(); ++i) {
       difference += (o[i] - want[i]) * (o[i] - want[i]);
@@ -132,9 +132,13 @@ TEST_F(EmulatorTest, RefusesTilesThatDoNotFitInSharedMemory) {
       %t = tile.load %a[%c0, %c0] rows 0 cols 1 : memref<256x256xf32> -> tensor<256x256xf32>
       tile.store %t, %a[%c0, %c0] rows 0 cols 1 : tensor<256x256xf32>, memref<256x256xf32>
       tile.return
-    })mlir", &context_);
+    })mlir",
+                                                        &context_);
   std::string message;
-  mlir::ScopedDiagnosticHandler handler(&context_, [&](mlir::Diagnostic &d) { message = d.str(); return mlir::success(); });
+  mlir::ScopedDiagnosticHandler handler(&context_, [&](mlir::Diagnostic &d) {
+    message = d.str();
+    return mlir::success();
+  });
   std::string error;
   compileForNvidia(*module, error);
   EXPECT_EQ(error, "lowering failed");
@@ -143,7 +147,6 @@ TEST_F(EmulatorTest, RefusesTilesThatDoNotFitInSharedMemory) {
 
 TEST_F(EmulatorTest, ReportsDivergentThreads) {
   context_.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
-  auto owned = std::make_unique<llvm::LLVMContext>();
   // Only thread 0 reaches the barrier: a planted bug.
   auto nvvm = mlir::parseSourceString<mlir::ModuleOp>(R"mlir(
     llvm.func @bad(%p: !llvm.ptr) attributes {nvvm.kernel} {
@@ -156,14 +159,31 @@ TEST_F(EmulatorTest, ReportsDivergentThreads) {
       llvm.br ^end
     ^end:
       llvm.return
-    })mlir", &context_);
-  auto module = codegen::nvidia::translateToLlvm(*nvvm, codegen::nvidia::NvidiaTarget::sm80(), *owned);
-  ASSERT_TRUE(module);
-  auto emulator = codegen::nvidia::Emulator::create(std::move(module), std::move(owned));
-  ASSERT_TRUE(bool(emulator));
-  void *none = nullptr;
-  llvm::Error error = (*emulator)->launch({"bad", {1, 1, 1}, 0}, {none}, 1);
-  EXPECT_THAT(llvm::toString(std::move(error)), HasSubstr("divergent threads in block (0, 0, 0): 1 wait at a barrier"));
+    })mlir",
+                                                      &context_);
+  NvidiaCode code;
+  code.kernels = {{"bad", {1, 1, 1}, 128, 0}};
+  std::string error;
+  code.emulated = compileForEmulator(*nvvm, codegen::nvidia::NvidiaTarget::sm80(), error);
+  ASSERT_EQ(error, "");
+  absl::Status status = code.launch(0, {nullptr}, 1);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("bad: block (0, 0, 0): divergent threads: 1 wait at a barrier, 0 at a warp collective, 127"));
+}
+
+TEST_F(EmulatorTest, NamesAnIntrinsicThatItDoesNotKnow) {
+  context_.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
+  auto nvvm = mlir::parseSourceString<mlir::ModuleOp>(R"mlir(
+    llvm.func @clock(%p: !llvm.ptr) attributes {nvvm.kernel} {
+      %t = nvvm.read.ptx.sreg.clock : i32
+      llvm.store %t, %p : i32, !llvm.ptr
+      llvm.return
+    })mlir",
+                                                      &context_);
+  std::string error;
+  EXPECT_FALSE(compileForEmulator(*nvvm, codegen::nvidia::NvidiaTarget::sm80(), error));
+  EXPECT_EQ(error, "the emulator does not know the intrinsic llvm.nvvm.read.ptx.sreg.clock");
 }
 
 } // namespace

@@ -2,10 +2,17 @@
 #ifndef ORIEL_TESTS_NUMERICS_NVIDIA_NVIDIARUNNER_H
 #define ORIEL_TESTS_NUMERICS_NVIDIA_NVIDIARUNNER_H
 
-#include "compiler/codegen/nvidia/emulator/Emulator.h"
+#include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "compiler/codegen/nvidia/emulated/HostLibrary.h"
+#include "runtime/device/cuda/emulated/GridRunner.h"
+#include "runtime/device/cuda/emulated/KernelObject.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
+#include "gtest/gtest.h"
+#include <filesystem>
 #include <string>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace oriel::testing {
@@ -13,8 +20,41 @@ namespace oriel::testing {
 struct NvidiaCode {
   std::vector<codegen::nvidia::NvidiaKernelInfo> kernels;
   std::string ptx;
-  std::unique_ptr<codegen::nvidia::Emulator> emulator;
+  std::unique_ptr<runtime::emulated::KernelObject> emulated;
+
+  /// Runs the whole grid of kernel `index`; `buffers` in the kernel's order. `seed` shuffles the threads.
+  absl::Status launch(size_t index, const std::vector<void *> &buffers, uint64_t seed) const {
+    const codegen::nvidia::NvidiaKernelInfo &info = kernels[index];
+    const runtime::emulated::KernelEntry *entry = emulated->find(info.symbol);
+    if (!entry || entry->argumentCount != static_cast<int64_t>(buffers.size()))
+      return absl::InternalError(info.symbol + " is not in the library, or takes another number of buffers");
+    runtime::emulated::GridRunner runner(static_cast<int>(std::thread::hardware_concurrency()), seed);
+    return runner.run(*entry, buffers.data(),
+                      {{info.grid[0], info.grid[1], info.grid[2]}, info.threads, info.sharedBytes});
+  }
 };
+
+/// Compiles a module in the LLVM dialect for the emulator. Empty `error` means success.
+inline std::unique_ptr<runtime::emulated::KernelObject>
+compileForEmulator(mlir::ModuleOp nvvm, const codegen::nvidia::NvidiaTarget &target, std::string &error) {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module = codegen::nvidia::translateToLlvm(nvvm, target, context);
+  if (!module) {
+    error = "translation to LLVM IR failed";
+    return nullptr;
+  }
+  static int count = 0; // the system's loader knows files by their names
+  std::string path = ::testing::TempDir() + "oriel-nvidia-" + std::to_string(getpid()) + "-" + std::to_string(count++);
+  error = codegen::nvidia::emitHostLibrary(*module, codegen::CpuTarget::host(), path);
+  if (!error.empty())
+    return nullptr;
+  auto object = runtime::emulated::KernelObject::load(path);
+  std::filesystem::remove(path);
+  if (object.ok())
+    return std::move(*object);
+  error = object.status().ToString();
+  return nullptr;
+}
 
 /// Empty `error` means success.
 inline NvidiaCode compileForNvidia(mlir::ModuleOp module, std::string &error) {
@@ -28,20 +68,12 @@ inline NvidiaCode compileForNvidia(mlir::ModuleOp module, std::string &error) {
     return code;
   }
   code.kernels.assign(kernels.begin(), kernels.end());
-  auto context = std::make_unique<llvm::LLVMContext>();
-  std::unique_ptr<llvm::Module> llvmModule = translateToLlvm(**lowered, target, *context);
-  if (!llvmModule) {
-    error = "translation to LLVM IR failed";
+  code.emulated = compileForEmulator(**lowered, target, error);
+  if (!error.empty())
     return code;
-  }
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> llvmModule = translateToLlvm(**lowered, target, context);
   code.ptx = emitPtx(*llvmModule, target, error);
-  // Printing PTX changes the module, so the emulator gets a fresh one.
-  llvmModule = translateToLlvm(**lowered, target, *context);
-  auto emulator = Emulator::create(std::move(llvmModule), std::move(context));
-  if (!emulator)
-    error = llvm::toString(emulator.takeError());
-  else
-    code.emulator = std::move(*emulator);
   return code;
 }
 

@@ -1,5 +1,9 @@
-#include "compiler/codegen/nvidia/emulator/Fiber.h"
+#include "runtime/device/cuda/emulated/Fiber.h"
+
 #include <cstdint>
+#include <new>
+
+#include <sys/mman.h>
 
 #if !defined(__x86_64__)
 #error "the emulator's fibers are written for x86-64"
@@ -30,24 +34,33 @@ orielSwitchStack:
 
 extern "C" void orielSwitchStack(void **save, void *load);
 
-namespace oriel::codegen::nvidia {
+namespace oriel::runtime::emulated {
 
+static constexpr size_t pageBytes = 4096;
 static thread_local Fiber *starting = nullptr;
 
-Fiber::Fiber(size_t stackBytes) : stack_(new std::byte[stackBytes]), stackBytes_(stackBytes) {}
+Fiber::Fiber(size_t stackBytes) : mappingBytes_(pageBytes + (stackBytes + pageBytes - 1) / pageBytes * pageBytes) {
+  void *memory = ::mmap(nullptr, mappingBytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED)
+    throw std::bad_alloc();
+  mapping_ = static_cast<std::byte *>(memory);
+  ::mprotect(mapping_, pageBytes, PROT_NONE);
+}
+
+Fiber::~Fiber() { ::munmap(mapping_, mappingBytes_); }
 
 void Fiber::enter() {
   Fiber *self = starting;
-  self->body_();
+  self->body_(self->argument_);
   self->finished_ = true;
   self->suspend();
 }
 
-void Fiber::start(std::function<void()> body) {
-  body_ = std::move(body);
+void Fiber::start(Body body, void *argument) {
+  body_ = body;
+  argument_ = argument;
   finished_ = false;
-  auto top = (reinterpret_cast<uintptr_t>(stack_.get()) + stackBytes_) & ~uintptr_t(15);
-  auto *words = reinterpret_cast<uintptr_t *>(top);
+  auto *words = reinterpret_cast<uintptr_t *>(mapping_ + mappingBytes_);
   // What orielSwitchStack pops: six registers and the return address, at which the stack is as after a call.
   words[-2] = reinterpret_cast<uintptr_t>(&Fiber::enter);
   for (int i = 3; i <= 8; ++i)
@@ -62,4 +75,4 @@ void Fiber::resume() {
 
 void Fiber::suspend() { orielSwitchStack(&fiberStackPointer_, callerStackPointer_); }
 
-} // namespace oriel::codegen::nvidia
+} // namespace oriel::runtime::emulated

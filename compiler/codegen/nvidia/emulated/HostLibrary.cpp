@@ -1,0 +1,18 @@
+#include "compiler/codegen/nvidia/emulated/HostLibrary.h"
+#include "compiler/codegen/cpu/Stages.h"
+#include "compiler/codegen/nvidia/emulated/Retarget.h"
+#include "llvm/IR/Module.h"
+
+namespace oriel::codegen::nvidia {
+
+std::string emitHostLibrary(llvm::Module &module, const CpuTarget &host, const std::string &outputSo) {
+  if (std::string unknown = retargetToHost(module); !unknown.empty())
+    return unknown;
+  setTargetAttributes(module, host);
+  std::string object = emitMachineCode(module, host, /*assembly=*/false);
+  if (object.empty())
+    return "this LLVM cannot generate x86-64 code";
+  return linkSharedLibrary({object}, outputSo);
+}
+
+} // namespace oriel::codegen::nvidia

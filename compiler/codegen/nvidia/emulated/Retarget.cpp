@@ -1,0 +1,234 @@
+#include "compiler/codegen/nvidia/emulated/Retarget.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicsNVPTX.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/ReplaceConstant.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Support/raw_ostream.h"
+#include <map>
+
+using namespace llvm;
+
+namespace oriel::codegen::nvidia {
+
+namespace {
+
+class Retarget {
+public:
+  explicit Retarget(Module &module)
+      : module_(module), b_(module.getContext()), importType_(StructType::get(b_.getPtrTy(), b_.getPtrTy())),
+        unsized_(new GlobalVariable(module, ArrayType::get(importType_, 0), false, GlobalValue::ExternalLinkage,
+                                    nullptr, "")) {}
+
+  std::string run() {
+    SmallVector<Function *> functions, kernels;
+    for (Function &function : module_)
+      if (!function.isDeclaration())
+        functions.push_back(&function);
+    for (Function *function : functions) {
+      for (Instruction &inst : make_early_inc_range(instructions(*function)))
+        if (std::string unknown = rewrite(inst); !unknown.empty())
+          return unknown;
+      if (function->getCallingConv() == CallingConv::PTX_Kernel)
+        kernels.push_back(function);
+      function->setCallingConv(CallingConv::C);
+      function->setLinkage(GlobalValue::InternalLinkage);
+      function->setAttributes(AttributeList()); // target-cpu and the like are NVPTX's
+    }
+    replaceSharedMemory();
+    if (std::string unknown = writeKernelTable(kernels); !unknown.empty())
+      return unknown;
+    writeImportTable();
+    removeDeadDeclarations();
+    std::string broken;
+    raw_string_ostream stream(broken);
+    return verifyModule(module_, &stream) ? "the emulated module is broken: " + broken : std::string();
+  }
+
+private:
+  std::string rewrite(Instruction &inst) {
+    b_.SetInsertPoint(&inst);
+    if (auto *call = dyn_cast<CallInst>(&inst))
+      return rewriteCall(*call);
+    if (isa<FPTruncInst>(inst) && inst.getType()->getScalarType()->isBFloatTy())
+      replace(inst, roundToBf16(inst.getOperand(0), inst.getType()));
+    return {};
+  }
+
+  std::string rewriteCall(CallInst &call) {
+    Function *callee = call.getCalledFunction();
+    if (!callee)
+      return "the emulator does not know inline assembly and indirect calls";
+    if (!callee->getName().starts_with("llvm.nvvm.")) {
+      call.setCallingConv(CallingConv::C);
+      return {};
+    }
+    Type *f32 = b_.getFloatTy(), *i32 = b_.getInt32Ty();
+    switch (callee->getIntrinsicID()) {
+    case Intrinsic::nvvm_read_ptx_sreg_tid_x:
+      return replace(call, emit("orielEmulatedThread", i32, {}));
+    case Intrinsic::nvvm_read_ptx_sreg_ctaid_x:
+    case Intrinsic::nvvm_read_ptx_sreg_ctaid_y:
+    case Intrinsic::nvvm_read_ptx_sreg_ctaid_z: {
+      int dim = callee->getName().back() - 'x';
+      return replace(call, emit("orielEmulatedBlock", i32, {b_.getInt32(dim)}));
+    }
+    case Intrinsic::nvvm_barrier_cta_sync_aligned_all:
+      emit("orielEmulatedBarrier", b_.getVoidTy(), {});
+      call.eraseFromParent();
+      return {};
+    case Intrinsic::nvvm_ex2_approx:
+      return replace(call, emit("orielEmulatedExp2", f32, {call.getArgOperand(0)}));
+    case Intrinsic::nvvm_lg2_approx_f:
+      return replace(call, emit("orielEmulatedLog2", f32, {call.getArgOperand(0)}));
+    case Intrinsic::nvvm_rsqrt_approx_f:
+      return replace(call, emit("orielEmulatedRsqrt", f32, {call.getArgOperand(0)}));
+    case Intrinsic::nvvm_mma_m16n8k16_row_col_bf16:
+      return replace(call, multiply(call));
+    default:
+      return "the emulator does not know the intrinsic " + callee->getName().str();
+    }
+  }
+
+  /// A call of an emulator function at the insertion point, through its entry in the table of imports. Nobody changes
+  /// an entry once kernels run.
+  Value *emit(StringRef name, Type *result, ArrayRef<Value *> arguments) {
+    SmallVector<Type *> types;
+    for (Value *argument : arguments)
+      types.push_back(argument->getType());
+    auto index = static_cast<uint64_t>(imports_.insert({name.str(), imports_.size()}).first->second);
+    Value *slot = b_.CreateConstInBoundsGEP2_64(importType_, b_.CreateConstGEP1_64(importType_, unsized_, index), 0, 1);
+    LoadInst *address = b_.CreateLoad(b_.getPtrTy(), slot);
+    address->setMetadata(LLVMContext::MD_invariant_load, MDNode::get(module_.getContext(), {}));
+    return b_.CreateCall(FunctionType::get(result, types, false), address, arguments);
+  }
+
+  std::string replace(Instruction &inst, Value *value) {
+    inst.replaceAllUsesWith(value);
+    inst.eraseFromParent();
+    return {};
+  }
+
+  /// Fragments go through memory: a[4], b[2], c[4] in, d[4] out.
+  Value *multiply(CallInst &call) {
+    Function *function = call.getFunction();
+    IRBuilder<> entry(&function->getEntryBlock(), function->getEntryBlock().begin());
+    auto slot = [&](Type *element, unsigned count) { return entry.CreateAlloca(ArrayType::get(element, count)); };
+    Value *a = slot(b_.getInt32Ty(), 4), *b = slot(b_.getInt32Ty(), 2), *c = slot(b_.getFloatTy(), 4),
+          *d = slot(b_.getFloatTy(), 4);
+    for (unsigned i = 0; i < call.arg_size(); ++i) {
+      Value *base = i < 4 ? a : i < 6 ? b : c;
+      unsigned index = i < 4 ? i : i < 6 ? i - 4 : i - 6;
+      Value *argument = call.getArgOperand(i);
+      b_.CreateStore(argument, b_.CreateConstInBoundsGEP1_32(argument->getType(), base, index));
+    }
+    emit("orielEmulatedMma", b_.getVoidTy(), {a, b, c, d});
+    Value *result = PoisonValue::get(call.getType());
+    for (unsigned i = 0; i < 4; ++i)
+      result = b_.CreateInsertValue(
+          result, b_.CreateLoad(b_.getFloatTy(), b_.CreateConstInBoundsGEP1_32(b_.getFloatTy(), d, i)), i);
+    return result;
+  }
+
+  /// Hosts without bf16 instructions would call a library function that not every compiler ships.
+  Value *roundToBf16(Value *from, Type *to) {
+    auto one = [&](Value *x) {
+      return b_.CreateBitCast(emit("orielEmulatedRoundToBf16", b_.getInt16Ty(), {x}), b_.getBFloatTy());
+    };
+    auto *vector = dyn_cast<FixedVectorType>(to);
+    if (!vector)
+      return one(from);
+    Value *result = PoisonValue::get(to);
+    for (unsigned i = 0; i < vector->getNumElements(); ++i)
+      result = b_.CreateInsertElement(result, one(b_.CreateExtractElement(from, i)), i);
+    return result;
+  }
+
+  /// Every block has shared memory of its own, so its address is asked for when a function starts.
+  void replaceSharedMemory() {
+    GlobalVariable *shared = module_.getGlobalVariable("oriel_shared");
+    if (!shared)
+      return;
+    convertUsersOfConstantsToInstructions({shared});
+    SmallMapVector<Function *, SmallVector<Use *>, 4> uses;
+    for (Use &use : shared->uses())
+      uses[cast<Instruction>(use.getUser())->getFunction()].push_back(&use);
+    for (auto &[function, ofFunction] : uses) {
+      b_.SetInsertPoint(&function->getEntryBlock(), function->getEntryBlock().getFirstNonPHIOrDbgOrAlloca());
+      Value *base = b_.CreateAddrSpaceCast(emit("orielEmulatedShared", b_.getPtrTy(), {}), shared->getType());
+      for (Use *use : ofFunction)
+        use->set(base);
+    }
+    shared->eraseFromParent();
+  }
+
+  /// void name.thread(ptr arguments): loads the kernel's pointers from an array and calls it.
+  Function *threadFunction(Function &kernel) {
+    Type *pointer = b_.getPtrTy();
+    auto *thread = Function::Create(FunctionType::get(b_.getVoidTy(), {pointer}, false), Function::InternalLinkage,
+                                    kernel.getName() + ".thread", module_);
+    b_.SetInsertPoint(BasicBlock::Create(module_.getContext(), "", thread));
+    SmallVector<Value *> arguments;
+    for (unsigned i = 0; i < kernel.arg_size(); ++i)
+      arguments.push_back(b_.CreateLoad(pointer, b_.CreateConstInBoundsGEP1_32(pointer, thread->getArg(0), i)));
+    b_.CreateCall(&kernel, arguments);
+    b_.CreateRetVoid();
+    return thread;
+  }
+
+  Constant *text(StringRef characters) {
+    auto *array = ConstantDataArray::getString(module_.getContext(), characters);
+    auto *global = new GlobalVariable(module_, array->getType(), true, GlobalValue::PrivateLinkage, array);
+    global->setUnnamedAddr(GlobalValue::UnnamedAddr::Global);
+    return global;
+  }
+
+  std::string writeKernelTable(ArrayRef<Function *> kernels) {
+    auto *type = StructType::get(b_.getPtrTy(), b_.getPtrTy(), b_.getInt64Ty());
+    SmallVector<Constant *> entries;
+    for (Function *kernel : kernels) {
+      if (!all_of(kernel->args(), [](Argument &argument) { return argument.getType()->isPointerTy(); }))
+        return "the emulator does not know kernels that take anything but pointers, as " + kernel->getName().str();
+      entries.push_back(ConstantStruct::get(
+          type, {text(kernel->getName()), threadFunction(*kernel), b_.getInt64(kernel->arg_size())}));
+    }
+    entries.push_back(ConstantAggregateZero::get(type));
+    auto *arrayType = ArrayType::get(type, entries.size());
+    new GlobalVariable(module_, arrayType, true, GlobalValue::ExternalLinkage, ConstantArray::get(arrayType, entries),
+                       "oriel_emulated_kernels");
+    return {};
+  }
+
+  void writeImportTable() {
+    SmallVector<Constant *> entries;
+    for (const auto &[name, index] : imports_)
+      entries.push_back(ConstantStruct::get(importType_, {text(name), ConstantPointerNull::get(b_.getPtrTy())}));
+    entries.push_back(ConstantAggregateZero::get(importType_));
+    auto *arrayType = ArrayType::get(importType_, entries.size());
+    auto *table = new GlobalVariable(module_, arrayType, false, GlobalValue::ExternalLinkage,
+                                     ConstantArray::get(arrayType, entries), "oriel_emulated_imports");
+    unsized_->replaceAllUsesWith(table);
+    unsized_->eraseFromParent();
+  }
+
+  /// Of intrinsics that are replaced: a host's code generator has never heard of them.
+  void removeDeadDeclarations() {
+    for (Function &function : make_early_inc_range(module_))
+      if (function.isDeclaration() && function.use_empty())
+        function.eraseFromParent();
+  }
+
+  Module &module_;
+  IRBuilder<> b_;
+  StructType *importType_;
+  GlobalVariable *unsized_; // stands for the table of imports until its size is known
+  MapVector<std::string, size_t, std::map<std::string, unsigned>> imports_;
+};
+
+} // namespace
+
+std::string retargetToHost(Module &module) { return Retarget(module).run(); }
+
+} // namespace oriel::codegen::nvidia

@@ -1,0 +1,118 @@
+#include "runtime/device/cuda/emulated/BlockScheduler.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace oriel::runtime::emulated {
+
+static thread_local BlockScheduler *active = nullptr;
+
+static constexpr size_t sharedAlignment = 128, guardBytes = 256;
+static constexpr int poison = 0xff; // NaN in f32, bf16 and f16
+static constexpr auto guard = std::byte(0xa5);
+
+BlockScheduler &BlockScheduler::running() { return *active; }
+
+BlockScheduler::BlockScheduler(int64_t threads, int64_t sharedBytes)
+    : fibers_(static_cast<size_t>(threads)), states_(fibers_.size()), meetings_(fibers_.size()), order_(fibers_.size()),
+      sharedBytes_(sharedBytes),
+      sharedBlock_(new std::byte[static_cast<size_t>(sharedBytes) + sharedAlignment + guardBytes]) {
+  auto base = reinterpret_cast<uintptr_t>(sharedBlock_.get());
+  shared_ = sharedBlock_.get() + ((base + sharedAlignment - 1) / sharedAlignment * sharedAlignment - base);
+}
+
+BlockScheduler::~BlockScheduler() = default;
+
+std::string BlockScheduler::runBlock(std::array<int64_t, 3> block, uint64_t seed, Fiber::Body thread, void *argument) {
+  block_ = block;
+  random_.seed(seed);
+  std::iota(order_.begin(), order_.end(), uint16_t(0)); // the seed alone decides, not the block before
+  std::memset(shared_, poison, static_cast<size_t>(sharedBytes_));
+  std::fill_n(shared_ + sharedBytes_, guardBytes, guard);
+  for (Fiber &fiber : fibers_)
+    fiber.start(thread, argument);
+  std::fill(states_.begin(), states_.end(), State::Ready);
+  active = this;
+  do {
+    progress_ = false;
+    resumeReadyThreads();
+    progress_ |= releaseWarps();
+    progress_ |= releaseBarrier();
+  } while (progress_);
+  active = nullptr;
+  std::string fault = findFault();
+  if (fault.empty())
+    return fault;
+  return absl::StrCat("block (", block[0], ", ", block[1], ", ", block[2], "): ", fault);
+}
+
+void BlockScheduler::resumeReadyThreads() {
+  std::shuffle(order_.begin(), order_.end(), random_);
+  for (size_t index : order_) {
+    if (states_[index] != State::Ready)
+      continue;
+    progress_ = true;
+    current_ = index;
+    fibers_[index].resume();
+    if (fibers_[index].finished())
+      states_[index] = State::Done;
+  }
+}
+
+/// A thread that waits for ever is not finished; its fiber starts anew with the next block.
+std::string BlockScheduler::findFault() const {
+  auto count = [&](State state) { return std::count(states_.begin(), states_.end(), state); };
+  if (count(State::Done) != threads())
+    return absl::StrCat("divergent threads: ", count(State::AtBarrier), " wait at a barrier, ",
+                        count(State::AtCollective), " at a warp collective, ", count(State::Done), " have ended");
+  const std::byte *end = shared_ + sharedBytes_;
+  const std::byte *broken = std::find_if(end, end + guardBytes, [](std::byte byte) { return byte != guard; });
+  if (broken != end + guardBytes)
+    return absl::StrCat("a write to byte ", broken - shared_, " of ", sharedBytes_, " bytes of shared memory");
+  return {};
+}
+
+void BlockScheduler::wait(State state) {
+  size_t self = current_;
+  states_[self] = state;
+  fibers_[self].suspend();
+}
+
+void BlockScheduler::barrier() { wait(State::AtBarrier); }
+
+bool BlockScheduler::releaseBarrier() {
+  if (!std::all_of(states_.begin(), states_.end(), [](State s) { return s == State::AtBarrier; }))
+    return false;
+  std::fill(states_.begin(), states_.end(), State::Ready);
+  return true;
+}
+
+void BlockScheduler::meetWarp(WarpFunction together, void *lane) {
+  meetings_[current_] = {together, lane};
+  wait(State::AtCollective);
+}
+
+bool BlockScheduler::releaseWarps() {
+  bool released = false;
+  for (size_t first = 0; first < states_.size(); first += warpSize)
+    released |= releaseWarp(first, std::min<size_t>(warpSize, states_.size() - first));
+  return released;
+}
+
+bool BlockScheduler::releaseWarp(size_t first, size_t lanes) {
+  WarpFunction together = meetings_[first].together;
+  for (size_t i = first; i < first + lanes; ++i)
+    if (states_[i] != State::AtCollective || meetings_[i].together != together)
+      return false;
+  std::array<void *, warpSize> operands = {};
+  for (size_t lane = 0; lane < lanes; ++lane)
+    operands[lane] = meetings_[first + lane].lane;
+  together(operands.data());
+  std::fill_n(states_.begin() + static_cast<std::ptrdiff_t>(first), lanes, State::Ready);
+  return true;
+}
+
+} // namespace oriel::runtime::emulated

@@ -1,0 +1,82 @@
+// Runs the threads of one block as fibers. Barriers and warp collectives are rendezvous points.
+//
+// The order in which threads run between rendezvous is shuffled by a seed, and shared memory is filled with NaNs before
+// each block, so that a kernel which needs a barrier it does not have gives a wrong result under some seed.
+#ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_BLOCKSCHEDULER_H
+#define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_BLOCKSCHEDULER_H
+
+#include "runtime/device/cuda/emulated/Fiber.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace oriel::runtime::emulated {
+
+constexpr int warpSize = 32;
+
+/// What the lanes of a warp do together: lanes[i] is what lane i passed to BlockScheduler::meetWarp.
+using WarpFunction = void (*)(void *const *lanes);
+
+/// Runs blocks one after another, each with the same number of threads. Belongs to one thread of the host.
+class BlockScheduler {
+public:
+  /// `threads`: of a block, 1 to 1024. `sharedBytes`: its dynamic shared memory.
+  BlockScheduler(int64_t threads, int64_t sharedBytes);
+  ~BlockScheduler();
+
+  int64_t threads() const { return static_cast<int64_t>(fibers_.size()); }
+  int64_t sharedBytes() const { return sharedBytes_; }
+
+  /// Runs `thread(argument)` once for each thread of block (x, y, z). Returns an empty string, or what went wrong:
+  /// threads that wait for others which never come, writes behind the shared memory.
+  std::string runBlock(std::array<int64_t, 3> block, uint64_t seed, Fiber::Body thread, void *argument);
+
+  // Called from inside a running thread.
+  int32_t threadIndex() const { return static_cast<int32_t>(current_); }
+  int32_t blockIndex(int dim) const { return static_cast<int32_t>(block_[static_cast<size_t>(dim)]); }
+  /// 128-byte aligned.
+  std::byte *shared() const { return shared_; }
+  /// Returns when all threads of the block have called it.
+  void barrier();
+  /// Returns when all lanes of the caller's warp wait for `together` and it was run once for all of them. `lane` points
+  /// to this lane's operands and results; it may lie on the caller's stack.
+  void meetWarp(WarpFunction together, void *lane);
+
+  /// The scheduler whose block runs on this thread of the host.
+  static BlockScheduler &running();
+
+private:
+  enum class State : uint8_t { Ready, AtBarrier, AtCollective, Done };
+  struct Meeting {
+    WarpFunction together;
+    void *lane;
+  };
+
+  void wait(State state);
+  void resumeReadyThreads();
+  bool releaseBarrier();
+  bool releaseWarps();
+  bool releaseWarp(size_t first, size_t lanes);
+  std::string findFault() const;
+
+  std::vector<Fiber> fibers_;
+  std::vector<State> states_;
+  std::vector<Meeting> meetings_; // of threads AtCollective
+  std::vector<uint16_t> order_;
+  std::mt19937_64 random_;
+  std::array<int64_t, 3> block_ = {};
+  size_t current_ = 0;
+  bool progress_ = false;
+
+  int64_t sharedBytes_;
+  std::unique_ptr<std::byte[]> sharedBlock_; // alignment, shared memory, guard
+  std::byte *shared_;
+};
+
+} // namespace oriel::runtime::emulated
+
+#endif
