@@ -47,6 +47,13 @@ DeviceDescriptor genericCpu() {
   return device;
 }
 
+double Work::idleFactor(int64_t cores) const {
+  if (cells <= 0 || cores <= 1)
+    return 1;
+  int64_t rounds = (cells + cores - 1) / cores;
+  return static_cast<double>(rounds * cores) / static_cast<double>(cells);
+}
+
 std::string_view boundName(Bound bound) {
   switch (bound) {
   case Bound::Arithmetic:
@@ -86,8 +93,9 @@ Estimate CostModel::estimate(const Work &work) const {
     flopsPerSecond = rate->flopsPerSecond;
     bytesPerSecond = rate->bytesPerSecond;
   }
-  result.arithmeticSeconds = work.flops / flopsPerSecond;
-  result.memorySeconds = work.bytes / bytesPerSecond;
+  double idle = work.idleFactor(device.cores);
+  result.arithmeticSeconds = idle * work.flops / flopsPerSecond;
+  result.memorySeconds = idle * work.bytes / bytesPerSecond;
   double busy = std::max(result.arithmeticSeconds, result.memorySeconds);
   result.seconds = device.launchSeconds + busy;
   result.bound = busy < device.launchSeconds                       ? Bound::Launch

@@ -12,6 +12,10 @@ struct Work {
   int64_t m = 0, n = 0, k = 0; // of a library product; m = 0: it is none
   std::string dtype = "f32";   // of a product's operands
   double flops = 0, bytes = 0;
+  int64_t cells = 0; // of a kernel's grid; 0: the work divides among any number of cores
+
+  /// What the cores would do in the time of the work, over the work: above 1 where some have no cell to run.
+  double idleFactor(int64_t cores) const;
 };
 
 enum class Bound { Arithmetic, Memory, Launch, Measured };

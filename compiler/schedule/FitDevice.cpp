@@ -74,10 +74,13 @@ ProductRate searchProducts(const std::vector<Measurement> &measurements, double 
 }
 
 /// A side of the roofline that the family never met keeps the prior's rate, or one that is never met.
-KernelRate fitKernel(const std::vector<Measurement> &measurements, double launch) {
+KernelRate fitKernel(const std::vector<Measurement> &measurements, const DeviceDescriptor &device) {
   constexpr double unlimited = 1e18;
-  Fit flops = fitRate(measurements, launch, [](const Work &work) { return work.flops; });
-  Fit bytes = fitRate(measurements, launch, [](const Work &work) { return work.bytes; });
+  auto fit = [&](double Work::*amount) {
+    return fitRate(measurements, device.launchSeconds,
+                   [&](const Work &work) { return work.*amount * work.idleFactor(device.cores); });
+  };
+  Fit flops = fit(&Work::flops), bytes = fit(&Work::bytes);
   if (flops.scatter < bytes.scatter)
     return {flops.rate, unlimited};
   return {unlimited, bytes.rate};
@@ -96,8 +99,7 @@ DeviceDescriptor fitDevice(DeviceDescriptor prior, const std::vector<Measurement
   for (const auto &[dtype, list] : products)
     prior.products[dtype] = searchProducts(list, prior.launchSeconds);
   for (const auto &[family, list] : kernels)
-    if (KernelRate rate = fitKernel(list, prior.launchSeconds);
-        std::isfinite(rate.flopsPerSecond) && rate.bytesPerSecond > 0)
+    if (KernelRate rate = fitKernel(list, prior); std::isfinite(rate.flopsPerSecond) && rate.bytesPerSecond > 0)
       prior.kernels[family] = rate;
   return prior;
 }

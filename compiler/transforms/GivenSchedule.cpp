@@ -44,15 +44,16 @@ GivenDecision GivenSchedule::find(StringRef path) const {
     return result;
   tape::ScheduleOp decision = found->second;
   if (decision.getChunk())
-    result.mixer = MixerChoice{static_cast<int64_t>(*decision.getChunk()),
-                               static_cast<int64_t>(*decision.getSaveEvery()), decision.getFused()};
+    result.mixer =
+        MixerChoice{static_cast<int64_t>(*decision.getChunk()), static_cast<int64_t>(*decision.getSaveEvery()),
+                    decision.getTwoPass(), decision.getFused()};
   if (decision.getAction())
     result.action = *decision.getAction() == tape::Action::Save ? schedule::Given::Save : schedule::Given::Recompute;
   return result;
 }
 
 LogicalResult GivenSchedule::check(ArrayRef<StepSites> functions) const {
-  llvm::StringSet<> ops, mixers, fusible;
+  llvm::StringSet<> ops, mixers, fusible, inPasses;
   for (const StepSites &sites : functions) {
     for (const OpSite &site : sites.ops)
       ops.insert(site.path);
@@ -61,6 +62,9 @@ LogicalResult GivenSchedule::check(ArrayRef<StepSites> functions) const {
     for (const MixerSite &site : sites.mixers)
       if (isFusible(site))
         fusible.insert(site.path);
+    for (const MixerSite &site : sites.mixers)
+      if (cast<lm::RecurrentMixerOpInterface>(site.forward).hasStatePasses())
+        inPasses.insert(site.path);
   }
   for (auto [path, decision] : decisions_) {
     bool isMixer = mixers.contains(path);
@@ -73,6 +77,9 @@ LogicalResult GivenSchedule::check(ArrayRef<StepSites> functions) const {
       return emitError(decision.getLoc(), "this path is about a recurrent mixer: give 'chunk C save_every m'");
     if (decision.getFused() && !fusible.contains(path))
       return emitError(decision.getLoc(), "this mixer has no window attention beside it to be fused with");
+    if (decision.getTwoPass() && !inPasses.contains(path))
+      return emitError(decision.getLoc(),
+                       "the states of this mixer cannot be made by a pass of their own: leave out 'two_pass'");
     if (!isMixer && decision.getChunk())
       return emitError(decision.getLoc(), "this path is about no recurrent mixer: give 'save' or 'recompute'");
   }

@@ -126,6 +126,7 @@ schedule::MixerCandidate MixerCandidates::Trial::candidate(const MixerChoice &ch
   schedule::MixerCandidate candidate;
   candidate.chunk = choice.chunk;
   candidate.saveEvery = choice.saveEvery;
+  candidate.twoPass = choice.twoPass;
   candidate.forwardSeconds = costs_.secondsOf(site.forward);
   candidate.backwardSeconds = costs_.secondsOf(site.gradient);
   for (const StepCosts::Piece &piece : costs_.pieces()) {
@@ -148,17 +149,19 @@ FailureOr<MixerCandidates::Modules> MixerCandidates::modulesOf(const MixerSite &
   if (failed(mixer))
     return failure();
   modules.mixer = std::move(*mixer);
+  markCores(*modules.mixer, model_);
   if (!isFusible(site))
     return modules;
   FailureOr<OwningOpRef<ModuleOp>> layer = aloneWithGradient(fusedOps(site));
   if (failed(layer))
     return failure();
   modules.layer = std::move(*layer);
+  markCores(*modules.layer, model_);
   return modules;
 }
 
 FailureOr<schedule::MixerCandidate> MixerCandidates::apart(const Modules &modules, const MixerChoice &choice) const {
-  FailureOr<Trial> trial = Trial::run(*this, *modules.mixer, {choice.chunk, choice.saveEvery, false});
+  FailureOr<Trial> trial = Trial::run(*this, *modules.mixer, {choice.chunk, choice.saveEvery, choice.twoPass, false});
   if (failed(trial))
     return failure();
   return trial->candidate(choice);
@@ -166,12 +169,12 @@ FailureOr<schedule::MixerCandidate> MixerCandidates::apart(const Modules &module
 
 /// What the window attention, the norms and the sum take apart is in the time of the step whatever the mixer does, so a
 /// fused candidate takes what its layer takes fused, less that. Fusion does not touch the states: what it gains is
-/// tried once per chunk.
+/// tried once per chunk and order of the segments.
 FailureOr<schedule::MixerCandidate> MixerCandidates::fused(Modules &modules, schedule::MixerCandidate apart) const {
-  auto [known, isNew] = modules.gains.try_emplace(apart.chunk);
+  auto [known, isNew] = modules.gains.try_emplace({apart.chunk, apart.twoPass});
   if (isNew)
     for (bool fused : {false, true}) {
-      FailureOr<Trial> trial = Trial::run(*this, *modules.layer, {apart.chunk, 1, fused});
+      FailureOr<Trial> trial = Trial::run(*this, *modules.layer, {apart.chunk, 1, apart.twoPass, fused});
       if (failed(trial))
         return failure();
       Halves whole = trial->seconds();
@@ -199,7 +202,10 @@ FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const Mixer
   FailureOr<Modules> modules = modulesOf(site);
   if (failed(modules))
     return failure();
-  int64_t tokens = cast<lm::RecurrentMixerOpInterface>(site.forward).getRowTokens();
+  auto mixer = cast<lm::RecurrentMixerOpInterface>(site.forward);
+  int64_t tokens = mixer.getRowTokens();
+  // Passes of their own cost more work; they pay where walks along the rows leave cores idle.
+  bool mayTwoPass = mixer.hasStatePasses() && mixer.getStateWalks() < 2 * model_.device.cores;
   for (int64_t chunk : {32, 64, 128, 256}) {
     if (chunk > 32 && chunk / 2 >= tokens)
       break;
@@ -207,16 +213,20 @@ FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const Mixer
     for (int64_t saveEvery : {1, 2, 4, 8, 16}) {
       if (saveEvery > 1 && saveEvery / 2 >= chunks)
         break;
-      FailureOr<schedule::MixerCandidate> alone = apart(*modules, {chunk, saveEvery, false});
-      if (failed(alone))
-        return failure();
-      known->second.push_back(*alone);
-      if (!modules->layer)
-        continue;
-      FailureOr<schedule::MixerCandidate> together = fused(*modules, *alone);
-      if (failed(together))
-        return failure();
-      known->second.push_back(*together);
+      for (bool twoPass : {false, true}) {
+        if (twoPass && (!mayTwoPass || saveEvery >= chunks))
+          continue;
+        FailureOr<schedule::MixerCandidate> alone = apart(*modules, {chunk, saveEvery, twoPass, false});
+        if (failed(alone))
+          return failure();
+        known->second.push_back(*alone);
+        if (!modules->layer)
+          continue;
+        FailureOr<schedule::MixerCandidate> together = fused(*modules, *alone);
+        if (failed(together))
+          return failure();
+        known->second.push_back(*together);
+      }
     }
   }
   return known->second;

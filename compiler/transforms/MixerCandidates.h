@@ -13,8 +13,8 @@ public:
   MixerCandidates(const TrialLowering &lowering, const schedule::CostModel &model)
       : lowering_(lowering), model_(model) {}
 
-  /// Chunks C of 32 … 256 tokens and save intervals m of 1 … 16 chunks, as far as the row has that many. Mixers of
-  /// equal types and attributes share one answer.
+  /// Chunks C of 32 … 256 tokens and save intervals m of 1 … 16 chunks, as far as the row has that many, in two passes
+  /// too where one leaves cores idle. Mixers of equal types and attributes share one answer.
   mlir::FailureOr<std::vector<schedule::MixerCandidate>> of(const MixerSite &site);
   /// The one candidate with that chunk and save interval.
   mlir::FailureOr<schedule::MixerCandidate> of(const MixerSite &site, const MixerChoice &choice);
@@ -27,7 +27,7 @@ private:
   struct Modules {
     mlir::OwningOpRef<mlir::ModuleOp> mixer; // and its gradient
     mlir::OwningOpRef<mlir::ModuleOp> layer; // with the window attention, the norms and the sum; null: not fusible
-    std::map<int64_t, Halves> gains;         // of fusion, by chunk
+    std::map<std::pair<int64_t, bool>, Halves> gains; // of fusion, by chunk and twoPass
   };
   class Trial;
 

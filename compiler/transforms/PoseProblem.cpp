@@ -53,7 +53,8 @@ LogicalResult Poser::runTrial() {
   for (auto function : copy->getOps<func::FuncOp>())
     for (const MixerSite &site : findStepSites(function).mixers) {
       MixerChoice choice = given_(site.path).mixer.value_or(trialChoice);
-      markMixer(site, {choice.chunk, choice.saveEvery, /*fused=*/false}); // so that every op has steps of its own
+      markMixer(site, {choice.chunk, choice.saveEvery, choice.twoPass,
+                       /*fused=*/false}); // so that every op has steps of its own
     }
   FailureOr<OwningOpRef<ModuleOp>> lowered = lowering_.run(*copy);
   if (failed(lowered))

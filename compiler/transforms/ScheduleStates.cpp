@@ -38,8 +38,8 @@ std::string explainMixer(const schedule::Mixer &mixer, size_t chosen) {
     if (&other != &candidate && (!next || other.seconds() < next->seconds()))
       next = &other;
   if (next)
-    text += llvm::formatv("; next: chunk {0} save_every {1}{2}, {3:f3} ms", next->chunk, next->saveEvery,
-                          next->fused ? " fused" : "", next->seconds() * 1e3);
+    text += llvm::formatv("; next: chunk {0} save_every {1}{2}{3}, {4:f3} ms", next->chunk, next->saveEvery,
+                          next->twoPass ? " two_pass" : "", next->fused ? " fused" : "", next->seconds() * 1e3);
   return text;
 }
 
@@ -72,7 +72,7 @@ void unmarkBroken(const StepSites &sites) {
 void apply(const StepSites &sites, const schedule::Problem &problem, const schedule::Schedule &schedule) {
   for (auto [i, site] : llvm::enumerate(sites.mixers)) {
     const schedule::MixerCandidate &candidate = problem.mixers[i].candidates[schedule.candidates[i]];
-    markMixer(site, {candidate.chunk, candidate.saveEvery, candidate.fused});
+    markMixer(site, {candidate.chunk, candidate.saveEvery, candidate.twoPass, candidate.fused});
   }
   schedule::Needs need = needsOf(problem, schedule);
   llvm::DenseSet<Operation *> again;
@@ -186,13 +186,14 @@ void StateScheduler::writeDecisions(func::FuncOp function, const StepSites &site
       continue;
     GivenDecision given = given_ ? given_->find(site.path) : GivenDecision();
     IntegerAttr chunk, saveEvery;
-    bool fused = false;
+    bool twoPass = false, fused = false;
     std::string why = explainOp(problem.ops[i]);
     if (isMixer) {
       const schedule::Mixer &posed = problem.mixers[mixer->second];
       size_t chosen = schedule.candidates[mixer->second];
       chunk = builder.getI64IntegerAttr(posed.candidates[chosen].chunk);
       saveEvery = builder.getI64IntegerAttr(posed.candidates[chosen].saveEvery);
+      twoPass = posed.candidates[chosen].twoPass;
       fused = posed.candidates[chosen].fused;
       why = explainMixer(posed, chosen);
     }
@@ -202,8 +203,8 @@ void StateScheduler::writeDecisions(func::FuncOp function, const StepSites &site
     if (!isMixer || (needed && schedule.recompute[i]))
       action = tape::ActionAttr::get(module_.getContext(),
                                      schedule.recompute[i] ? tape::Action::Recompute : tape::Action::Save);
-    tape::ScheduleOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path), chunk, saveEvery, fused,
-                             action, builder.getStringAttr(why));
+    tape::ScheduleOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path), chunk, saveEvery, twoPass,
+                             fused, action, builder.getStringAttr(why));
   }
 }
 
@@ -234,7 +235,8 @@ LogicalResult StateScheduler::scheduleFunction(func::FuncOp function) {
     return failure();
   for (auto [i, site] : llvm::enumerate(sites.mixers)) {
     const schedule::MixerCandidate &candidate = problem->mixers[i].candidates[schedule->candidates[i]];
-    choices_[site.path] = {candidate.chunk, /*saveEvery=*/0, candidate.fused};
+    int64_t saveEvery = candidate.twoPass ? candidate.saveEvery : 0; // without a gradient only passes need saved states
+    choices_[site.path] = {candidate.chunk, saveEvery, candidate.twoPass, candidate.fused};
   }
   writeDecisions(function, sites, *problem, *schedule);
   apply(sites, *problem, *schedule);
@@ -249,13 +251,15 @@ void StateScheduler::applyToOtherFunctions() {
       continue;
     for (const MixerSite &site : sites.mixers)
       if (auto choice = choices_.find(site.path); choice != choices_.end())
-        markMixer(site, {choice->second.chunk, choice->second.saveEvery, choice->second.fused && isFusible(site)});
+        markMixer(site, {choice->second.chunk, choice->second.saveEvery, choice->second.twoPass,
+                         choice->second.fused && isFusible(site)});
   }
 }
 
 LogicalResult StateScheduler::run() {
   if (failed(readFiles()))
     return failure();
+  markCores(module_, model_);
   std::vector<func::FuncOp> functions;
   std::vector<StepSites> sites;
   for (StringRef name : {"micro", "vjp"})

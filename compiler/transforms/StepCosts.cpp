@@ -49,6 +49,8 @@ schedule::Work workOf(Operation *op) {
   } else if (auto call = dyn_cast<tape::CallOp>(op)) {
     work.action = call.getCallee().str();
     auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(call, call.getCalleeAttr());
+    if (kernel)
+      work.cells = llvm::product_of(kernel.getGrid());
     work.flops = call.getFlops() ? call.getFlops()->convertToDouble() : kernel ? analysis::workOf(kernel).flops() : 0;
   } else {
     work.action = isa<tape::ZeroOp>(op) ? "fill" : op->getName().stripDialect().str();
@@ -70,6 +72,10 @@ FailureOr<OwningOpRef<ModuleOp>> TrialLowering::run(ModuleOp module) const {
   if (failed(parsePassPipeline(pipeline_, pm)) || failed(pm.run(*copy)))
     return failure();
   return copy;
+}
+
+void markCores(ModuleOp module, const schedule::CostModel &model) {
+  module->setAttr("tape.cores", Builder(module.getContext()).getI64IntegerAttr(model.device.cores));
 }
 
 int64_t numberOf(Operation *step) {

@@ -30,6 +30,9 @@ private:
   std::string pipeline_;
 };
 
+/// Leaves the number of cores for the lowering: attribute tape.cores.
+void markCores(mlir::ModuleOp module, const schedule::CostModel &model);
+
 /// The number of the lm op that a step comes from; -1: none.
 int64_t numberOf(mlir::Operation *step);
 

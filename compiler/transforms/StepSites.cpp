@@ -112,9 +112,11 @@ void markMixer(const MixerSite &site, const MixerChoice &choice) {
     half->setAttr("tape.chunk", builder.getI64IntegerAttr(choice.chunk));
     if (choice.saveEvery > 0)
       half->setAttr("tape.save_every", builder.getI64IntegerAttr(choice.saveEvery));
-    half->removeAttr("tape.fused");
-    if (choice.fused)
-      half->setAttr("tape.fused", builder.getUnitAttr());
+    for (auto [name, holds] : {std::pair("tape.two_pass", choice.twoPass), std::pair("tape.fused", choice.fused)}) {
+      half->removeAttr(name);
+      if (holds)
+        half->setAttr(name, builder.getUnitAttr());
+    }
   }
 }
 

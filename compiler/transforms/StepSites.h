@@ -36,9 +36,10 @@ mlir::Operation *sourceOf(mlir::Value value);
 /// How a mixer runs.
 struct MixerChoice {
   int64_t chunk = 0, saveEvery = 0;
-  bool fused = false; // with the window attention of its layer
+  bool twoPass = false; // the segments between saved states side by side
+  bool fused = false;   // with the window attention of its layer
 };
-/// Attaches tape.site, tape.chunk, tape.save_every (if > 0) and tape.fused to both halves of the mixer.
+/// Attaches tape.site, tape.chunk, tape.save_every (if > 0), tape.two_pass and tape.fused to both halves of the mixer.
 void markMixer(const MixerSite &site, const MixerChoice &choice);
 
 /// Runs the ops again of which `runsAgain` is true: last first, each is cloned in front of the first op of the backward

@@ -1,9 +1,8 @@
 // oriel-tune calibrate: the rates of this machine, out of what the steps of a model took.
 //
 // The model runs by a few schedules, so that every family of kernels is met: as the compiler chooses, with its mixers
-// apart and fused, in chunks of two sizes, and with as little memory as possible. The largest cost of a fit is noise:
-// medians of
-// `--repeats` runs are what is fitted.
+// apart and fused, in two passes where that may pay, in chunks of two sizes, and with as little memory as possible. The
+// largest cost of a fit is noise: medians of `--repeats` runs are what is fitted.
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
 #include "compiler/tune/MixerWay.h"
@@ -40,7 +39,10 @@ absl::StatusOr<std::vector<Run>> compileSchedules(Workbench &bench, const std::s
   if (!first.problem)
     return absl::InvalidArgumentError(model + " is a package: calibration compiles a model (.oriel) in several ways");
   ORIEL_RETURN_IF_ERROR(addRun(bench, "as chosen", model, request.model, runs));
-  for (const MixerWay &way : {MixerWay{64, 1, true}, MixerWay{32, 1, false}, MixerWay{128, 1, false}}) {
+  for (const MixerWay &way : {MixerWay{.chunk = 64, .saveEvery = 1, .fused = true},
+                              {.chunk = 64, .saveEvery = 1, .twoPass = true},
+                              {.chunk = 32, .saveEvery = 1},
+                              {.chunk = 128, .saveEvery = 1}}) {
     ModelOptions options = request.model;
     std::string text = scheduleText(*first.problem, way);
     if (text.empty())

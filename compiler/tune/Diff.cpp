@@ -96,8 +96,8 @@ Table totalTable(const Comparison &c) {
 }
 
 std::string mixerText(const MixerRow &row) {
-  return fmt::format("C {} m {} {}{}", row.chunk, row.saveEvery, row.fused ? "fused" : "apart",
-                     row.recompute ? ", made again" : "");
+  return fmt::format("C {} m {} {}{}{}", row.chunk, row.saveEvery, row.twoPass ? "two passes " : "",
+                     row.fused ? "fused" : "apart", row.recompute ? ", made again" : "");
 }
 
 /// By layer, where they differ.

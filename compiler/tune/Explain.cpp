@@ -2,6 +2,7 @@
 // rival is put in the place of what was chosen, everything else as it is, and the step is predicted again.
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
+#include "compiler/tune/MixerWay.h"
 #include "compiler/tune/Table.h"
 
 #include "runtime/base/Status.h"
@@ -67,7 +68,8 @@ absl::StatusOr<Schedule> scheduleOf(const Problem &problem, const plan::EntryPoi
       if (problem.path(mixer) != decision.path())
         continue;
       auto isChosen = [&](const MixerCandidate &c) {
-        return c.chunk == decision.chunk() && c.saveEvery == decision.save_every() && c.fused == decision.fused();
+        return c.chunk == decision.chunk() && c.saveEvery == decision.save_every() &&
+               c.twoPass == decision.two_pass() && c.fused == decision.fused();
       };
       auto found = std::find_if(mixer.candidates.begin(), mixer.candidates.end(), isChosen);
       if (found == mixer.candidates.end())
@@ -154,7 +156,7 @@ Table mixerTable(const MixerStory &story, size_t most) {
     const Rival &rival = story.rivals[r];
     const MixerCandidate &c = rival.candidate;
     table.rows.push_back({rival.chosen ? "chosen" : "", fmt::format("{}", c.chunk), fmt::format("{}", c.saveEvery),
-                          c.fused ? "fused with its window" : "apart", formatSeconds(c.forwardSeconds),
+                          kernelText(c.twoPass, c.fused), formatSeconds(c.forwardSeconds),
                           formatSeconds(c.backwardSeconds),
                           fmt::format("{:.2f}", static_cast<double>(c.savedBytes) / (1 << 20)),
                           fmt::format("{:.2f}", static_cast<double>(c.scratchBytes) / (1 << 20)),
@@ -218,6 +220,7 @@ std::string explainJson(const Story &story) {
       rivals.push_back({{"chosen", rival.chosen},
                         {"chunk", rival.candidate.chunk},
                         {"save_every", rival.candidate.saveEvery},
+                        {"two_pass", rival.candidate.twoPass},
                         {"fused", rival.candidate.fused},
                         {"forward_seconds", rival.candidate.forwardSeconds},
                         {"backward_seconds", rival.candidate.backwardSeconds},

@@ -5,11 +5,16 @@
 namespace oriel::tune {
 
 MixerWay wayOf(const schedule::MixerCandidate &candidate) {
-  return {candidate.chunk, candidate.saveEvery, candidate.fused};
+  return {candidate.chunk, candidate.saveEvery, candidate.twoPass, candidate.fused};
 }
 
 std::string nameOf(const MixerWay &way) {
-  return fmt::format("chunk {} save_every {}{}", way.chunk, way.saveEvery, way.fused ? " fused" : "");
+  return fmt::format("chunk {} save_every {}{}{}", way.chunk, way.saveEvery, way.twoPass ? " two_pass" : "",
+                     way.fused ? " fused" : "");
+}
+
+std::string kernelText(bool twoPass, bool fused) {
+  return fmt::format("{}{}", twoPass ? "in two passes, " : "", fused ? "fused with its window" : "apart");
 }
 
 std::string scheduleText(const schedule::Problem &problem, const MixerWay &way) {

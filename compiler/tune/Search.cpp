@@ -93,7 +93,7 @@ std::string choicesOf(const StepReport &report) {
   std::string text;
   for (const MixerRow &row : report.mixers)
     text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", formatLayers(row.layers),
-                        nameOf({row.chunk, row.saveEvery, row.fused}));
+                        nameOf({row.chunk, row.saveEvery, row.twoPass, row.fused}));
   return text;
 }
 
@@ -125,6 +125,7 @@ std::string printJson(const Findings &f) {
   for (const Trial &trial : f.trials)
     json["trials"].push_back({{"chunk", trial.way.chunk},
                               {"save_every", trial.way.saveEvery},
+                              {"two_pass", trial.way.twoPass},
                               {"fused", trial.way.fused},
                               {"predicted_seconds", trial.predicted},
                               {"measured_seconds", trial.measured.seconds()}});

@@ -1,6 +1,7 @@
 // oriel-tune show: what the step is made of, what bounds it, and what it keeps in memory.
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
+#include "compiler/tune/MixerWay.h"
 #include "compiler/tune/StepReport.h"
 #include "compiler/tune/Table.h"
 
@@ -73,8 +74,7 @@ Table mixerTable(const StepReport &report) {
                    {"kernel", true},          {"output", true}, {"why", true, 110}};
   for (const MixerRow &row : report.mixers)
     table.rows.push_back({formatLayers(row.layers), fmt::format("{}", row.chunk), fmt::format("{}", row.saveEvery),
-                          row.fused ? "fused with its window" : "apart", row.recompute ? "made again" : "kept",
-                          row.why});
+                          kernelText(row.twoPass, row.fused), row.recompute ? "made again" : "kept", row.why});
   return table;
 }
 
@@ -171,6 +171,7 @@ std::string showJson(const StepReport &report) {
     json["mixers"].push_back({{"layers", row.layers},
                               {"chunk", row.chunk},
                               {"save_every", row.saveEvery},
+                              {"two_pass", row.twoPass},
                               {"fused", row.fused},
                               {"recompute", row.recompute},
                               {"why", row.why}});

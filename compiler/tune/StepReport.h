@@ -29,7 +29,7 @@ struct KernelRow {
 struct MixerRow {
   std::set<std::string> layers;
   int64_t chunk = 0, saveEvery = 0;
-  bool fused = false, recompute = false;
+  bool twoPass = false, fused = false, recompute = false;
   std::string why;
 };
 

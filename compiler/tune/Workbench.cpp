@@ -198,6 +198,10 @@ schedule::Work workOf(const plan::Step &step) {
     work.n = step.gemm().n();
     work.k = step.gemm().k();
     work.dtype = step.gemm().dtype() == plan::BF16 ? "bf16" : "f32";
+  } else if (step.has_launch()) {
+    work.cells = 1;
+    for (int64_t size : step.launch().grid())
+      work.cells *= size;
   }
   return work;
 }

@@ -34,7 +34,14 @@ def Lm_RecurrentMixer : OpInterface<"RecurrentMixerOpInterface"> {
     name with "_grad" behind. The schedule chooses its chunk C and save interval m.
   }];
   let methods = [
-    InterfaceMethod<[{ Tokens of one row: a schedule has ceil(T / C) chunks. }], "int64_t", "getRowTokens">
+    InterfaceMethod<[{ Tokens of one row: a schedule has ceil(T / C) chunks. }], "int64_t", "getRowTokens">,
+    InterfaceMethod<[{
+      Rows times key/value heads: what runs side by side while the states are walked from one end of a row to the other.
+    }], "int64_t", "getStateWalks">,
+    InterfaceMethod<[{
+      Whether the states and their cotangents can be made by passes of their own, so that all segments run side by side
+      (`two_pass`).
+    }], "bool", "hasStatePasses", (ins), "", [{ return false; }]>
   ];
 }
 

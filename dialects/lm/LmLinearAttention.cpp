@@ -81,5 +81,6 @@ SmallVector<Value> LinearAttentionOp::buildVjp(OpBuilder &builder, ValueRange co
 }
 
 int64_t LinearAttentionOp::getRowTokens() { return getQ().getType().getDimSize(1); }
+int64_t LinearAttentionOp::getStateWalks() { return getK().getType().getDimSize(0) * getK().getType().getDimSize(2); }
 
 } // namespace oriel::lm

@@ -96,5 +96,9 @@ LogicalResult LearnedStateGradOp::verify() {
 }
 
 int64_t ResidualLinearAttentionOp::getRowTokens() { return getQ().getType().getDimSize(1); }
+int64_t ResidualLinearAttentionOp::getStateWalks() {
+  return getK().getType().getDimSize(0) * getK().getType().getDimSize(2);
+}
+bool ResidualLinearAttentionOp::hasStatePasses() { return true; }
 
 } // namespace oriel::lm

@@ -219,7 +219,7 @@ def Lm_AttentionOp : Lm_Primitive<"attention"> {
 
 def Lm_ResidualLinearAttentionOp
     : Lm_Primitive<"residual_linear_attention",
-                   [AttrSizedOperandSegments, DeclareOpInterfaceMethods<Lm_RecurrentMixer>]> {
+                   [AttrSizedOperandSegments, DeclareOpInterfaceMethods<Lm_RecurrentMixer, ["hasStatePasses"]>]> {
   let summary = "Linear attention over every token before the window";
   let description = [{
     `S_t = h0 + sum_i phi(k[i])ᵀ v[i]` over `doc_start[t] <= i <= t - window - 1`; `o[t] = phi(q[t]) S_t`. No rotation, no

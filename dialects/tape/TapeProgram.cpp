@@ -58,8 +58,8 @@ LogicalResult ScheduleOp::verify() {
   bool mixer = getChunk() && getSaveEvery();
   if ((!mixer && !getAction()) || getChunk().has_value() != getSaveEvery().has_value()) // (C1)
     return emitOpError("states 'chunk C save_every m' for a recurrent mixer, or one of 'save', 'recompute', or both");
-  if (getFused() && !mixer) // (C1)
-    return emitOpError("is 'fused' without 'chunk C save_every m'");
+  if ((getTwoPass() || getFused()) && !mixer) // (C1)
+    return emitOpError() << "is '" << (getFused() ? "fused" : "two_pass") << "' without 'chunk C save_every m'";
   if (mixer && (*getChunk() < 16 || *getChunk() % 16 != 0)) // (C2)
     return emitOpError() << "chunk " << *getChunk() << " is not a positive multiple of 16";
   if (mixer && *getSaveEvery() < 1) // (C2)

@@ -58,9 +58,12 @@ tile::KernelOp buildAttentionDkDv(mlir::OpBuilder &b, mlir::Location loc, llvm::
 ///   [B,T,KV,E]
 tile::KernelOp buildAttentionGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                   const AttentionSpec &spec);
-/// Whether the groups of all rows alone keep the machine busy that schedules are made for: at least two, one per core
-/// of schedule::genericCpu.
-inline bool hasManyGroups(const AttentionSpec &spec) { return spec.batch * spec.kvHeads >= 2; }
+/// Whether the groups of all rows alone keep `cores` busy: the 5 products of grad, whose cells are the groups, take no
+/// longer than the 7 of dq and dkdv, which have cells for everyone.
+inline bool hasManyGroups(const AttentionSpec &spec, int64_t cores) {
+  int64_t groups = spec.batch * spec.kvHeads, rounds = ceilDiv(groups, cores);
+  return 5 * rounds * cores <= 7 * groups;
+}
 
 } // namespace oriel::kernels
 

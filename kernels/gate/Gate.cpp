@@ -18,20 +18,20 @@ std::string symbol(const GateSpec &spec, bool backward) {
 static constexpr double geluScale = 0.7978845608028653558798921198687; // sqrt(2 / pi)
 static constexpr double geluCubic = 0.044715;
 
-static Scalar geluTanh(Scalar x) { return tanh((x + x * x * x * geluCubic) * geluScale); }
-
-static Scalar activate(GateActivation activation, Scalar x) {
+/// What the activation and its slope share: the sigmoid, or the hyperbolic tangent of GELU.
+static Scalar transcendental(GateActivation activation, Scalar x) {
   if (activation == GateActivation::Silu)
-    return x * sigmoid(x);
-  return x * 0.5 * (1.0 + geluTanh(x));
+    return sigmoid(x);
+  return tanh((x + x * x * x * geluCubic) * geluScale);
 }
 
-static Scalar activateGrad(GateActivation activation, Scalar x) {
-  if (activation == GateActivation::Silu) {
-    Scalar s = sigmoid(x);
-    return s * (1.0 + x * (1.0 - s));
-  }
-  Scalar t = geluTanh(x);
+static Scalar activate(GateActivation activation, Scalar x, Scalar t) {
+  return activation == GateActivation::Silu ? x * t : x * 0.5 * (1.0 + t);
+}
+
+static Scalar slope(GateActivation activation, Scalar x, Scalar t) {
+  if (activation == GateActivation::Silu)
+    return t * (1.0 + x * (1.0 - t));
   return 0.5 * (1.0 + t) + x * 0.5 * (1.0 - t * t) * ((1.0 + x * x * (3.0 * geluCubic)) * geluScale);
 }
 
@@ -45,8 +45,8 @@ tile::KernelOp buildGate(OpBuilder &builder, Location loc, StringRef symbol, con
   int64_t size = flatTile(spec);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.elements, size), 1, 1}, "y = act(gate) * up");
   Place place{{b.x() * size}, -1, 0};
-  Value result = b.map({b.load(b.buffer(gate), place, 1, size), b.load(b.buffer(up), place, 1, size)},
-                       [&](Scalar g, Scalar u) { return activate(spec.activation, g) * u; });
+  auto gated = [&](Scalar g, Scalar u) { return activate(spec.activation, g, transcendental(spec.activation, g)) * u; };
+  Value result = b.map({b.load(b.buffer(gate), place, 1, size), b.load(b.buffer(up), place, 1, size)}, gated);
   b.store(result, b.buffer(y), place);
   return b.op();
 }
@@ -64,14 +64,19 @@ tile::KernelOp buildGateGrad(OpBuilder &builder, Location loc, StringRef symbol,
   Place place{{b.x() * size}, -1, 0};
   Value gate_1C = b.load(b.buffer(gate), place, 1, size), up_1C = b.load(b.buffer(up), place, 1, size);
   Value dy_1C = b.load(b.buffer(dy), place, 1, size);
-  auto store = [&](unsigned output, Value tile) { b.store(tile, b.buffer(output), place); };
-  store(dgate, b.map({gate_1C, up_1C, dy_1C},
-                     [&](Scalar g, Scalar u, Scalar d) { return d * u * activateGrad(spec.activation, g); }));
-  Value act_1C = b.map({gate_1C}, [&](Scalar g) { return activate(spec.activation, g); });
-  auto times = [](Scalar a, Scalar c) { return a * c; };
-  store(dup, b.map({dy_1C, act_1C}, times));
+  auto gradients = [&](TileBuilder &, ArrayRef<Scalar> in) -> SmallVector<Scalar> {
+    Scalar g = in[0], u = in[1], d = in[2], t = transcendental(spec.activation, g);
+    Scalar act = activate(spec.activation, g, t);
+    SmallVector<Scalar> results = {d * u * slope(spec.activation, g, t), d * act};
+    if (spec.remake)
+      results.push_back(act * u);
+    return results;
+  };
+  TileBuilder::Values tiles = b.mapN({gate_1C, up_1C, dy_1C}, gradients);
+  b.store(tiles[0], b.buffer(dgate), place);
+  b.store(tiles[1], b.buffer(dup), place);
   if (spec.remake)
-    store(y, b.map({act_1C, up_1C}, times));
+    b.store(tiles[2], b.buffer(y), place);
   return b.op();
 }
 

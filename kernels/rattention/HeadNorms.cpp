@@ -29,15 +29,25 @@ struct NormGradient {
 } // namespace
 
 static NormGradient normGradient(TileBuilder &b, const HeadNormsSpec &spec, Value x_RE, Value scale_1E, Value dy_RE) {
+  using Row = ArrayRef<Scalar>;
+  using Results = SmallVector<Scalar>;
   double perElement = 1.0 / static_cast<double>(spec.valueDim);
-  Value sum_R1 = b.reduceSum(b.map({x_RE}, [](Scalar x) { return x * x; }), 1);
-  Value r_R1 = b.map({sum_R1}, [&](Scalar s) { return 1.0 / sqrt(s * perElement + spec.eps); });
-  Value gx_RE = b.map({dy_RE, scale_1E, x_RE}, [](Scalar d, Scalar w, Scalar x) { return d * w * x; });
-  Value c_R1 = b.map({b.reduceSum(gx_RE, 1), r_R1}, [&](Scalar s, Scalar r) { return s * perElement * r * r * r; });
-  Value dx_RE = b.map({x_RE, dy_RE, scale_1E, r_R1, c_R1},
-                      [](Scalar x, Scalar d, Scalar w, Scalar r, Scalar c) { return d * w * r - x * c; });
-  Value part_RE = b.map({dy_RE, x_RE, r_R1}, [](Scalar d, Scalar x, Scalar r) { return d * (x * r); });
-  return {dx_RE, b.reduceSum(part_RE, 0), x_RE};
+  auto products = [](TileBuilder &, Row in) -> Results { return {in[0] * in[0], in[0] * in[1] * in[2]}; };
+  TileBuilder::Values summands = b.mapN({x_RE, dy_RE, scale_1E}, products);
+  Value r_R1 = b.map({b.reduceSum(summands[0], 1)}, [&](Scalar s) { return 1.0 / sqrt(s * perElement + spec.eps); });
+  Value c_R1 =
+      b.map({b.reduceSum(summands[1], 1), r_R1}, [&](Scalar s, Scalar r) { return s * perElement * r * r * r; });
+  auto gradients = [](TileBuilder &, Row in) -> Results {
+    Scalar x = in[0], d = in[1], scale = in[2], r = in[3], c = in[4];
+    return {d * scale * r - x * c, d * (x * r)};
+  };
+  TileBuilder::Values results = b.mapN({x_RE, dy_RE, scale_1E, r_R1, c_R1}, gradients);
+  return {results[0], b.reduceSum(results[1], 0), x_RE};
+}
+
+/// Rows of a tile: about 1024 elements, so that the dozen tiles of a step stay in the first cache.
+static int64_t rowTile(const HeadNormsSpec &spec) {
+  return std::min(std::clamp<int64_t>(1024 / tileSize(spec.valueDim) / 16 * 16, 16, 32), tileSize(spec.tokens));
 }
 
 tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef symbol, const HeadNormsSpec &spec) {
@@ -52,7 +62,7 @@ tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef sy
   unsigned delta = signature.outputF32({spec.batch, spec.heads, spec.tokens});
   unsigned dswaScale = signature.outputF32(partShape), drlaScale = signature.outputF32(partShape);
   int64_t blocks = partialCount(spec.tokens), block = partialRows(spec.tokens), cols = tileSize(spec.valueDim);
-  int64_t rows = std::min<int64_t>(32, tileSize(spec.tokens));
+  int64_t rows = rowTile(spec);
   TileBuilder b = signature.open(loc, symbol, {blocks, spec.heads, spec.batch}, "gradient of a sum of two head norms");
   Scalar begin = b.x() * block, end = min(begin + block, spec.tokens), head = b.y(), batch = b.z();
   auto loadScale = [&](unsigned scale) { return b.load(b.buffer(scale), Place{{head, b.index(0)}, -1, 1}, 1, cols); };

@@ -37,9 +37,9 @@ struct RlaSpec {
 
   int64_t chunk = 64, saveEvery = 0; // see ChunkSchedule.h
 
-  /// Forward only: the states before each segment of saveEvery chunks come from buildRlaStates, and every segment is a
-  /// cell of its own: cells do not wait for each other, and the states inside a segment are made twice. Needs
-  /// saveEvery > 0.
+  /// Every segment of saveEvery chunks is a cell of its own, so that few heads and rows keep many cores busy. The
+  /// states before the segments come from buildRlaStates (the states inside a segment are made twice), their cotangents
+  /// from buildRlaCotangents. Needs saveEvery > 0.
   bool twoPass = false;
 
   /// Forward only: value columns of one cell (a multiple of 16), for targets whose scratch does not hold a whole state;
@@ -54,8 +54,12 @@ struct RlaSpec {
   int64_t segmentChunks() const { return schedule().segmentChunks(); }
   int64_t segmentTokens() const { return schedule().segmentTokens(); }
   int64_t segments() const { return schedule().segments(); }
+  /// States that the workspace of the backward holds for one key/value head of one row.
+  int64_t workspaceStates() const {
+    return twoPass && segmentChunks() > 1 ? segments() * segmentChunks() : segmentChunks();
+  }
 };
-/// The stage ("fwd", "states" or "bwd"), the sizes and the schedule in one name.
+/// The stage ("fwd", "states", "bwd" or "cotangents"), the sizes and the schedule in one name.
 std::string symbol(const RlaSpec &spec, llvm::StringRef stage);
 
 ///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E]
@@ -72,12 +76,17 @@ tile::KernelOp buildRlaStates(mlir::OpBuilder &b, mlir::Location loc, llvm::Stri
 
 ///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E], do [B,T,N,E]
 ///     [, h0 (initialState)] [, doc_start [B,T] i32 (documents)] [, states [B,KV,savedStates,2D,E] (saveEvery > 0)]
-///     [, dfinal_state [B,N,2D,E] (finalState)]
-///   →  dq [B,T,N,D], dk [B,T,KV,D], dv [B,T,KV,E] [, dh0_batch [B,N,2D,E] (initialState)],
-///      workspace [B,KV,segmentChunks,2D,E] (contents meaningless afterwards)
+///     [, dstates [B,KV,savedStates,2D,E] (twoPass)] [, dfinal_state [B,N,2D,E] (finalState, not twoPass)]
+///   →  dq [B,T,N,D], dk [B,T,KV,D], dv [B,T,KV,E] [, dh0_batch [B,N,2D,E] (initialState, not twoPass)],
+///      workspace [B,KV,workspaceStates,2D,E] (contents meaningless afterwards)
 /// dk and dv are summed over the query heads of a group. With InitialState::PerHead the caller sums dh0_batch over B
 /// with buildSumPartials{parts = B, width = N·2D·E}.
 tile::KernelOp buildRlaGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
+
+/// The first of two passes of the backward: the cotangents of the states after each segment.
+///   q [B,T,N,D], do [B,T,N,E] [, doc_start [B,T] i32 (documents)] [, dfinal_state [B,N,2D,E] (finalState)]
+///   →  dstates [B,KV,savedStates,2D,E] [, dh0_batch [B,N,2D,E] (initialState)]
+tile::KernelOp buildRlaCotangents(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
 
 /// `h0[n] = sum_j phi(k_tokens[n,j])ᵀ v_tokens[n,j]`.
 ///   forward    k_tokens [N,J,D], v_tokens [N,J,E]                          →  h0 [N,2D,E]

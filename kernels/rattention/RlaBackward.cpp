@@ -1,6 +1,7 @@
 // Builder of the backward pass. One cell is one key/value head of one row. Segments of saveEvery chunks are walked from
 // the last to the first: the states of a segment are made again into the workspace, then its chunks are walked
-// backwards with the cotangent of the state in hand.
+// backwards with the cotangent of the state in hand. With twoPass a cell is one segment, which starts from the
+// cotangent that RlaCotangents.cpp made.
 //
 //   A = (phi(q)·phi(k)ᵀ)∘pairs      dA = (do·vᵀ)∘pairs      doR = carry∘do
 //   dphi(q) = dA·phi(k) + doR·Sᵀ + do·h0ᵀ
@@ -24,13 +25,12 @@ public:
 
   // Buffers beyond RlaBuffers.
   unsigned dout = 0, dq = 0, dk = 0, dv = 0, workspace = 0;
-  std::optional<unsigned> states, dfinalState, dinitialState;
+  std::optional<unsigned> states, cotangents, dfinalState, dinitialState;
 
 private:
   using Values = TileBuilder::Values;
 
   void zeroUnusedKeys();
-  Halves startCotangent();
   Values segmentBackward(Scalar segment, ValueRange carried);
   void remakeStates(Scalar segment, Scalar chunks);
   Values chunkBackward(Scalar first, const Halves &state, const Halves &dNext);
@@ -40,6 +40,10 @@ private:
   Halves transposed(const Halves &x) { return {b.transpose(x.plus), b.transpose(x.minus)}; }
   Halves loadSegmentState(Scalar segment) {
     return states ? parts.loadState(b.buffer(*states), {b.y(), b.x(), segment}) : parts.zeroState();
+  }
+  /// Of chunk `chunk` of a segment in the workspace.
+  Scalar workspaceEntry(Scalar segment, Scalar chunk) {
+    return spec.twoPass ? segment * spec.segmentChunks() + chunk : chunk;
   }
 
   TileBuilder &b;
@@ -61,27 +65,6 @@ void RlaGradProgram::zeroUnusedKeys() {
   });
 }
 
-/// The cotangent of the state after the last chunk; also starts dh0, since the final state contains h0.
-Halves RlaGradProgram::startCotangent() {
-  Halves zero = parts.zeroState();
-  if (!dfinalState) {
-    if (dinitialState)
-      b.loop(firstHead, firstHead + spec.group(), 1, [&](Scalar head) {
-        parts.storeState(zero, b.buffer(*dinitialState), {b.y(), head});
-      });
-    return zero;
-  }
-  Value start[] = {zero.plus, zero.minus};
-  Values sums = b.loop(firstHead, firstHead + spec.group(), 1, start, [&](Scalar head, ValueRange carried) -> Values {
-    Halves d = parts.loadState(b.buffer(*dfinalState), {b.y(), head});
-    if (dinitialState)
-      parts.storeState(d, b.buffer(*dinitialState), {b.y(), head});
-    auto plus = [](Scalar x, Scalar y) { return x + y; };
-    return {b.map({carried[0], d.plus}, plus), b.map({carried[1], d.minus}, plus)};
-  });
-  return parts.finalState({sums[0], sums[1]});
-}
-
 /// Fills the workspace with the states before each chunk of the segment.
 void RlaGradProgram::remakeStates(Scalar segment, Scalar chunks) {
   Halves first = loadSegmentState(segment);
@@ -89,11 +72,11 @@ void RlaGradProgram::remakeStates(Scalar segment, Scalar chunks) {
   Scalar base = segment * spec.segmentChunks();
   Values last = b.loop(b.index(0), chunks - 1, 1, start, [&](Scalar chunk, ValueRange carried) -> Values {
     Halves state{carried[0], carried[1]};
-    parts.storeState(state, b.buffer(workspace), {b.y(), b.x(), chunk});
+    parts.storeState(state, b.buffer(workspace), {b.y(), b.x(), workspaceEntry(segment, chunk)});
     Halves next = parts.updateState(state, parts.loadChunk((base + chunk) * spec.chunk, /*transposed=*/false));
     return {next.plus, next.minus};
   });
-  parts.storeState({last[0], last[1]}, b.buffer(workspace), {b.y(), b.x(), chunks - 1});
+  parts.storeState({last[0], last[1]}, b.buffer(workspace), {b.y(), b.x(), workspaceEntry(segment, chunks - 1)});
 }
 
 RlaGradProgram::Values RlaGradProgram::segmentBackward(Scalar segment, ValueRange carried) {
@@ -104,7 +87,7 @@ RlaGradProgram::Values RlaGradProgram::segmentBackward(Scalar segment, ValueRang
   remakeStates(segment, chunks);
   return b.loop(b.index(0), chunks, 1, carried, [&](Scalar step, ValueRange inner) -> Values {
     Scalar chunk = chunks - 1 - step;
-    Halves state = parts.loadState(b.buffer(workspace), {b.y(), b.x(), chunk});
+    Halves state = parts.loadState(b.buffer(workspace), {b.y(), b.x(), workspaceEntry(segment, chunk)});
     return chunkBackward((base + chunk) * spec.chunk, state, {inner[0], inner[1]});
   });
 }
@@ -157,8 +140,14 @@ Value RlaGradProgram::queryGradient(const RlaChunk &chunk, const Halves &stateT,
 }
 
 void RlaGradProgram::emit() {
+  if (cotangents) {
+    b.when(b.z() == 0.0, [&] { zeroUnusedKeys(); });
+    Halves cotangent = parts.loadState(b.buffer(*cotangents), {b.y(), b.x(), b.z()});
+    segmentBackward(b.z(), {cotangent.plus, cotangent.minus});
+    return;
+  }
   zeroUnusedKeys();
-  Halves cotangent = startCotangent();
+  Halves cotangent = parts.startCotangent(dfinalState, dinitialState);
   Value start[] = {cotangent.plus, cotangent.minus};
   b.loop(b.index(0), b.index(spec.segments()), 1, start,
          [&](Scalar step, ValueRange carried) { return segmentBackward(spec.segments() - 1 - step, carried); });
@@ -169,27 +158,31 @@ tile::KernelOp buildRlaGrad(OpBuilder &builder, Location loc, StringRef symbol, 
   llvm::SmallVector<int64_t> k = {spec.batch, spec.tokens, spec.kvHeads, spec.headDim};
   llvm::SmallVector<int64_t> v = {spec.batch, spec.tokens, spec.kvHeads, spec.valueDim};
   llvm::SmallVector<int64_t> perHead = {spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim};
+  auto statesOf = [&](int64_t count) {
+    return llvm::SmallVector<int64_t>{spec.batch, spec.kvHeads, count, 2 * spec.headDim, spec.valueDim};
+  };
   Signature signature(builder);
   RlaBuffers buffers;
   buffers.q = signature.input(q);
   buffers.k = signature.input(k);
   buffers.v = signature.input(v);
   unsigned dout = signature.input({spec.batch, spec.tokens, spec.heads, spec.valueDim});
-  bool hasInitial = spec.initialState != InitialState::None;
   addInitialState(signature, spec, buffers);
   if (spec.documents)
     buffers.docStart = signature.inputI32({spec.batch, spec.tokens});
-  std::optional<unsigned> states, dfinalState, dinitialState;
+  std::optional<unsigned> states, cotangents, dfinalState, dinitialState;
   if (spec.saveEvery)
-    states = signature.inputF32({spec.batch, spec.kvHeads, spec.savedStates(), 2 * spec.headDim, spec.valueDim});
-  if (spec.finalState)
+    states = signature.inputF32(statesOf(spec.savedStates()));
+  if (spec.twoPass)
+    cotangents = signature.inputF32(statesOf(spec.savedStates()));
+  else if (spec.finalState)
     dfinalState = signature.inputF32(perHead);
   unsigned dq = signature.output(q), dk = signature.output(k), dv = signature.output(v);
-  if (hasInitial)
+  if (spec.initialState != InitialState::None && !spec.twoPass)
     dinitialState = signature.outputF32(perHead);
-  unsigned workspace =
-      signature.outputF32({spec.batch, spec.kvHeads, spec.segmentChunks(), 2 * spec.headDim, spec.valueDim});
-  TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, 1}, "gradient of residual linear attention");
+  unsigned workspace = signature.outputF32(statesOf(spec.workspaceStates()));
+  TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, spec.twoPass ? spec.segments() : 1},
+                                 "gradient of residual linear attention");
 
   RlaGradProgram program(b, spec, buffers);
   program.dout = dout;
@@ -198,6 +191,7 @@ tile::KernelOp buildRlaGrad(OpBuilder &builder, Location loc, StringRef symbol, 
   program.dv = dv;
   program.workspace = workspace;
   program.states = states;
+  program.cotangents = cotangents;
   program.dfinalState = dfinalState;
   program.dinitialState = dinitialState;
   program.emit();

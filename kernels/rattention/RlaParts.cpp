@@ -23,7 +23,7 @@ std::string symbol(const RlaSpec &spec, StringRef stage) {
       .add("c", spec.chunk)
       .add("m", spec.saveEvery)
       .add("eb", spec.cellColumns())
-      .flag("cells", spec.twoPass)
+      .add("p", int64_t(spec.twoPass ? 2 : 1))
       .str();
 }
 
@@ -133,6 +133,26 @@ Halves RlaParts::finalState(const Halves &state) {
   Scalar seen = loadDocStart(b_.index(spec_.tokens - 1)) <= static_cast<double>(lastKey);
   auto body = [&](Scalar s) { return select(seen, s, 0.0); };
   return {b_.map({state.plus}, body), b_.map({state.minus}, body)};
+}
+
+Halves RlaParts::startCotangent(std::optional<unsigned> dfinalState, std::optional<unsigned> dinitialState) {
+  Halves zero = zeroState();
+  Scalar firstHead = kvHead_ * spec_.group(), endHead = firstHead + spec_.group();
+  if (!dfinalState) {
+    if (dinitialState)
+      b_.loop(firstHead, endHead, 1, [&](Scalar head) { storeState(zero, b_.buffer(*dinitialState), {batch_, head}); });
+    return zero;
+  }
+  Value start[] = {zero.plus, zero.minus};
+  auto addHead = [&](Scalar head, ValueRange carried) -> TileBuilder::Values {
+    Halves d = loadState(b_.buffer(*dfinalState), {batch_, head});
+    if (dinitialState)
+      storeState(d, b_.buffer(*dinitialState), {batch_, head});
+    auto plus = [](Scalar x, Scalar y) { return x + y; };
+    return {b_.map({carried[0], d.plus}, plus), b_.map({carried[1], d.minus}, plus)};
+  };
+  TileBuilder::Values sums = b_.loop(firstHead, endHead, 1, start, addHead);
+  return finalState({sums[0], sums[1]});
 }
 
 } // namespace oriel::kernels

@@ -50,6 +50,8 @@ public:
   }
   Place keyRows(Scalar firstKey);
 
+  /// The chunk's place and masks, without keys and values.
+  RlaChunk queriesFrom(Scalar first) { return {first, first - shift(), {}, {}, {}, {}, loadMasks(first)}; }
   /// Loads keys and values of a chunk and maps the keys. `transposed` also fills phiKT.
   RlaChunk loadChunk(Scalar first, bool transposed);
   Halves loadPhiQ(const RlaChunk &chunk, Scalar head);
@@ -70,6 +72,9 @@ public:
 
   /// The state that the last token of the row sees: 0 where its document has no key in it.
   Halves finalState(const Halves &state);
+  /// The cotangent of the state after the last chunk: zero, or the sum of `dfinalState` [B,N,2D,E] over the group. Also
+  /// starts `dinitialState` [B,N,2D,E], since the final state contains h0.
+  Halves startCotangent(std::optional<unsigned> dfinalState, std::optional<unsigned> dinitialState);
 
 private:
   Place statePlace(llvm::ArrayRef<Scalar> leading, bool minus);

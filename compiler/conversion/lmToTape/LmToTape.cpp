@@ -129,6 +129,8 @@ LogicalResult ModuleLowering::lowerFunction(func::FuncOp function, StringRef pro
     program.setResultPlace(i, where);
 
   Lowering lowering(program, kernels_);
+  if (auto cores = program->getParentOfType<ModuleOp>()->getAttrOfType<IntegerAttr>("tape.cores"))
+    lowering.cores = std::max<int64_t>(1, cores.getInt());
   for (auto [from, to] : llvm::zip(function.getArguments(), program.getBody().getArguments())) {
     to.setLoc(from.getLoc());
     lowering.set(from, to);

@@ -56,7 +56,7 @@ void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
                                lowering.get(op.getLse()), delta};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
-  if (kernels::hasManyGroups(spec)) {
+  if (kernels::hasManyGroups(spec, lowering.cores)) {
     auto buildGrad = [&](OpBuilder &b, Location loc, StringRef name) {
       kernels::buildAttentionGrad(b, loc, name, spec);
     };
@@ -100,10 +100,9 @@ RankedTensorType statesType(Lowering &lowering, const kernels::RlaSpec &spec, in
   return lowering.tape.f32({spec.batch, spec.kvHeads, count, 2 * spec.headDim, spec.valueDim});
 }
 
-/// The save interval of the forward, and whether its states come from a pass of their own: where the groups of all rows
-/// alone do not keep a machine busy.
-void chooseStates(kernels::RlaSpec &spec, Operation *op) {
-  spec.twoPass = spec.batch * spec.kvHeads < 4 && spec.chunks() > 1;
+/// The save interval of the forward, and whether its states come from a pass of their own.
+void setStates(kernels::RlaSpec &spec, Operation *op) {
+  spec.twoPass = runsInTwoPasses(op);
   spec.saveEvery = hasGradient(op) || spec.twoPass ? scheduledSaveEvery(op) : 0;
 }
 
@@ -122,7 +121,7 @@ void lowerRla(Lowering &lowering, lm::ResidualLinearAttentionOp op) {
   kernels::RlaSpec spec = rlaSpec(op);
   spec.lengths = static_cast<bool>(op.getLengths());
   spec.finalState = !op.getFinalState().use_empty();
-  chooseStates(spec, op);
+  setStates(spec, op);
   SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV())};
   for (Value optional : {op.getInitialState(), op.getDocStart(), op.getLengths()})
     if (optional)
@@ -157,6 +156,26 @@ void setInitialStateGradient(Lowering &lowering, lm::ResidualLinearAttentionGrad
                perHead ? sumPartials(lowering, perRow, spec.batch, type) : lowering.tape.view(perRow, type));
 }
 
+/// One per row of the batch.
+Type initialStateGradients(Lowering &lowering, const kernels::RlaSpec &spec) {
+  return lowering.tape.f32({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim});
+}
+
+/// The first of two passes of the gradient: the cotangents of the states and, where there is an initial state, its
+/// gradient.
+SmallVector<Value> lowerCotangents(Lowering &lowering, const kernels::RlaSpec &spec,
+                                   lm::ResidualLinearAttentionGradOp op) {
+  SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getDresult())};
+  for (Value optional : {op.getDocStart(), op.getDfinalState()})
+    if (optional)
+      inputs.push_back(lowering.get(optional));
+  SmallVector<Type> results = {statesType(lowering, spec, spec.savedStates())};
+  if (spec.initialState != kernels::InitialState::None)
+    results.push_back(initialStateGradients(lowering, spec));
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRlaCotangents(b, loc, name, spec); };
+  return lowering.tape.call(kernels::symbol(spec, "cotangents"), build, results, inputs);
+}
+
 void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
   kernels::RlaSpec spec = rlaSpec(op);
   spec.finalState = static_cast<bool>(op.getDfinalState());
@@ -168,20 +187,26 @@ void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
   if (const Lowering::SavedStates *saved = savedStatesFor(lowering, op)) {
     spec.chunk = saved->chunk;
     spec.saveEvery = saved->saveEvery;
+    spec.twoPass = runsInTwoPasses(op);
     inputs.push_back(saved->states);
   }
-  if (op.getDfinalState())
+  SmallVector<Value> cotangents;
+  if (spec.twoPass)
+    inputs.push_back((cotangents = lowerCotangents(lowering, spec, op))[0]);
+  else if (op.getDfinalState())
     inputs.push_back(lowering.get(op.getDfinalState()));
+  bool hasInitial = spec.initialState != kernels::InitialState::None;
   SmallVector<Type> results = {op.getDq().getType(), op.getDk().getType(), op.getDv().getType()};
-  if (spec.initialState != kernels::InitialState::None)
-    results.push_back(lowering.tape.f32({spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim}));
-  results.push_back(statesType(lowering, spec, spec.segmentChunks()));
+  if (hasInitial && !spec.twoPass)
+    results.push_back(initialStateGradients(lowering, spec));
+  results.push_back(statesType(lowering, spec, spec.workspaceStates()));
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRlaGrad(b, loc, name, spec); };
   SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, "bwd"), build, results, inputs);
   lowering.set(op.getDq(), values[0]);
   lowering.set(op.getDk(), values[1]);
   lowering.set(op.getDv(), values[2]);
-  setInitialStateGradient(lowering, op, spec, values[3]);
+  if (hasInitial)
+    setInitialStateGradient(lowering, op, spec, spec.twoPass ? cotangents[1] : values[3]);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -191,7 +216,7 @@ void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
 kernels::RAttentionSpec fusedSpec(lm::FusedRAttentionOp op) {
   kernels::RAttentionSpec spec{attentionSpec(op), rlaSpec(op), op.getEps().convertToDouble()};
   spec.linear.documents = spec.linear.documents && !op.getLeakDocuments();
-  chooseStates(spec.linear, op);
+  setStates(spec.linear, op);
   return kernels::withDefaultTiles(spec);
 }
 

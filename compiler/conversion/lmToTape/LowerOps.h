@@ -11,6 +11,9 @@
 
 namespace oriel::conversion {
 
+/// Cores of a device that nobody described.
+constexpr int64_t defaultCores = 2;
+
 /// What a lowering knows while it walks one function.
 struct Lowering {
   explicit Lowering(tape::ProgramOp program, KernelSet &kernels) : tape(program, kernels) {}
@@ -27,6 +30,7 @@ struct Lowering {
   /// Row sums of do∘o of attention, [B,N,T], by the cotangent do (a value of lm), where the kernel that made do left
   /// them.
   llvm::DenseMap<mlir::Value, mlir::Value> deltas;
+  int64_t cores = defaultCores; // of the device that the schedule was made for (module attribute tape.cores)
 
   mlir::Value get(mlir::Value lmValue) { return values.lookup(lmValue); }
   void set(mlir::Value lmValue, mlir::Value tapeValue) { values.map(lmValue, tapeValue); }

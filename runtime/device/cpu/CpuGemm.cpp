@@ -17,13 +17,22 @@ using dnnl::memory;
 
 namespace {
 
-// Found by measurement on Zen 4, one thread (tests/bench/NOTES.md): weight gradients, whose K is tokens, want tiles of
-// at least 128 x 256 and K in ranges of at least 1024; products with a short K want the columns cut before the rows.
+/// Limits of tiles, found by measurement on Zen 4, one thread (tests/bench/NOTES.md). Weight gradients, whose K is
+/// tokens, want wide tiles and K in ranges; products with a short K want the columns cut before the rows. A tile of
+/// bf16 is worth packing when it is larger than one of f32: it takes half the time.
+struct TileLimits {
+  int64_t widestTile;    // columns
+  int64_t shortestTile;  // rows
+  int64_t smallestTile;  // elements; with a smaller one packing costs too much
+  int64_t shortestRange; // of K
+};
+
 constexpr int64_t wantedPieces = 16;
-constexpr int64_t widestTile = 512;         // columns
-constexpr int64_t smallestTile = 128 * 256; // elements; with a smaller one packing costs too much
-constexpr int64_t shortestRange = 1024;     // of K
-constexpr int64_t tileMultiple = 16;        // of f32 in a wide register
+constexpr int64_t tileMultiple = 16; // of f32 in a wide register
+
+TileLimits limitsFor(DType dtype) {
+  return dtype == DType::BF16 ? TileLimits{1024, 256, 256 * 256, 512} : TileLimits{512, 16, 128 * 256, 1024};
+}
 
 memory::data_type toDnnl(DType dtype) {
   return dtype == DType::BF16 ? memory::data_type::bf16 : memory::data_type::f32;
@@ -57,22 +66,27 @@ private:
 
 } // namespace
 
-TileGrid TileGrid::of(int64_t m, int64_t n, int64_t k) {
-  TileGrid grid{m, n, k, 1, 1, 1};
+TileGrid TileGrid::of(const GemmSpec &spec) {
+  TileGrid grid{spec.m, spec.n, spec.k, 1, 1, 1};
+  TileLimits limits = limitsFor(spec.dtype);
+  bool splitsK = spec.cDType == DType::F32; // sums over ranges of K are added in f32
   auto halve = [](int64_t size) { return (size / 2 + tileMultiple - 1) / tileMultiple * tileMultiple; };
   auto count = [](int64_t size, int64_t piece) { return (size + piece - 1) / piece; };
   while (grid.pieces() < wantedPieces) {
-    if (grid.tileN > widestTile)
+    bool mayShrink = grid.tileM * grid.tileN >= 2 * limits.smallestTile;
+    if (grid.tileN > limits.widestTile)
       grid.tileN = halve(grid.tileN);
-    else if (grid.tileM >= 2 * tileMultiple && grid.tileM * grid.tileN >= 2 * smallestTile)
+    else if (mayShrink && grid.tileM >= 2 * limits.shortestTile)
       grid.tileM = halve(grid.tileM);
-    else if (grid.tileK >= 2 * shortestRange)
+    else if (splitsK && grid.tileK >= 2 * limits.shortestRange)
       grid.tileK = halve(grid.tileK);
+    else if (mayShrink && grid.tileN >= 2 * tileMultiple)
+      grid.tileN = halve(grid.tileN);
     else
       break;
-    grid.rows = count(m, grid.tileM);
-    grid.columns = count(n, grid.tileN);
-    grid.splits = count(k, grid.tileK);
+    grid.rows = count(spec.m, grid.tileM);
+    grid.columns = count(spec.n, grid.tileN);
+    grid.splits = count(spec.k, grid.tileK);
   }
   return grid;
 }
@@ -161,12 +175,8 @@ static GemmSpec pieceSpec(const GemmSpec &spec, const TileGrid &grid, size_t kin
 absl::StatusOr<std::shared_ptr<CpuGemm>> CpuGemmLibrary::create(const GemmSpec &spec) {
   auto gemm = std::make_shared<CpuGemm>();
   gemm->spec = spec;
-  gemm->grid = TileGrid::of(spec.m, spec.n, spec.k);
+  gemm->grid = TileGrid::of(spec);
   const TileGrid &grid = gemm->grid;
-  if (spec.cDType != DType::F32) { // sums over ranges of K are added in f32
-    gemm->grid.tileK = spec.k;
-    gemm->grid.splits = 1;
-  }
   absl::flat_hash_map<std::string, size_t> known;
   for (int64_t row : {int64_t(0), grid.rows - 1})
     for (int64_t column : {int64_t(0), grid.columns - 1})

@@ -32,9 +32,9 @@ struct TileGrid {
   int64_t tileM, tileN, tileK;
   int64_t rows, columns, splits;
 
-  /// Halves a tile's columns, then its rows, then K, until there are enough pieces for many threads or pieces would
-  /// become inefficiently small.
-  static TileGrid of(int64_t m, int64_t n, int64_t k);
+  /// Halves wide tiles' columns, then rows, then K (of f32 results), then columns again, until there are enough pieces
+  /// for many threads or pieces would become inefficiently small. Looks at sizes and types only.
+  static TileGrid of(const GemmSpec &spec);
   int64_t pieces() const { return rows * columns * splits; }
 };
 

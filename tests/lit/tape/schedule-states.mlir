@@ -5,6 +5,7 @@
 // RUN: cd "%t" && not oriel-opt step.mlir --oriel-differentiate --oriel-schedule-states=schedule-file=unknown.mlir 2>&1 | FileCheck "%s" --check-prefix=UNKNOWN
 // RUN: cd "%t" && not oriel-opt step.mlir --oriel-differentiate --oriel-schedule-states=schedule-file=wrong.mlir 2>&1 | FileCheck "%s" --check-prefix=WRONG
 // RUN: cd "%t" && oriel-opt chain.mlir --oriel-differentiate --oriel-schedule-states=schedule-file=both.mlir | FileCheck "%s" --check-prefix=CHAIN
+// RUN: cd "%t" && oriel-opt step.mlir --oriel-differentiate --oriel-schedule-states=schedule-file=passes.mlir --oriel-lm-to-tape | FileCheck "%s" --check-prefix=PASSES
 // RUN: not oriel-opt "%t/step.mlir" --oriel-differentiate --oriel-schedule-states=memory-budget=64 2>&1 | FileCheck "%s" --check-prefix=BUDGET
 
 // Tests that both halves of the mixer carry the decision, and that without a budget nothing is re-made.
@@ -36,6 +37,14 @@
 // CHAIN: lm.rms_norm_grad %[[V]]
 // CHAIN: lm.rms_norm_grad %arg0
 
+// Tests that the segments of a mixer that runs in two passes are cells of their own, forward and backward.
+// PASSES: tape.schedule @vjp.residual_linear_attention chunk 16 save_every 1 two_pass why "given"
+// PASSES-LABEL: tape.program @vjp
+// PASSES: %[[S:.*]] = tape.call @rla_states
+// PASSES: tape.call @rla_fwd_{{[a-z0-9_]*}}p2{{.*}}%[[S]]
+// PASSES: %[[D:.*]] = tape.call @rla_cotangents
+// PASSES: tape.call @rla_bwd_{{[a-z0-9_]*}}p2{{.*}}%[[S]], %[[D]]
+
 // UNKNOWN: unknown.mlir:1:1: error: the schedule file speaks of 'vjp.rms_nrom', which is no op of the step; there is 'vjp.rms_norm'
 // WRONG: wrong.mlir:1:1: error: this path is about a recurrent mixer: give 'chunk C save_every m'
 // BUDGET: error: no schedule of @vjp fits the memory budget of 64 bytes (0.0 MiB); the least possible is {{[0-9]+}} bytes
@@ -43,6 +52,8 @@
 //--- given.mlir
 tape.schedule @vjp.residual_linear_attention chunk 48 save_every 3
 tape.schedule @vjp.rms_norm recompute
+//--- passes.mlir
+tape.schedule @vjp.residual_linear_attention chunk 16 save_every 1 two_pass
 //--- unknown.mlir
 tape.schedule @vjp.rms_nrom save
 //--- wrong.mlir

@@ -34,7 +34,7 @@ struct Case {
   RlaSpec spec;
   Floats q, k, v, dout, h0, dfinal;
   Ints docStart, lengths;
-  Floats o, states, finalState, dq, dk, dv, dh0, workspace;
+  Floats o, states, dstates, finalState, dq, dk, dv, dh0, workspace;
 };
 
 struct Options {
@@ -63,11 +63,21 @@ Case makeCase(RlaSpec spec, Options options = {}) {
   c.o = Floats(c.dout.size()), c.dq = Floats(c.q.size()), c.dk = Floats(c.k.size()), c.dv = Floats(c.v.size());
   c.finalState = Floats(c.dfinal.size()), c.dh0 = Floats(c.dfinal.size());
   c.states = Floats(spec.batch * spec.kvHeads * spec.savedStates() * state);
-  c.workspace = Floats(spec.batch * spec.kvHeads * spec.segmentChunks() * state);
+  c.dstates = Floats(c.states.size());
+  c.workspace = Floats(spec.batch * spec.kvHeads * spec.workspaceStates() * state);
   return c;
 }
 
 void runForward(Case &c) {
+  if (c.spec.twoPass) {
+    std::vector<Argument> arguments = {c.k, c.v};
+    if (c.spec.documents)
+      arguments.push_back(c.docStart);
+    if (c.spec.lengths)
+      arguments.push_back(c.lengths);
+    arguments.push_back(c.states);
+    runKernel(buildRlaStates, symbol(c.spec, "states"), c.spec, arguments);
+  }
   std::vector<Argument> arguments = {c.q, c.k, c.v};
   if (c.spec.initialState != InitialState::None)
     arguments.push_back(c.h0);
@@ -75,15 +85,31 @@ void runForward(Case &c) {
     arguments.push_back(c.docStart);
   if (c.spec.lengths)
     arguments.push_back(c.lengths);
+  if (c.spec.twoPass)
+    arguments.push_back(c.states);
   arguments.push_back(c.o);
-  if (c.spec.saveEvery)
+  if (c.spec.saveEvery && !c.spec.twoPass)
     arguments.push_back(c.states);
   if (c.spec.finalState)
     arguments.push_back(c.finalState);
   runKernel(buildRla, symbol(c.spec, "fwd"), c.spec, arguments);
 }
 
+void runCotangents(Case &c) {
+  std::vector<Argument> arguments = {c.q, c.dout};
+  if (c.spec.documents)
+    arguments.push_back(c.docStart);
+  if (c.spec.finalState)
+    arguments.push_back(c.dfinal);
+  arguments.push_back(c.dstates);
+  if (c.spec.initialState != InitialState::None)
+    arguments.push_back(c.dh0);
+  runKernel(buildRlaCotangents, symbol(c.spec, "cotangents"), c.spec, arguments);
+}
+
 void runBackward(Case &c) {
+  if (c.spec.twoPass)
+    runCotangents(c);
   bool initial = c.spec.initialState != InitialState::None;
   std::vector<Argument> arguments = {c.q, c.k, c.v, c.dout};
   if (initial)
@@ -92,11 +118,13 @@ void runBackward(Case &c) {
     arguments.push_back(c.docStart);
   if (c.spec.saveEvery)
     arguments.push_back(c.states);
-  if (c.spec.finalState)
+  if (c.spec.twoPass)
+    arguments.push_back(c.dstates);
+  else if (c.spec.finalState)
     arguments.push_back(c.dfinal);
   for (Floats *output : {&c.dq, &c.dk, &c.dv})
     arguments.push_back(*output);
-  if (initial)
+  if (initial && !c.spec.twoPass)
     arguments.push_back(c.dh0);
   arguments.push_back(c.workspace);
   runKernel(buildRlaGrad, symbol(c.spec, "bwd"), c.spec, arguments);
@@ -195,7 +223,7 @@ private:
   Doubles dphiK_;
 };
 
-void check(const RlaSpec &spec, Options options = {}) {
+void checkForm(const RlaSpec &spec, Options options) {
   Case c = makeCase(spec, options);
   SCOPED_TRACE(symbol(c.spec, "bwd"));
   runForward(c);
@@ -211,6 +239,15 @@ void check(const RlaSpec &spec, Options options = {}) {
   expectClose(c.dv, expected.dv, 1e-5, "dv");
   if (spec.initialState != InitialState::None)
     expectClose(c.dh0, expected.dh0, 1e-5, "dh0");
+}
+
+/// One pass, and two where states are saved.
+void check(RlaSpec spec, Options options = {}) {
+  checkForm(spec, options);
+  if (spec.saveEvery) {
+    spec.twoPass = true;
+    checkForm(spec, options);
+  }
 }
 
 RlaSpec makeSpec(int64_t tokens, int64_t heads, int64_t kvHeads, int64_t headDim, int64_t valueDim, int64_t window) {
@@ -266,8 +303,10 @@ TEST(RlaTest, Documents) {
 TEST(RlaTest, Lengths) {
   for (int64_t window : {-1, 7}) {
     RlaSpec spec = makeSpec(100, 2, 1, 16, 16, window);
-    spec.finalState = true, spec.saveEvery = 0, spec.chunk = 32;
-    check(spec, {.lengths = true});
+    for (int64_t saveEvery : {0, 2}) {
+      spec.finalState = true, spec.saveEvery = saveEvery, spec.chunk = 32;
+      check(spec, {.lengths = true});
+    }
   }
 }
 

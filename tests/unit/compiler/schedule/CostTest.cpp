@@ -32,6 +32,17 @@ TEST(Cost, TheSlowerSideOfTheRooflineBounds) {
   EXPECT_EQ(model.estimate({"add_x2_e16", 0, 0, 0, "f32", 16, 192}).bound, Bound::Launch);
 }
 
+TEST(Cost, CoresWithoutACellAreIdle) {
+  CostModel model{paperDevice(), {}}; // four cores
+  auto seconds = [&](int64_t cells) {
+    return model.estimate({"rla_fwd_b1_t64", 0, 0, 0, "f32", 4e9, 0, cells}).seconds;
+  };
+  EXPECT_NEAR(seconds(1) / seconds(0), 4, 1e-3);
+  EXPECT_NEAR(seconds(4) / seconds(0), 1, 1e-9);
+  EXPECT_NEAR(seconds(6) / seconds(0), 8.0 / 6, 1e-3);
+  EXPECT_NEAR(seconds(400) / seconds(0), 1, 1e-9);
+}
+
 TEST(Cost, ThinProductsRunBelowThePeak) {
   CostModel model{paperDevice(), {}};
   auto seconds = [&](int64_t m, int64_t n, int64_t k) {
@@ -69,7 +80,8 @@ TEST(Cost, CalibrationFindsTheRatesBehindTheMeasurements) {
       for (int64_t k : {64, 768, 4096})
         measure({"gemm", m, n, k, "f32", 2.0 * double(m) * double(n) * double(k), 0});
   for (double size : {1e6, 3e6, 1e7}) {
-    measure({"rla_fwd_b1", 0, 0, 0, "f32", 100 * size, std::sqrt(size)});
+    for (int64_t cells : {1, 6, 8})
+      measure({"rla_fwd_b1", 0, 0, 0, "f32", 100 * size, std::sqrt(size), cells});
     measure({"rope_b1", 0, 0, 0, "f32", std::sqrt(size), 10 * size});
   }
   DeviceDescriptor fitted = fitDevice(paperDevice(), measurements);
