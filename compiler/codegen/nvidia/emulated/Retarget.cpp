@@ -85,8 +85,37 @@ private:
       return replace(call, emit("orielEmulatedLog2", f32, {call.getArgOperand(0)}));
     case Intrinsic::nvvm_rsqrt_approx_f:
       return replace(call, emit("orielEmulatedRsqrt", f32, {call.getArgOperand(0)}));
+    case Intrinsic::nvvm_f2tf32_rna:
+      return replace(call, emit("orielEmulatedRoundToTf32", i32, {call.getArgOperand(0)}));
     case Intrinsic::nvvm_mma_m16n8k16_row_col_bf16:
-      return replace(call, multiply(call));
+      return replace(call, multiply(call, "orielEmulatedMma"));
+    case Intrinsic::nvvm_mma_m16n8k8_row_col_tf32:
+      return replace(call, multiply(call, "orielEmulatedMmaTf32"));
+    case Intrinsic::nvvm_shfl_sync_bfly_i32:
+    case Intrinsic::nvvm_shfl_sync_bfly_f32:
+      return replace(call, shuffle(call));
+    case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x2_b16:
+    case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x4_b16:
+      return replace(call, loadMatrices(call, /*transposed=*/false));
+    case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x2_trans_b16:
+    case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x4_trans_b16:
+      return replace(call, loadMatrices(call, /*transposed=*/true));
+    case Intrinsic::nvvm_cp_async_cg_shared_global_16:
+    case Intrinsic::nvvm_cp_async_cg_shared_global_16_s: {
+      Value *bytes = call.arg_size() > 2 ? call.getArgOperand(2) : b_.getInt32(16);
+      emit("orielEmulatedCopyAsync", b_.getVoidTy(),
+           {generic(call.getArgOperand(0)), generic(call.getArgOperand(1)), bytes});
+      call.eraseFromParent();
+      return {};
+    }
+    case Intrinsic::nvvm_cp_async_commit_group:
+      emit("orielEmulatedCommitCopies", b_.getVoidTy(), {});
+      call.eraseFromParent();
+      return {};
+    case Intrinsic::nvvm_cp_async_wait_group:
+      emit("orielEmulatedWaitForCopies", b_.getVoidTy(), {call.getArgOperand(0)});
+      call.eraseFromParent();
+      return {};
     default:
       return "the emulator does not know the intrinsic " + callee->getName().str();
     }
@@ -111,10 +140,35 @@ private:
     return {};
   }
 
+  static IRBuilder<> entryOf(CallInst &call) {
+    BasicBlock &block = call.getFunction()->getEntryBlock();
+    return IRBuilder<>(&block, block.begin());
+  }
+
+  Value *generic(Value *pointer) { return b_.CreateAddrSpaceCast(pointer, b_.getPtrTy()); }
+
+  Value *shuffle(CallInst &call) {
+    Value *bits = b_.CreateBitCast(call.getArgOperand(1), b_.getInt32Ty());
+    return b_.CreateBitCast(emit("orielEmulatedShuffleXor", b_.getInt32Ty(), {bits, call.getArgOperand(2)}),
+                            call.getType());
+  }
+
+  /// One register for each matrix, by way of memory.
+  Value *loadMatrices(CallInst &call, bool transposed) {
+    auto *type = cast<StructType>(call.getType());
+    Type *i32 = b_.getInt32Ty();
+    Value *registers = entryOf(call).CreateAlloca(ArrayType::get(i32, type->getNumElements()));
+    emit("orielEmulatedLoadMatrices", b_.getVoidTy(),
+         {registers, generic(call.getArgOperand(0)), b_.getInt32(type->getNumElements()), b_.getInt32(transposed)});
+    Value *result = PoisonValue::get(type);
+    for (unsigned i = 0; i < type->getNumElements(); ++i)
+      result = b_.CreateInsertValue(result, b_.CreateLoad(i32, b_.CreateConstInBoundsGEP1_32(i32, registers, i)), i);
+    return result;
+  }
+
   /// Fragments go through memory: a[4], b[2], c[4] in, d[4] out.
-  Value *multiply(CallInst &call) {
-    Function *function = call.getFunction();
-    IRBuilder<> entry(&function->getEntryBlock(), function->getEntryBlock().begin());
+  Value *multiply(CallInst &call, StringRef name) {
+    IRBuilder<> entry = entryOf(call);
     auto slot = [&](Type *element, unsigned count) { return entry.CreateAlloca(ArrayType::get(element, count)); };
     Value *a = slot(b_.getInt32Ty(), 4), *b = slot(b_.getInt32Ty(), 2), *c = slot(b_.getFloatTy(), 4),
           *d = slot(b_.getFloatTy(), 4);
@@ -124,7 +178,7 @@ private:
       Value *argument = call.getArgOperand(i);
       b_.CreateStore(argument, b_.CreateConstInBoundsGEP1_32(argument->getType(), base, index));
     }
-    emit("orielEmulatedMma", b_.getVoidTy(), {a, b, c, d});
+    emit(name, b_.getVoidTy(), {a, b, c, d});
     Value *result = PoisonValue::get(call.getType());
     for (unsigned i = 0; i < 4; ++i)
       result = b_.CreateInsertValue(

@@ -17,8 +17,8 @@ static constexpr auto guard = std::byte(0xa5);
 BlockScheduler &BlockScheduler::running() { return *active; }
 
 BlockScheduler::BlockScheduler(int64_t threads, int64_t sharedBytes)
-    : fibers_(static_cast<size_t>(threads)), states_(fibers_.size()), meetings_(fibers_.size()), order_(fibers_.size()),
-      sharedBytes_(sharedBytes),
+    : fibers_(static_cast<size_t>(threads)), states_(fibers_.size()), meetings_(fibers_.size()),
+      copies_(fibers_.size()), order_(fibers_.size()), sharedBytes_(sharedBytes),
       sharedBlock_(new std::byte[static_cast<size_t>(sharedBytes) + sharedAlignment + guardBytes]) {
   auto base = reinterpret_cast<uintptr_t>(sharedBlock_.get());
   shared_ = sharedBlock_.get() + ((base + sharedAlignment - 1) / sharedAlignment * sharedAlignment - base);
@@ -32,6 +32,8 @@ std::string BlockScheduler::runBlock(std::array<int64_t, 3> block, uint64_t seed
   std::iota(order_.begin(), order_.end(), uint16_t(0)); // the seed alone decides, not the block before
   std::memset(shared_, poison, static_cast<size_t>(sharedBytes_));
   std::fill_n(shared_ + sharedBytes_, guardBytes, guard);
+  std::fill(copies_.begin(), copies_.end(), ThreadCopies());
+  fault_.clear();
   for (Fiber &fiber : fibers_)
     fiber.start(thread, argument);
   std::fill(states_.begin(), states_.end(), State::Ready);
@@ -64,6 +66,8 @@ void BlockScheduler::resumeReadyThreads() {
 
 /// A thread that waits for ever is not finished; its fiber starts anew with the next block.
 std::string BlockScheduler::findFault() const {
+  if (!fault_.empty())
+    return fault_;
   auto count = [&](State state) { return std::count(states_.begin(), states_.end(), state); };
   if (count(State::Done) != threads())
     return absl::StrCat("divergent threads: ", count(State::AtBarrier), " wait at a barrier, ",
@@ -89,6 +93,45 @@ bool BlockScheduler::releaseBarrier() {
   std::fill(states_.begin(), states_.end(), State::Ready);
   return true;
 }
+
+// ---- Copies ---------------------------------------------------------------------------------------------------------
+
+bool BlockScheduler::checkShared(const void *address, int64_t bytes, const char *what) {
+  int64_t offset = static_cast<const std::byte *>(address) - shared_;
+  bool isRight = offset >= 0 && offset + bytes <= sharedBytes_ && offset % bytes == 0;
+  if (!isRight && fault_.empty())
+    fault_ = absl::StrCat(what, " of thread ", current_, ": ", bytes, " bytes at byte ", offset, " of ", sharedBytes_,
+                          " bytes of shared memory; they must lie inside, aligned");
+  return isRight;
+}
+
+void BlockScheduler::startCopy(void *destination, const void *source, int64_t bytes) {
+  constexpr int64_t copyBytes = 16;
+  if (!checkShared(destination, copyBytes, "cp.async"))
+    return;
+  if (bytes > 0 && reinterpret_cast<uintptr_t>(source) % copyBytes != 0 && fault_.empty())
+    fault_ = absl::StrCat("cp.async of thread ", current_, ": its source is not aligned to 16 bytes");
+  auto *to = static_cast<std::byte *>(destination);
+  std::memset(to, poison, copyBytes);
+  ThreadCopies &own = copies_[current_];
+  own.inFlight.push_back({to, static_cast<const std::byte *>(source), bytes, own.committed});
+}
+
+void BlockScheduler::commitCopies() { ++copies_[current_].committed; }
+
+void BlockScheduler::waitForCopies(int64_t inFlight) {
+  ThreadCopies &own = copies_[current_];
+  auto lands = [&](const Copy &copy) { return copy.group < own.committed - inFlight; };
+  auto firstInFlight = std::find_if_not(own.inFlight.begin(), own.inFlight.end(), lands);
+  for (auto copy = own.inFlight.begin(); copy != firstInFlight; ++copy) {
+    std::memset(copy->destination, 0, 16);
+    if (copy->bytes > 0)
+      std::memcpy(copy->destination, copy->source, static_cast<size_t>(copy->bytes));
+  }
+  own.inFlight.erase(own.inFlight.begin(), firstInFlight);
+}
+
+// ---- Warps ----------------------------------------------------------------------------------------------------------
 
 void BlockScheduler::meetWarp(WarpFunction together, void *lane) {
   meetings_[current_] = {together, lane};

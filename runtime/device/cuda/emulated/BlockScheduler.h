@@ -46,6 +46,14 @@ public:
   /// to this lane's operands and results; it may lie on the caller's stack.
   void meetWarp(WarpFunction together, void *lane);
 
+  /// Asynchronous copies of 16 bytes to shared memory, by the calling thread: see Intrinsics.h.
+  void startCopy(void *destination, const void *source, int64_t bytes);
+  void commitCopies();
+  void waitForCopies(int64_t inFlight);
+  /// Ends the block with a fault unless `bytes` from `address` lie in shared memory, aligned to `bytes`. `what` names
+  /// the access.
+  bool checkShared(const void *address, int64_t bytes, const char *what);
+
   /// The scheduler whose block runs on this thread of the host.
   static BlockScheduler &running();
 
@@ -54,6 +62,17 @@ private:
   struct Meeting {
     WarpFunction together;
     void *lane;
+  };
+
+  struct Copy {
+    std::byte *destination;
+    const std::byte *source;
+    int64_t bytes;
+    int64_t group; // of its thread, from 0
+  };
+  struct ThreadCopies {
+    std::vector<Copy> inFlight; // oldest first
+    int64_t committed = 0;      // groups
   };
 
   void wait(State state);
@@ -66,6 +85,8 @@ private:
   std::vector<Fiber> fibers_;
   std::vector<State> states_;
   std::vector<Meeting> meetings_; // of threads AtCollective
+  std::vector<ThreadCopies> copies_;
+  std::string fault_; // the first of the block
   std::vector<uint16_t> order_;
   std::mt19937_64 random_;
   std::array<int64_t, 3> block_ = {};
