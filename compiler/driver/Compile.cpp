@@ -1,5 +1,4 @@
 #include "compiler/driver/Compile.h"
-#include "compiler/codegen/cpu/CpuCodegen.h"
 #include "compiler/driver/WritePackage.h"
 #include "compiler/frontend/Frontend.h"
 #include "compiler/pipeline/Pipeline.h"
@@ -133,17 +132,6 @@ static void printText(ModuleOp module, Emit emit, llvm::raw_ostream &out) {
   }
 }
 
-static FailureOr<codegen::CpuTarget> cpuTarget(const std::string &name, llvm::raw_ostream &errors) {
-  if (name == "host")
-    return codegen::CpuTarget::host();
-  if (name == "avx2")
-    return codegen::CpuTarget::avx2();
-  if (name == "baseline")
-    return codegen::CpuTarget::baseline();
-  errors << "orielc: unknown --cpu '" << name << "'; use host, avx2 or baseline\n";
-  return failure();
-}
-
 FailureOr<OwningOpRef<ModuleOp>> lower(MLIRContext &context, const CompileOptions &options, llvm::raw_ostream &errors) {
   loadDialects(context);
   OwningOpRef<ModuleOp> module = importInput(context, options, errors);
@@ -158,7 +146,7 @@ LogicalResult compile(const CompileOptions &options, llvm::raw_ostream &out, llv
   MLIRContext context;
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler diagnostics(sources, &context, errors);
-  FailureOr<codegen::CpuTarget> target = cpuTarget(options.cpu, errors);
+  FailureOr<CodeTarget> target = parseTarget(options.target, options.cpu, errors);
   if (failed(target))
     return failure();
   auto module = lower(context, options, errors);

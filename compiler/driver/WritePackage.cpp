@@ -1,11 +1,9 @@
 #include "compiler/driver/WritePackage.h"
-#include "compiler/codegen/cpu/CpuCodegen.h"
 #include "compiler/conversion/tapeToPlan/BuildPlan.h"
 #include "runtime/base/Files.h"
 #include "runtime/base/Hash.h"
 #include "runtime/base/Status.h"
 #include "runtime/plan/PlanFile.h"
-#include "llvm/ADT/StringMap.h"
 #include <filesystem>
 #include <unistd.h>
 
@@ -13,26 +11,6 @@ using namespace mlir;
 namespace fs = std::filesystem;
 
 namespace oriel::driver {
-
-static FailureOr<llvm::StringMap<uint64_t>> scratchOfKernels(ModuleOp module) {
-  llvm::StringMap<uint64_t> scratch;
-  for (auto kernel : module.getOps<tile::KernelOp>()) {
-    FailureOr<codegen::KernelInfo> info = codegen::describeKernel(kernel);
-    if (failed(info))
-      return failure();
-    scratch[info->symbol] = info->scratchBytes;
-  }
-  return scratch;
-}
-
-static plan::Target planTarget(const codegen::CpuTarget &target) {
-  plan::Target result;
-  result.set_kind("cpu");
-  result.set_cpu(target.cpu);
-  for (const std::string &feature : target.features)
-    result.add_features(feature);
-  return result;
-}
 
 /// A directory that is removed unless it was renamed away.
 class TemporaryFolder {
@@ -49,13 +27,18 @@ private:
 };
 
 static absl::Status writeFiles(const std::string &folder, plan::Plan &plan, const std::vector<char> &constants,
-                               bool hasKernels) {
+                               const KernelCode &code) {
   absl::string_view bytes(constants.data(), constants.size());
   if (!constants.empty())
     ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(folder + "/constants.bin", bytes));
-  if (hasKernels) {
+  if (!code.launches.empty()) {
     ORIEL_ASSIGN_OR_RETURN(std::string checksum, runtime::hashFile(folder + "/kernels.so"));
     plan.set_kernels_checksum(checksum);
+  }
+  for (const std::string &file : code.deviceFiles) {
+    plan::DeviceCode *device = plan.add_device_code();
+    device->set_file(file);
+    ORIEL_ASSIGN_OR_RETURN(*device->mutable_checksum(), runtime::hashFile(folder + "/" + file));
   }
   return runtime::writeFileAtomically(folder + "/plan.pb", runtime::encodePlan(plan));
 }
@@ -71,7 +54,7 @@ static absl::Status moveIntoPlace(const std::string &from, const std::string &to
   return runtime::renameDurably(from, to);
 }
 
-LogicalResult writePackage(ModuleOp module, const codegen::CpuTarget &target, const std::string &modelText,
+LogicalResult writePackage(ModuleOp module, const CodeTarget &target, const std::string &modelText,
                            const std::string &output, llvm::raw_ostream &errors) {
   auto report = [&](const absl::Status &status) -> LogicalResult {
     if (status.ok())
@@ -86,21 +69,18 @@ LogicalResult writePackage(ModuleOp module, const codegen::CpuTarget &target, co
   if (failed(report(runtime::makeFolders(folder.path()))))
     return failure();
 
-  auto scratch = scratchOfKernels(module);
-  if (failed(scratch))
-    return failure();
-  bool hasKernels = !scratch->empty();
-  if (hasKernels && failed(codegen::compileKernels(module, target, folder.path() + "/kernels.so")))
+  FailureOr<KernelCode> code = compileKernelCode(module, target, folder.path());
+  if (failed(code))
     return failure();
   conversion::PlanOptions options;
-  options.scratchBytes = [&](llvm::StringRef symbol) { return scratch->lookup(symbol); };
+  options.launchFacts = [&](llvm::StringRef symbol) { return code->launches.lookup(symbol); };
   options.target = planTarget(target);
   options.producer = std::string("orielc ") + ORIEL_VERSION;
   options.modelText = modelText;
   auto artifact = conversion::buildPlan(module, options);
   if (failed(artifact))
     return failure();
-  if (failed(report(writeFiles(folder.path(), artifact->plan, artifact->constants, hasKernels))))
+  if (failed(report(writeFiles(folder.path(), artifact->plan, artifact->constants, *code))))
     return failure();
   return report(moveIntoPlace(folder.path(), place));
 }

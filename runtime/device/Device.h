@@ -1,13 +1,16 @@
-// Where kernels run and memory lies. One implementation now (cpu/); an NVIDIA device will be a second.
+// Where kernels run and memory lies: cpu/ and cuda/.
 //
-// The executor prepares everything once (kernels looked up, matrix products planned, memory allocated) and then only
-// issues work: launch, gemm, fill and copy allocate nothing of their own. Work is issued in order; synchronize() waits
-// for all of it (on the CPU every call is already done when it returns). One thread at a time uses a device.
+// The executor prepares everything once (memory allocated, kernels looked up, matrix products planned) and then only
+// issues work: launch, gemm, fillZero and copy allocate nothing of their own. Work is issued in order and done, at the
+// latest, when synchronize() returns (on the CPU when each call returns); an error may be reported as late as that. The
+// host follows an address of device memory only where DeviceMemory::hostVisible() allows it; everywhere else it copies.
+// One thread at a time uses a device; what a device has made ends before it.
 #ifndef ORIEL_RUNTIME_DEVICE_DEVICE_H
 #define ORIEL_RUNTIME_DEVICE_DEVICE_H
 
 #include "runtime/base/DType.h"
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -18,6 +21,10 @@
 #include <memory>
 #include <string>
 
+namespace oriel::plan {
+class Target;
+}
+
 namespace oriel::runtime {
 
 /// One block of device memory, zero-filled, aligned to at least 64 bytes; freed by the destructor.
@@ -26,17 +33,32 @@ public:
   virtual ~DeviceMemory() = default;
   virtual std::byte *data() const = 0;
   virtual size_t bytes() const = 0;
+  /// Whether the host reads and writes it by its addresses.
+  virtual bool hostVisible() const = 0;
 };
 
-/// void symbol(void *const *args, int64_t x, int64_t y, int64_t z, void *scratch)
-using KernelFunction = void (*)(void *const *, int64_t, int64_t, int64_t, void *);
+/// One use of a kernel: everything about it but the addresses of its buffers.
+struct LaunchSpec {
+  std::string symbol;
+  int64_t arguments = 0; // buffers
+  std::array<int64_t, 3> grid = {1, 1, 1};
+  int64_t threads = 1;     // of a block; the CPU runs a cell as one
+  int64_t sharedBytes = 0; // shared memory of a block
+  size_t scratchBytes = 0; // private to a running cell (CPU)
+};
+
+/// A launch of fixed shape, ready to run on any addresses.
+class PreparedLaunch {
+public:
+  virtual ~PreparedLaunch() = default;
+};
 
 /// The loaded code of a package.
 class KernelLibrary {
 public:
   virtual ~KernelLibrary() = default;
-  /// NotFound when the library has no such symbol.
-  virtual absl::StatusOr<KernelFunction> find(const std::string &symbol) const = 0;
+  /// NotFound when the library has no such symbol. The launch ends before the library.
+  virtual absl::StatusOr<std::unique_ptr<PreparedLaunch>> prepare(const LaunchSpec &spec) = 0;
 };
 
 /// c[m,n] = beta * c + op(a)[m,k]·op(b)[k,n], row major, f32 accumulation. a is stored [m,k] (or [k,m] transposed).
@@ -55,27 +77,44 @@ public:
   virtual ~PreparedGemm() = default;
 };
 
+/// Issued work that can be issued again at once.
+class Recording {
+public:
+  virtual ~Recording() = default;
+};
+
 class Device {
 public:
   virtual ~Device() = default;
 
   /// E.g. "cpu: AMD EPYC 9R14, 2 threads".
   virtual std::string description() const = 0;
+  /// Threads of the host that compute.
   virtual int threads() const = 0;
 
   virtual absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) = 0;
-  /// While a library from `path` is loaded, the file must stay as it is: the system's loader knows files by their names.
-  virtual absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const std::string &path) = 0;
-  /// Equal specs share one prepared product.
+  /// The code of a package compiled for `target`: `stem` and a suffix that the device knows, as "<package>/kernels".
+  /// FailedPrecondition when the device does not run that target, with what to compile for instead. While a library is
+  /// loaded, its file must stay as it is: the system's loader knows files by their names.
+  virtual absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
+                                                                     const std::string &stem) = 0;
+  /// Equal specs may share one prepared product.
   virtual absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) = 0;
-  /// Makes room for kernels that want that much private scratch.
-  virtual absl::Status reserveScratch(size_t bytesPerCell) = 0;
 
-  virtual absl::Status launch(KernelFunction function, void *const *args, const std::array<int64_t, 3> &grid) = 0;
+  /// `addresses`: of the kernel's buffers, inputs then outputs.
+  virtual absl::Status launch(PreparedLaunch &launch, void *const *addresses) = 0;
   virtual absl::Status gemm(PreparedGemm &gemm, const void *a, const void *b, void *c) = 0;
   virtual absl::Status fillZero(void *target, size_t bytes) = 0;
+  /// Between any two places of device or host memory. Host memory stays as it is until synchronize().
   virtual absl::Status copy(void *target, const void *source, size_t bytes) = 0;
   virtual absl::Status synchronize() = 0;
+
+  /// Records what `issue` issues, with the addresses it gives, instead of running it. Null where replaying would gain
+  /// nothing: then nothing was issued.
+  virtual absl::StatusOr<std::unique_ptr<Recording>> record(absl::FunctionRef<absl::Status()> issue) {
+    return std::unique_ptr<Recording>();
+  }
+  virtual absl::Status replay(Recording &recording) { return absl::UnimplementedError("this device records nothing"); }
 };
 
 } // namespace oriel::runtime

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 
 #include <cstring>
+#include <vector>
 
 namespace oriel::runtime {
 
@@ -23,14 +24,49 @@ struct Executor::Impl {
   MemoryLayout layout;
   std::unique_ptr<DeviceMemory> memory;
   std::unique_ptr<KernelLibrary> kernels;
+  std::vector<std::vector<std::byte>> views; // of each buffer, empty until asked for; none where the host sees memory
   absl::flat_hash_map<std::string, int> buffers;
-  absl::flat_hash_map<std::string, PreparedEntry> entries;
+  struct Entry {
+    PreparedEntry prepared;
+    std::vector<int> inputs, outputs; // buffers that run() moves
+  };
+  absl::flat_hash_map<std::string, Entry> entries;
   double collectiveSeconds = defaultCollectiveSeconds;
   std::function<void(const StepTrace &)> hook;
 
   absl::Status allocate();
   absl::Status prepare();
+  std::vector<int> indicesOf(const google::protobuf::RepeatedPtrField<std::string> &names) const;
+
+  std::byte *placeOf(int buffer) const { return memory->data() + layout.offsets[static_cast<size_t>(buffer)]; }
+  /// Issue the copies; a buffer that the host never asked for is left out.
+  absl::Status toDevice(int buffer);
+  absl::Status toHost(int buffer);
+  absl::StatusOr<std::byte *> viewOf(int buffer);
+  absl::Status run(Entry &entry, int64_t slot);
 };
+
+absl::Status Executor::Impl::toDevice(int buffer) {
+  std::vector<std::byte> &view = views[static_cast<size_t>(buffer)];
+  return view.empty() ? absl::OkStatus() : device->copy(placeOf(buffer), view.data(), view.size());
+}
+
+absl::Status Executor::Impl::toHost(int buffer) {
+  std::vector<std::byte> &view = views[static_cast<size_t>(buffer)];
+  return view.empty() ? absl::OkStatus() : device->copy(view.data(), placeOf(buffer), view.size());
+}
+
+absl::StatusOr<std::byte *> Executor::Impl::viewOf(int buffer) {
+  if (memory->hostVisible())
+    return placeOf(buffer);
+  std::vector<std::byte> &view = views[static_cast<size_t>(buffer)];
+  if (view.empty()) {
+    view.resize(package->plan().buffers(buffer).bytes());
+    ORIEL_RETURN_IF_ERROR(toHost(buffer));
+    ORIEL_RETURN_IF_ERROR(device->synchronize());
+  }
+  return view.data();
+}
 
 absl::Status Executor::Impl::allocate() {
   const plan::Plan &plan = package->plan();
@@ -45,17 +81,26 @@ absl::Status Executor::Impl::allocate() {
       ORIEL_RETURN_IF_ERROR(device->copy(memory->data() + layout.offsets[i],
                                          package->constants().data() + buffer.offset(), buffer.bytes()));
   }
-  return absl::OkStatus();
+  views.resize(static_cast<size_t>(plan.buffers_size()));
+  return device->synchronize();
+}
+
+std::vector<int> Executor::Impl::indicesOf(const google::protobuf::RepeatedPtrField<std::string> &names) const {
+  std::vector<int> indices;
+  for (const std::string &name : names)
+    indices.push_back(buffers.at(name));
+  return indices;
 }
 
 absl::Status Executor::Impl::prepare() {
-  if (!package->kernelsPath().empty()) {
-    ORIEL_ASSIGN_OR_RETURN(kernels, device->loadKernels(package->kernelsPath()));
+  if (!package->kernelsStem().empty()) {
+    ORIEL_ASSIGN_OR_RETURN(kernels, device->loadKernels(package->plan().target(), package->kernelsStem()));
   }
-  PrepareContext context{package->plan(), layout, memory->data(), *device, communicator->rank(), kernels.get()};
+  PrepareContext context{package->plan(),      layout,        memory->data(),        *device,
+                         communicator->rank(), kernels.get(), memory->hostVisible(), communicator->size()};
   for (const plan::EntryPoint &entry : package->plan().entry_points()) {
     ORIEL_ASSIGN_OR_RETURN(PreparedEntry prepared, PreparedEntry::create(entry, context));
-    entries.emplace(entry.name(), std::move(prepared));
+    entries.emplace(entry.name(), Entry{std::move(prepared), indicesOf(entry.inputs()), indicesOf(entry.outputs())});
   }
   return absl::OkStatus();
 }
@@ -89,7 +134,20 @@ absl::StatusOr<absl::Span<std::byte>> Executor::bufferBytes(absl::string_view na
   const plan::Buffer &buffer = plan().buffers(it->second);
   if (buffer.placement() == plan::ARENA)
     return absl::FailedPreconditionError(absl::StrCat("buffer '", name, "' lives only while an entry point runs"));
-  return absl::Span<std::byte>(impl_->memory->data() + impl_->layout.offsets[it->second], buffer.bytes());
+  ORIEL_ASSIGN_OR_RETURN(std::byte * view, impl_->viewOf(it->second));
+  return absl::Span<std::byte>(view, buffer.bytes());
+}
+
+absl::Status Executor::readState(absl::string_view name) {
+  ORIEL_RETURN_IF_ERROR(bufferBytes(name).status());
+  ORIEL_RETURN_IF_ERROR(impl_->toHost(impl_->buffers.at(name)));
+  return impl_->device->synchronize();
+}
+
+absl::Status Executor::writeState(absl::string_view name) {
+  ORIEL_RETURN_IF_ERROR(bufferBytes(name).status());
+  ORIEL_RETURN_IF_ERROR(impl_->toDevice(impl_->buffers.at(name)));
+  return impl_->device->synchronize();
 }
 
 absl::StatusOr<absl::Span<std::byte>> Executor::typedBuffer(absl::string_view name, DType dtype) {
@@ -107,11 +165,20 @@ absl::StatusOr<absl::Span<std::byte>> Executor::typedBuffer(absl::string_view na
   return bytes.subspan(0, elements * bytesOf(dtype));
 }
 
+absl::Status Executor::Impl::run(Entry &entry, int64_t slot) {
+  for (int input : entry.inputs)
+    ORIEL_RETURN_IF_ERROR(toDevice(input));
+  ORIEL_RETURN_IF_ERROR(entry.prepared.run(slot, {*device, *communicator, collectiveSeconds, hook}));
+  for (int output : entry.outputs)
+    ORIEL_RETURN_IF_ERROR(toHost(output));
+  return withContext(device->synchronize(), entry.prepared.entry().name());
+}
+
 absl::Status Executor::run(absl::string_view entry, int64_t slot) {
   auto it = impl_->entries.find(entry);
   if (it == impl_->entries.end())
     return absl::NotFoundError(absl::StrCat("the plan has no entry '", entry, "'"));
-  return it->second.run(slot, {*impl_->device, *impl_->communicator, impl_->collectiveSeconds, impl_->hook});
+  return impl_->run(it->second, slot);
 }
 
 void Executor::setCollectiveTimeout(double seconds) { impl_->collectiveSeconds = seconds; }

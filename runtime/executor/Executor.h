@@ -2,11 +2,16 @@
 //
 //   auto package  = Package::load(folder);
 //   auto executor = Executor::create(package, device, communicator);
-//   auto tokens   = executor->buffer<int32_t>("tokens");         // IO and STATE buffers, valid as long as the executor
+//   auto tokens   = executor->buffer<int32_t>("tokens");         // the host's view, valid as long as the executor
 //   executor->run("micro", /*slot=*/0);
 //
 // create() allocates one block for everything (arena, state, IO, constants), zero-fills it, finds every kernel and
-// prepares every matrix product; run() allocates nothing. One thread at a time. An error leaves the buffers undefined.
+// prepares every matrix product; run() allocates nothing, but a device that records may when an entry first runs at a
+// slot. One thread at a time. An error leaves the buffers undefined.
+//
+// The host's view of a buffer is the memory itself where the device's memory is the host's, and otherwise a copy: of IO
+// buffers run() keeps it up to date (an entry's inputs go to the device before it, its outputs come back after it), of
+// STATE buffers the caller does (readState, writeState; they do nothing where the view is the memory).
 #ifndef ORIEL_RUNTIME_EXECUTOR_EXECUTOR_H
 #define ORIEL_RUNTIME_EXECUTOR_EXECUTOR_H
 
@@ -50,7 +55,8 @@ public:
   bool hasEntry(absl::string_view name) const;
   bool hasBuffer(absl::string_view name) const;
 
-  /// The bytes of a STATE, IO or CONSTANT buffer (all slots). NotFound; FailedPrecondition for ARENA buffers.
+  /// The host's view of the bytes of a STATE, IO or CONSTANT buffer (all slots), up to date when it is first asked for.
+  /// NotFound; FailedPrecondition for ARENA buffers.
   absl::StatusOr<absl::Span<std::byte>> bufferBytes(absl::string_view name);
 
   /// The same as elements of T (float or int32_t): exactly the product of the shape for a buffer without slots; all
@@ -61,6 +67,10 @@ public:
       return bytes.status();
     return absl::Span<T>(reinterpret_cast<T *>(bytes->data()), bytes->size() / sizeof(T));
   }
+
+  /// Brings the host's view of a buffer up to date, or makes what the host wrote there the device's.
+  absl::Status readState(absl::string_view name);
+  absl::Status writeState(absl::string_view name);
 
   /// Runs an entry point. Buffers with slots are based at `slot`; OutOfRange when a step would leave its buffer.
   /// Errors name entry, step, layer and kernel; those of collectives also rank, op and peers.

@@ -33,10 +33,7 @@ static absl::Status compareChecksum(absl::string_view bytes, const std::string &
   return absl::OkStatus();
 }
 
-absl::Status checkTarget(const plan::Target &target) {
-  if (target.kind() != "cpu")
-    return absl::FailedPreconditionError(
-        absl::StrCat("package built for target '", target.kind(), "'; this runtime has only 'cpu'"));
+absl::Status checkHostFeatures(const plan::Target &target) {
   std::vector<std::string> missing;
   for (const std::string &feature : target.features())
     if (!hostCpuFeatures().count(feature))
@@ -46,6 +43,11 @@ absl::Status checkTarget(const plan::Target &target) {
   return absl::FailedPreconditionError(absl::StrCat(
       "package built for ", target.cpu(), " (needs ", absl::StrJoin(target.features(), " "), ") and this CPU, ",
       hostCpuName(), ", lacks ", absl::StrJoin(missing, " "), "; compile it again on this machine"));
+}
+
+static absl::Status compareFile(const std::string &path, const std::string &expected) {
+  ORIEL_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  return compareChecksum(file.text(), expected, path);
 }
 
 absl::StatusOr<std::shared_ptr<const Package>> Package::load(const std::string &folder) {
@@ -64,11 +66,13 @@ absl::StatusOr<std::shared_ptr<const Package>> Package::load(const std::string &
     ORIEL_RETURN_IF_ERROR(compareChecksum(package->constants_.text(), plan.constants_checksum(), path));
   }
   ORIEL_RETURN_IF_ERROR(withContext(checkPlan(plan, package->constants().size()), planPath));
-  ORIEL_RETURN_IF_ERROR(withContext(checkTarget(plan.target()), folder));
+  if (plan.target().kind() == "cpu")
+    ORIEL_RETURN_IF_ERROR(withContext(checkHostFeatures(plan.target()), folder));
   if (hasLaunches(plan)) {
-    package->kernelsPath_ = folder + "/kernels.so";
-    ORIEL_ASSIGN_OR_RETURN(MappedFile kernels, MappedFile::open(package->kernelsPath_));
-    ORIEL_RETURN_IF_ERROR(compareChecksum(kernels.text(), plan.kernels_checksum(), package->kernelsPath_));
+    package->kernelsStem_ = folder + "/kernels";
+    ORIEL_RETURN_IF_ERROR(compareFile(folder + "/kernels.so", plan.kernels_checksum()));
+    for (const plan::DeviceCode &code : plan.device_code())
+      ORIEL_RETURN_IF_ERROR(compareFile(folder + "/" + code.file(), code.checksum()));
   }
   return package;
 }

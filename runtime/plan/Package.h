@@ -1,7 +1,8 @@
-// A package on disk, loaded and checked: plan.pb, kernels.so, constants.bin (see plan.proto).
+// A package on disk, loaded and checked: plan.pb, its kernels, constants.bin (see plan.proto).
 //
-// `load` is the only way in, so whoever holds a Package may trust it: format version, checksums, CPU features, and
-// every index, offset and size of the plan were checked (PlanCheck.h). Nothing here runs code of kernels.so.
+// `load` is the only way in, so whoever holds a Package may trust it: format version, checksums, and every index,
+// offset and size of the plan were checked (PlanCheck.h), of a package for the CPU also that this one has its features.
+// Whether a device runs the target is the device's word (Device::loadKernels). Nothing here runs code of a package.
 #ifndef ORIEL_RUNTIME_PLAN_PACKAGE_H
 #define ORIEL_RUNTIME_PLAN_PACKAGE_H
 
@@ -25,8 +26,8 @@ public:
   const plan::Plan &plan() const { return plan_; }
   const std::string &folder() const { return folder_; }
 
-  /// The path of kernels.so; empty when the plan has no launches.
-  const std::string &kernelsPath() const { return kernelsPath_; }
+  /// The path of the kernels without its suffix, for Device::loadKernels; empty when the plan has no launches.
+  const std::string &kernelsStem() const { return kernelsStem_; }
   /// constants.bin, mapped. Empty when the plan has no constants.
   absl::Span<const std::byte> constants() const { return constants_.bytes(); }
 
@@ -40,12 +41,12 @@ private:
 
   std::string folder_;
   plan::Plan plan_;
-  std::string kernelsPath_;
+  std::string kernelsStem_;
   MappedFile constants_;
 };
 
-/// FailedPrecondition with the missing features unless this machine runs code for `target`.
-absl::Status checkTarget(const plan::Target &target);
+/// FailedPrecondition with the missing features unless this machine runs the kernels.so of `target`.
+absl::Status checkHostFeatures(const plan::Target &target);
 
 } // namespace oriel::runtime
 

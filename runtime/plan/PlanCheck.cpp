@@ -19,6 +19,8 @@ constexpr uint64_t placementAlignment = 64;
 constexpr uint64_t maximumBytes = uint64_t(1) << 46; // 64 TiB: sums of a few thousand buffers stay far below 2^63
 constexpr int64_t maximumWorld = 1 << 20;
 constexpr uint64_t maximumScratchBytes = uint64_t(1) << 32;
+constexpr int64_t maximumBlockThreads = 1024;
+constexpr uint64_t maximumSharedBytes = 227 << 10; // no GPU has more
 
 /// Product of sizes (each >= 0) times `unit`, or an error when it is above maximumBytes.
 absl::StatusOr<uint64_t> bytesOfSizes(std::initializer_list<int64_t> sizes, uint64_t unit) {
@@ -42,6 +44,19 @@ template <typename Sizes> absl::StatusOr<uint64_t> bytesOfShape(const Sizes &sha
       return 0;
   }
   return product;
+}
+
+absl::Status checkTarget(const plan::Plan &plan) {
+  const plan::Target &target = plan.target();
+  if (target.kind() != "cpu" && target.kind() != "nvidia")
+    return InvalidArgumentError(StrCat("target '", target.kind(), "'; this build knows cpu and nvidia"));
+  if ((target.kind() == "nvidia") == target.chip().empty())
+    return InvalidArgumentError(StrCat("target ", target.kind(), " with chip '", target.chip(), "'"));
+  for (const plan::DeviceCode &code : plan.device_code())
+    if (code.file() != "kernels.cubin" && code.file() != "kernels.ptx")
+      return InvalidArgumentError(
+          StrCat("device code '", code.file(), "'; a package has kernels.cubin and kernels.ptx"));
+  return absl::OkStatus();
 }
 
 absl::Status checkMesh(const plan::Plan &plan) {
@@ -145,6 +160,10 @@ absl::StatusOr<std::vector<RefUse>> refsOfLaunch(const plan::Launch &launch) {
   if (std::any_of(launch.grid().begin(), launch.grid().end(), [](int64_t size) { return size < 1; }))
     return InvalidArgumentError("grid sizes must be at least 1");
   ORIEL_RETURN_IF_ERROR(bytesOfSizes({launch.grid(0), launch.grid(1), launch.grid(2)}, 1).status());
+  if (launch.threads() < 0 || launch.threads() > maximumBlockThreads)
+    return InvalidArgumentError(StrCat("threads = ", launch.threads(), "; a block has at most ", maximumBlockThreads));
+  if (launch.shared_bytes() > maximumSharedBytes)
+    return InvalidArgumentError(StrCat("shared_bytes ", launch.shared_bytes(), " is too large"));
   if (launch.scratch_bytes() > maximumScratchBytes)
     return InvalidArgumentError(StrCat("scratch_bytes ", launch.scratch_bytes(), " is too large"));
   std::vector<RefUse> uses;
@@ -229,6 +248,8 @@ absl::Status checkStep(const plan::Plan &plan, const plan::Step &step) {
     if (std::none_of(plan.mesh().begin(), plan.mesh().end(), [&](const auto &a) { return a.name() == axis; }))
       return InvalidArgumentError(StrCat("collective over mesh axis '", axis, "', which the plan does not have"));
   }
+  if (plan.target().kind() == "nvidia" && step.has_launch() && step.launch().threads() < 1)
+    return InvalidArgumentError("a launch on a GPU without threads");
   ORIEL_ASSIGN_OR_RETURN(std::vector<RefUse> uses, refsOf(step, worldOf(plan)));
   for (const RefUse &use : uses)
     ORIEL_RETURN_IF_ERROR(checkRef(plan, use));
@@ -317,6 +338,7 @@ std::string describeStep(const plan::EntryPoint &entry, int index) {
 absl::Status checkPlan(const plan::Plan &plan, uint64_t constantsBytes) {
   if (plan.format_version() != 1)
     return InvalidArgumentError(StrCat("format version ", plan.format_version(), "; this build reads version 1"));
+  ORIEL_RETURN_IF_ERROR(checkTarget(plan));
   ORIEL_RETURN_IF_ERROR(checkMesh(plan));
   ORIEL_RETURN_IF_ERROR(checkBuffers(plan, constantsBytes));
   ORIEL_RETURN_IF_ERROR(checkParameters(plan));

@@ -47,7 +47,11 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("--dtype", options.bf16, "what activations and operands of products lie in: f32 or bf16")
       ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"f32", false}, {"bf16", true}}))
       ->default_str("f32");
-  app.add_option("--cpu", options.cpu, "host, avx2 or baseline")->capture_default_str();
+  app.add_option(
+         "--target", options.target,
+         "cpu; nvidia:CHIP, for GPUs and the emulator (CHIP: sm_80 …); nvidia-emulated:CHIP, for the emulator alone")
+      ->capture_default_str();
+  app.add_option("--cpu", options.cpu, "what code for the host may use: host, avx2 or baseline")->capture_default_str();
   app.add_option("--emit", options.emit, "print this text instead of writing a package")
       ->transform(CLI::CheckedTransformer(emits));
   app.add_flag("--explain", explain, "print a one-page summary of kernels, schedule and memory");

@@ -35,6 +35,7 @@ absl::Status fillInputs(runtime::Executor &executor) {
   std::uniform_real_distribution<float> small(-0.05f, 0.05f);
   ORIEL_ASSIGN_OR_RETURN(absl::Span<float> params, executor.buffer<float>("params"));
   std::generate(params.begin(), params.end(), [&] { return small(rng); });
+  ORIEL_RETURN_IF_ERROR(executor.writeState("params"));
   for (const char *name : {"tokens", "targets"}) {
     ORIEL_ASSIGN_OR_RETURN(absl::Span<int32_t> tokens, executor.buffer<int32_t>(name));
     std::generate(tokens.begin(), tokens.end(),

@@ -63,8 +63,9 @@ std::string describePlan(const plan::Plan &plan, int64_t buffers) {
   std::string mesh;
   for (const plan::MeshAxis &axis : plan.mesh())
     mesh += fmt::format(" {}={}", axis.name(), axis.size());
-  text += fmt::format("mesh{}; target {} {}; fingerprint {}\n", mesh.empty() ? " of one rank" : mesh,
-                      plan.target().kind(), plan.target().cpu(), plan.fingerprint());
+  const plan::Target &target = plan.target();
+  text += fmt::format("mesh{}; target {} {}; fingerprint {}\n", mesh.empty() ? " of one rank" : mesh, target.kind(),
+                      target.kind() == "nvidia" ? target.chip() : target.cpu(), plan.fingerprint());
   text += fmt::format("{:.2f} MFLOP per trained token\n", plan.flops_per_token() / 1e6);
   text += fmt::format("peak memory per rank {:.1f} MiB:", mib(memoryOf(plan)));
   for (const auto &[placement, bytes] : bytesByPlacement(plan))

@@ -60,12 +60,13 @@ absl::StatusOr<OpenedModel> openModel(const std::string &path, int64_t contextTo
   if (contextTokens == 0 && (!absl::SimpleAtoi(sequence, &request.tokens) || request.tokens < 1))
     return absl::InvalidArgumentError(fmt::format("{}: sequence '{}' is not a number", model.folder, sequence));
   ORIEL_ASSIGN_OR_RETURN(CachedPackage cached, sharePackage(request, communicator, kCompileDeadlineSeconds));
-  ORIEL_ASSIGN_OR_RETURN(model.device, makeDevice(threads, communicator));
+  ORIEL_ASSIGN_OR_RETURN(model.device, makeDevice("cpu", threads, communicator));
   ORIEL_ASSIGN_OR_RETURN(model.state, ModelState::create(cached.package, *model.device, communicator));
   std::vector<ParameterPlace> places = model.state->places();
   ShardTargets targets = model.state->targets();
   targets.adamM = targets.adamV = {};
   ORIEL_RETURN_IF_ERROR(CheckpointStore::load(model.folder, targets, &places).status());
+  ORIEL_RETURN_IF_ERROR(model.state->gatherParameters(runtime::Deadline::after(60)));
   return model;
 }
 

@@ -19,7 +19,7 @@ namespace {
 constexpr const char *kProfileOverride = "metrics.profile_steps=3"; // of --profile
 
 struct Options {
-  std::string job;
+  std::string job, device;
   std::vector<std::string> overrides;
   bool printConfig = false, helpConfig = false, dryRun = false, profile = false;
 };
@@ -56,6 +56,8 @@ absl::Status runRanks(const Options &options, runtime::Communicator &communicato
   std::vector<std::string> overrides = options.overrides;
   if (options.profile)
     overrides.push_back(kProfileOverride);
+  if (!options.device.empty())
+    overrides.push_back(fmt::format("training.device=\"{}\"", options.device));
   absl::StatusOr<Job> job = loadJob(options.job, overrides);
   ORIEL_RETURN_IF_ERROR(agree(communicator, job.status(), runtime::Deadline::after(60)));
   if (options.dryRun)
@@ -91,6 +93,8 @@ void addTrainCommand(CLI::App &app, Action *action) {
   command->add_option("job", options->job, "job file (TOML)");
   command->add_option("--set", options->overrides, "override a key of the job, e.g. --set training.steps=100")
       ->allow_extra_args(false);
+  command->add_option("--device", options->device, "the same as --set training.device=DEVICE")
+      ->check(CLI::IsMember({"cpu", "cuda", "cuda-emulated"}));
   command->add_flag("--print-config", options->printConfig, "print the job with everything filled in, and stop");
   command->add_flag("--help-config", options->helpConfig, "print every key of a job with its meaning, and stop");
   command->add_flag("--dry-run", options->dryRun, "check job, data and model, compile, print the plan, and stop");

@@ -22,7 +22,8 @@ Checkpointer::Checkpointer(CheckpointStore &store, ModelState &state, ControlPla
              [rank = communicator.rank()](const char *phase, int64_t step) { return failpoint(phase, rank, step); }}) {}
 
 absl::Status Checkpointer::begin(const CheckpointInfo &info, bool last) {
-  return save_.begin(info, state_.slices(), fmt::format("{}-{}", info.runId.substr(0, 12), info.step),
+  ORIEL_ASSIGN_OR_RETURN(ShardSlices slices, state_.slices());
+  return save_.begin(info, slices, fmt::format("{}-{}", info.runId.substr(0, 12), info.step),
                      last ? BackgroundSave::Slices::Still : BackgroundSave::Slices::Changing);
 }
 

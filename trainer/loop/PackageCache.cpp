@@ -79,6 +79,7 @@ absl::Status runCompiler(const PackageRequest &request, const std::string &compi
                                       "--world",      std::to_string(request.world),
                                       "--grad-slots", std::to_string(request.gradSlots),
                                       "--dtype",      request.dtype,
+                                      "--target",     request.target,
                                       "-o",           output};
   if (!request.scheduleFile.empty())
     command.insert(command.end(), {"--schedule", request.scheduleFile});
@@ -124,7 +125,11 @@ absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std:
     hasher.addField(text);
   }
   ORIEL_ASSIGN_OR_RETURN(std::string compilerHash, runtime::hashFile(compiler));
-  hasher.addField(request.dtype).addField(schedule).addField(compilerHash).addField(runtime::hostCpuName());
+  hasher.addField(request.dtype)
+      .addField(request.target)
+      .addField(schedule)
+      .addField(compilerHash)
+      .addField(runtime::hostCpuName());
   for (const std::string &feature : runtime::hostCpuFeatures())
     hasher.addField(feature);
   return hasher.hex();

@@ -21,11 +21,12 @@ struct PackageRequest {
   int64_t tokens = 1;    // of one row
   int64_t world = 1;
   int64_t gradSlots = 1;
-  std::string dtype = "f32";              // of activations: "f32" or "bf16"
-  std::string scheduleFile;               // empty: the compiler chooses
+  std::string dtype = "f32";         // of activations: "f32" or "bf16"
+  std::string target = "cpu";        // as orielc --target takes it
+  std::string scheduleFile;          // empty: the compiler chooses
   std::string memoryBudget = "auto"; // runtime/base/MemoryBudget.h
-  std::string compiler;                   // path of orielc; empty: $ORIELC, beside this program, then $PATH
-  std::string cacheDir;                   // empty: $ORIEL_CACHE, then ~/.cache/oriel
+  std::string compiler;              // path of orielc; empty: $ORIELC, beside this program, then $PATH
+  std::string cacheDir;              // empty: $ORIEL_CACHE, then ~/.cache/oriel
 };
 
 struct CachedPackage {
@@ -37,8 +38,8 @@ struct CachedPackage {
 /// InvalidArgument with the compiler's diagnostics when the model is refused; NotFound without a compiler or a home.
 absl::StatusOr<CachedPackage> findOrCompile(const PackageRequest &request, runtime::Deadline deadline);
 
-/// The cache folder's name of a request: 32 hex digits over the model text, shapes, schedule, the compiler's bytes,
-/// this machine's CPU and its tuning files (runtime/base/TuningFiles.h).
+/// The cache folder's name of a request: 32 hex digits over the model text, shapes, target, schedule, the compiler's
+/// bytes, this machine's CPU and its tuning files (runtime/base/TuningFiles.h).
 absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std::string &compiler);
 
 } // namespace oriel::trainer

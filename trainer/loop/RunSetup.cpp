@@ -4,6 +4,7 @@
 #include "runtime/base/Status.h"
 #include "runtime/device/cpu/CpuDevice.h"
 #include "trainer/config/JobConfig.h"
+#include "trainer/device/OpenDevice.h"
 #include "trainer/loop/Agreement.h"
 
 #include <fmt/format.h>
@@ -65,6 +66,7 @@ absl::StatusOr<PackageRequest> packageRequestOf(const Job &job, const std::strin
   request.world = world;
   request.gradSlots = share.slots;
   request.dtype = job.training().dtype();
+  request.target = compileTargetOf(job.training().device(), job.compile().chip());
   request.scheduleFile = job.compile().schedule();
   request.memoryBudget = job.memory().budget();
   request.compiler = job.compile().orielc();
@@ -98,12 +100,13 @@ absl::StatusOr<CachedPackage> sharePackage(const PackageRequest &request, runtim
   return cached;
 }
 
-absl::StatusOr<std::unique_ptr<runtime::Device>> makeDevice(int64_t threads, runtime::Communicator &communicator) {
+absl::StatusOr<std::unique_ptr<runtime::Device>> makeDevice(const std::string &kind, int64_t threads,
+                                                            runtime::Communicator &communicator) {
   if (threads > 0)
-    return runtime::createCpuDevice({static_cast<int>(threads), -1});
+    return openDevice({kind, {static_cast<int>(threads), -1}});
   ORIEL_ASSIGN_OR_RETURN(std::vector<std::string> cores,
                          communicator.allGatherBytes(runtime::describeCores(), Deadline::after(60)));
-  return runtime::createCpuDevice(runtime::shareCores(cores, communicator.rank()));
+  return openDevice({kind, runtime::shareCores(cores, communicator.rank())});
 }
 
 absl::StatusOr<RunSetup> setUpRun(const Job &job, runtime::Communicator &communicator) {
@@ -120,7 +123,7 @@ absl::StatusOr<RunSetup> setUpRun(const Job &job, runtime::Communicator &communi
   if (communicator.rank() == 0)
     spdlog::info("package {} ({} in {:.2f} s)", setup.package->folder(), cached.compiled ? "compiled" : "cached",
                  runtime::monotonicSeconds() - start);
-  ORIEL_ASSIGN_OR_RETURN(setup.device, makeDevice(job.training().threads(), communicator));
+  ORIEL_ASSIGN_OR_RETURN(setup.device, makeDevice(job.training().device(), job.training().threads(), communicator));
   ORIEL_RETURN_IF_ERROR(agree(communicator, makeState(job, setup, communicator), Deadline::after(patience)));
   return setup;
 }

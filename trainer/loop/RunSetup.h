@@ -38,8 +38,9 @@ absl::StatusOr<PackageRequest> packageRequestOf(const Job &job, const std::strin
 absl::StatusOr<CachedPackage> sharePackage(const PackageRequest &request, runtime::Communicator &communicator,
                                            double deadlineSeconds);
 
-/// The device of this rank: its share of the cores, or `threads`. Collective.
-absl::StatusOr<std::unique_ptr<runtime::Device>> makeDevice(int64_t threads, runtime::Communicator &communicator);
+/// The device of this rank (OpenDevice.h): its share of the cores, or `threads`; or its GPU. Collective.
+absl::StatusOr<std::unique_ptr<runtime::Device>> makeDevice(const std::string &kind, int64_t threads,
+                                                            runtime::Communicator &communicator);
 
 constexpr double kCompileDeadlineSeconds = 900;
 

@@ -10,6 +10,7 @@ namespace oriel::trainer {
 absl::StatusOr<std::string> sampleOfRun(const Job &job, const RunSetup &setup, const std::function<void()> &beat) {
   ORIEL_ASSIGN_OR_RETURN(PackageRequest request, packageRequestOf(job, setup.modelText, /*world=*/1));
   request.batch = request.gradSlots = 1;
+  request.target = "cpu"; // wherever the model was trained
   ORIEL_ASSIGN_OR_RETURN(CachedPackage cached,
                          findOrCompile(request, runtime::Deadline::after(kCompileDeadlineSeconds)));
   ORIEL_ASSIGN_OR_RETURN(auto device, runtime::createCpuDevice({static_cast<int>(job.training().threads()), -1}));

@@ -140,9 +140,9 @@ absl::Status Run::restore() {
 
 // Every rank measures at the same time, as the cores will be shared while training.
 absl::Status Run::measurePeak() {
-  double mine = job_.metrics().peak_gflops() > 0
-                    ? job_.metrics().peak_gflops() * 1e9
-                    : measurePeakFlops(setup_.device->threads(), job_.training().dtype() == "bf16");
+  double mine = job_.metrics().peak_gflops() * 1e9;
+  if (mine == 0 && job_.training().device() == "cpu")
+    mine = measurePeakFlops(setup_.device->threads(), job_.training().dtype() == "bf16");
   std::string bytes(reinterpret_cast<const char *>(&mine), sizeof mine);
   ORIEL_ASSIGN_OR_RETURN(std::vector<std::string> all,
                          communicator_.allGatherBytes(bytes, Deadline::after(patience())));

@@ -70,18 +70,26 @@ absl::Status ModelState::initialize(uint64_t seed, runtime::Deadline deadline) {
   return gatherParameters(deadline);
 }
 
-absl::Status ModelState::gatherParameters(runtime::Deadline deadline) {
-  if (communicator_.size() == 1)
-    return absl::OkStatus();
-  return communicator_.allGather(params_.data(), sliceCount_, runtime::DType::F32, deadline);
+absl::Status ModelState::moveState(absl::Status (runtime::Executor::*move)(absl::string_view)) {
+  for (const char *name : {"params", "adam_m", "adam_v"})
+    if (executor_->hasBuffer(name))
+      ORIEL_RETURN_IF_ERROR((executor_.get()->*move)(name));
+  return absl::OkStatus();
 }
 
-absl::Status ModelState::copyParameters(const ModelState &other) {
+absl::Status ModelState::gatherParameters(runtime::Deadline deadline) {
+  if (communicator_.size() > 1)
+    ORIEL_RETURN_IF_ERROR(communicator_.allGather(params_.data(), sliceCount_, runtime::DType::F32, deadline));
+  return moveState(&runtime::Executor::writeState);
+}
+
+absl::Status ModelState::copyParameters(ModelState &other) {
   if (places() != other.places())
     return absl::InvalidArgumentError("the two packages have different parameters");
+  ORIEL_RETURN_IF_ERROR(other.executor_->readState("params"));
   int64_t used = usedElements(plan());
   std::copy_n(other.params_.begin(), used, params_.begin());
-  return absl::OkStatus();
+  return executor_->writeState("params");
 }
 
 absl::Status ModelState::setDecay(std::span<const std::string> noDecay) {
@@ -93,8 +101,9 @@ absl::Status ModelState::setDecay(std::span<const std::string> noDecay) {
   return absl::OkStatus();
 }
 
-ShardSlices ModelState::slices() const {
-  return {sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_};
+absl::StatusOr<ShardSlices> ModelState::slices() {
+  ORIEL_RETURN_IF_ERROR(moveState(&runtime::Executor::readState));
+  return ShardSlices{sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_};
 }
 
 ShardTargets ModelState::targets() { return {sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_}; }

@@ -33,16 +33,17 @@ public:
 
   /// First values in this rank's slice, zero moments; then gathers.
   absl::Status initialize(uint64_t seed, runtime::Deadline deadline);
-  /// Makes every rank's `params` whole again after slices were written.
+  /// Makes every rank's `params` whole again after slices were written, and the device's state what the host wrote.
   absl::Status gatherParameters(runtime::Deadline deadline);
   /// Takes the parameters of another state of the same model, whatever its batch or world. Not collective: `other` has
   /// whole parameters.
-  absl::Status copyParameters(const ModelState &other);
+  absl::Status copyParameters(ModelState &other);
   /// Fills the decay flags of the slice.
   absl::Status setDecay(std::span<const std::string> noDecay);
 
-  ShardSlices slices() const;
-  /// Where a checkpoint is loaded to; without moments when the plan cannot train.
+  /// What a checkpoint saves, read from the device.
+  absl::StatusOr<ShardSlices> slices();
+  /// Where a checkpoint is loaded to, without moments when the plan cannot train; gatherParameters() is next.
   ShardTargets targets();
   std::vector<ParameterPlace> places() const;
 
@@ -54,6 +55,7 @@ private:
   ModelState(std::unique_ptr<runtime::Executor> executor, runtime::Communicator &communicator)
       : executor_(std::move(executor)), communicator_(communicator) {}
   absl::Status bindBuffers();
+  absl::Status moveState(absl::Status (runtime::Executor::*move)(absl::string_view));
 
   std::unique_ptr<runtime::Executor> executor_;
   runtime::Communicator &communicator_;

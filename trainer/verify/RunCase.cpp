@@ -87,7 +87,8 @@ absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, c
     if (outputs[i].size() != tensor.values.size())
       return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.name, "' has ", tensor.values.size(),
                                                      " elements; the computed one has ", outputs[i].size()));
-    comparisons.push_back({tensor.name, compare(outputs[i], tensor.values, golden.expected[i].tolerance)});
+    comparisons.push_back(
+        {tensor.name, compare(outputs[i], tensor.values, std::max(golden.expected[i].tolerance, how.leastTolerance))});
   }
   return comparisons;
 }

@@ -21,6 +21,7 @@ struct TextRun {
   std::string folder;                       // gets case.mlir and the package
   std::vector<std::string> compilerOptions; // beside the input and the output
   std::string package = "package";          // its name: another one for other code, as Device::loadKernels asks
+  double leastTolerance = 0;                // of the device's products; smaller ones of a case are raised to it
 };
 
 /// Compiles an lm module with lm.vjp and runs its entry `vjp` on the arguments of the function and its cotangents.

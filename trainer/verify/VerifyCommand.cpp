@@ -4,13 +4,14 @@
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "runtime/base/Subprocess.h"
-#include "runtime/device/cpu/CpuDevice.h"
+#include "trainer/device/OpenDevice.h"
 #include "trainer/verify/RunCase.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -51,10 +52,11 @@ private:
   bool temporary_ = false;
 };
 
-absl::Status checkOptions(const VerifyOptions &options) {
-  if (options.target != "cpu")
-    return absl::UnimplementedError(absl::StrCat("--target ", options.target, ": only cpu can be run so far"));
-  return absl::OkStatus();
+constexpr double tf32Tolerance = 1e-3;
+
+DeviceRequest deviceOf(const VerifyOptions &options) {
+  std::string kind = options.target == "nvidia-emulated" ? "cuda-emulated" : options.target;
+  return {kind, {options.threads, /*firstCore=*/kind == "cpu" ? 0 : -1}, options.seed};
 }
 
 absl::StatusOr<std::vector<GoldenCase>> readCases(const std::vector<std::string> &paths) {
@@ -74,30 +76,85 @@ void print(std::ostream &out, const GoldenCase &golden, const std::vector<NamedC
   out.flush();
 }
 
+/// What became of all cases.
+struct Tally {
+  size_t tensors = 0, failed = 0, cases = 0, notRun = 0;
+
+  absl::Status status(const VerifyOptions &options) const {
+    std::string message;
+    if (failed > 0)
+      message = absl::StrCat(failed, " of ", tensors, " tensors FAIL");
+    if (notRun > 0)
+      absl::StrAppend(&message, message.empty() ? "" : "; ", notRun, " of ", cases, " cases did not run on ",
+                      options.target, " (", options.chip, ")");
+    return message.empty() ? absl::OkStatus() : absl::FailedPreconditionError(message);
+  }
+};
+
+/// The lines of a message that carry its cause, shortened to a few hundred characters of one line.
+std::string oneLine(absl::string_view message) {
+  std::string line(message.substr(0, 400));
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
+}
+
+class Verification {
+public:
+  Verification(const VerifyOptions &options, std::ostream &out) : options_(options), out_(out) {}
+
+  absl::Status run(const std::vector<GoldenCase> &cases) {
+    ORIEL_ASSIGN_OR_RETURN(compiler_, runtime::findSiblingProgram("orielc", "ORIELC"));
+    ORIEL_ASSIGN_OR_RETURN(device_, openDevice(deviceOf(options_)));
+    ORIEL_RETURN_IF_ERROR(work_.open(options_.keep));
+    for (size_t i = 0; i < cases.size(); ++i)
+      ORIEL_RETURN_IF_ERROR(runtime::withContext(runOne(cases[i], i), options_.cases[i]));
+    return tally_.status(options_);
+  }
+
+private:
+  absl::Status runOne(const GoldenCase &golden, size_t index) {
+    ORIEL_ASSIGN_OR_RETURN(std::string folder, work_.of(golden, index));
+    TextRun how{*device_, compiler_, folder, {}};
+    bool cpu = options_.target == "cpu";
+    if (!cpu) {
+      how.compilerOptions = {"--target", compileTargetOf(deviceOf(options_).kind, options_.chip)};
+      how.leastTolerance = tf32Tolerance;
+    }
+    auto comparisons = options_.dtype == "bf16" ? runCaseInBf16(golden, how) : runCase(golden, how);
+    ++tally_.cases;
+    if (!comparisons.ok() && !cpu)
+      return reportNotRun(golden, comparisons.status());
+    ORIEL_RETURN_IF_ERROR(comparisons.status());
+    print(out_, golden, *comparisons);
+    tally_.tensors += comparisons->size();
+    for (const NamedComparison &named : *comparisons)
+      tally_.failed += named.comparison.ok ? 0 : 1;
+    return absl::OkStatus();
+  }
+
+  /// A faulty kernel ends a CUDA device, so the next case gets a new one.
+  absl::Status reportNotRun(const GoldenCase &golden, const absl::Status &reason) {
+    ++tally_.notRun;
+    out_ << absl::StrFormat("%-30s %-28s %s\n", absl::StrCat(golden.family, "/", golden.name), "not run",
+                            oneLine(reason.message()));
+    out_.flush();
+    ORIEL_ASSIGN_OR_RETURN(device_, openDevice(deviceOf(options_)));
+    return absl::OkStatus();
+  }
+
+  const VerifyOptions &options_;
+  std::ostream &out_;
+  std::string compiler_;
+  std::unique_ptr<runtime::Device> device_;
+  WorkFolder work_;
+  Tally tally_;
+};
+
 } // namespace
 
 absl::Status verify(const VerifyOptions &options, std::ostream &out) {
-  ORIEL_RETURN_IF_ERROR(checkOptions(options));
   ORIEL_ASSIGN_OR_RETURN(std::vector<GoldenCase> cases, readCases(options.cases));
-  ORIEL_ASSIGN_OR_RETURN(std::string compiler, runtime::findSiblingProgram("orielc", "ORIELC"));
-  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Device> device,
-                         runtime::createCpuDevice({options.threads, /*firstCore=*/0}));
-  WorkFolder work;
-  ORIEL_RETURN_IF_ERROR(work.open(options.keep));
-  size_t tensors = 0, failed = 0;
-  for (size_t i = 0; i < cases.size(); ++i) {
-    ORIEL_ASSIGN_OR_RETURN(std::string folder, work.of(cases[i], i));
-    auto run = options.dtype == "bf16" ? runCaseInBf16 : runCase;
-    auto comparisons = run(cases[i], {*device, compiler, folder, {}});
-    ORIEL_RETURN_IF_ERROR(runtime::withContext(comparisons.status(), options.cases[i]));
-    print(out, cases[i], *comparisons);
-    tensors += comparisons->size();
-    for (const NamedComparison &named : *comparisons)
-      failed += named.comparison.ok ? 0 : 1;
-  }
-  if (failed > 0)
-    return absl::FailedPreconditionError(absl::StrCat(failed, " of ", tensors, " tensors FAIL"));
-  return absl::OkStatus();
+  return Verification(options, out).run(cases);
 }
 
 void addVerifyCommand(CLI::App &app, std::function<absl::Status()> *action) {
@@ -110,6 +167,9 @@ void addVerifyCommand(CLI::App &app, std::function<absl::Status()> *action) {
   command->add_option("--target", options->target, "where kernels run")
       ->capture_default_str()
       ->check(CLI::IsMember({"cpu", "nvidia-emulated", "cuda"}));
+  command->add_option("--chip", options->chip, "that NVIDIA kernels are compiled for")->capture_default_str();
+  command->add_option("--seed", options->seed, "of the emulator: the order in which it runs the threads of a block")
+      ->capture_default_str();
   command->add_option("--threads", options->threads, "threads; 0 means every core")
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));

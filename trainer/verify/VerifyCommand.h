@@ -1,13 +1,18 @@
-// `oriel verify [--dtype f32|bf16] [--target cpu] CASE...`: golden cases through the compiler and the runtime.
+// `oriel verify [--dtype f32|bf16] [--target cpu|nvidia-emulated|cuda] CASE...`: golden cases through the compiler and
+// the runtime.
 //
 // Prints one line per tensor: case, tensor, largest error, relative error, tolerance, ok or FAIL. The returned status
 // is OK when every tensor is; InvalidArgument (exit 2) for bad usage or a malformed file, before anything is run;
-// another error (exit 1) when a tensor fails or a case cannot be compiled or run.
+// another error (exit 1) when a tensor fails or a case cannot be compiled or run. On a CPU such a case ends the run; on
+// other targets it gets a line with the reason, and the next one is tried.
+//
+// NVIDIA's products round f32 operands to tf32, so tolerances below 1e-3 are raised to it there.
 #ifndef ORIEL_TRAINER_VERIFY_VERIFYCOMMAND_H
 #define ORIEL_TRAINER_VERIFY_VERIFYCOMMAND_H
 
 #include "absl/status/status.h"
 
+#include <cstdint>
 #include <functional>
 #include <ostream>
 #include <string>
@@ -22,9 +27,11 @@ namespace oriel::trainer {
 struct VerifyOptions {
   std::vector<std::string> cases; // paths of safetensors files
   std::string dtype = "f32";
-  std::string target = "cpu";
-  int threads = 0;  // 0: all cores
-  std::string keep; // folder for the texts and packages; empty: a temporary one that is removed
+  std::string target = "cpu"; // or "nvidia-emulated", "cuda"
+  std::string chip = "sm_80"; // of the other two
+  uint64_t seed = 1;          // of the emulator: the order of threads
+  int threads = 0;            // 0: all cores
+  std::string keep;           // folder for the texts and packages; empty: a temporary one that is removed
 };
 
 absl::Status verify(const VerifyOptions &options, std::ostream &out);

@@ -9,6 +9,7 @@
 #include "mlir/IR/OwningOpRef.h"
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace llvm {
@@ -26,6 +27,9 @@ struct NvidiaTarget {
   int64_t sharedBytes = 163 * 1024; ///< most dynamic shared memory of one block
 
   static NvidiaTarget sm80() { return {}; }
+  /// "sm_80"; nothing for any other name.
+  static std::optional<NvidiaTarget> byChip(llvm::StringRef chip);
+  static llvm::ArrayRef<NvidiaTarget> all();
 };
 
 /// What a launch needs to know about one kernel.

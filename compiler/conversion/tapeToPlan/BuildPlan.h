@@ -11,9 +11,15 @@
 
 namespace oriel::conversion {
 
+/// What the code generator says of a kernel; the fields of plan::Launch.
+struct LaunchFacts {
+  uint64_t scratchBytes = 0;
+  int64_t threads = 0;
+  uint64_t sharedBytes = 0;
+};
+
 struct PlanOptions {
-  /// Scratch bytes of one running cell of a kernel, by symbol; from the code generator.
-  std::function<uint64_t(llvm::StringRef symbol)> scratchBytes;
+  std::function<LaunchFacts(llvm::StringRef symbol)> launchFacts;
   plan::Target target;
   std::string producer;  // "orielc 0.1.0"
   std::string modelText; // the source

@@ -109,7 +109,10 @@ LogicalResult StepBuilder::addCall(tape::CallOp op) {
   launch->set_symbol(op.getCallee().str());
   for (int64_t size : kernel.getGrid())
     launch->add_grid(size);
-  launch->set_scratch_bytes(options_.scratchBytes ? options_.scratchBytes(op.getCallee()) : 0);
+  LaunchFacts facts = options_.launchFacts ? options_.launchFacts(op.getCallee()) : LaunchFacts();
+  launch->set_scratch_bytes(facts.scratchBytes);
+  launch->set_threads(facts.threads);
+  launch->set_shared_bytes(facts.sharedBytes);
   for (Value input : op.getInputs())
     if (failed(setRef(launch->add_args(), input)))
       return failure();

@@ -7,6 +7,7 @@
 #include "runtime/device/cpu/CpuGemm.h"
 #include "runtime/device/cpu/CpuMemory.h"
 #include "runtime/device/cpu/WorkerPool.h"
+#include "runtime/plan/plan.pb.h"
 
 #include "absl/strings/str_cat.h"
 
@@ -20,20 +21,12 @@ namespace {
 
 constexpr size_t scratchAlignment = 4096;
 
-class SharedObject final : public KernelLibrary {
-public:
-  SharedObject(void *handle, std::string path) : handle_(handle), path_(std::move(path)) {}
-  ~SharedObject() override { ::dlclose(handle_); }
-  absl::StatusOr<KernelFunction> find(const std::string &symbol) const override {
-    void *address = ::dlsym(handle_, symbol.c_str());
-    if (!address)
-      return absl::NotFoundError(absl::StrCat(path_, " has no kernel '", symbol, "'"));
-    return reinterpret_cast<KernelFunction>(address);
-  }
+/// void symbol(void *const *args, int64_t x, int64_t y, int64_t z, void *scratch)
+using KernelFunction = void (*)(void *const *, int64_t, int64_t, int64_t, void *);
 
-private:
-  void *handle_;
-  std::string path_;
+struct CpuLaunch final : PreparedLaunch {
+  KernelFunction function = nullptr;
+  std::array<int64_t, 3> grid = {};
 };
 
 class CpuDevice final : public Device {
@@ -46,11 +39,13 @@ public:
   int threads() const override { return threads_; }
 
   absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override { return allocateCpuMemory(bytes); }
-  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const std::string &path) override;
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
+                                                             const std::string &stem) override;
   absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override;
-  absl::Status reserveScratch(size_t bytesPerCell) override;
+  /// Makes room for kernels that want that much private scratch.
+  absl::Status reserveScratch(size_t bytesPerCell);
 
-  absl::Status launch(KernelFunction function, void *const *args, const std::array<int64_t, 3> &grid) override;
+  absl::Status launch(PreparedLaunch &launch, void *const *addresses) override;
   absl::Status gemm(PreparedGemm &gemm, const void *a, const void *b, void *c) override;
   absl::Status fillZero(void *target, size_t bytes) override;
   absl::Status copy(void *target, const void *source, size_t bytes) override;
@@ -64,13 +59,41 @@ private:
   size_t scratchBytesPerThread_ = 0;
 };
 
-absl::StatusOr<std::unique_ptr<KernelLibrary>> CpuDevice::loadKernels(const std::string &path) {
+class SharedObject final : public KernelLibrary {
+public:
+  SharedObject(CpuDevice &device, void *handle, std::string path)
+      : device_(device), handle_(handle), path_(std::move(path)) {}
+  ~SharedObject() override { ::dlclose(handle_); }
+
+  absl::StatusOr<std::unique_ptr<PreparedLaunch>> prepare(const LaunchSpec &spec) override {
+    auto launch = std::make_unique<CpuLaunch>();
+    launch->function = reinterpret_cast<KernelFunction>(::dlsym(handle_, spec.symbol.c_str()));
+    if (!launch->function)
+      return absl::NotFoundError(absl::StrCat(path_, " has no kernel '", spec.symbol, "'"));
+    launch->grid = spec.grid;
+    ORIEL_RETURN_IF_ERROR(device_.reserveScratch(spec.scratchBytes));
+    return launch;
+  }
+
+private:
+  CpuDevice &device_;
+  void *handle_;
+  std::string path_;
+};
+
+absl::StatusOr<std::unique_ptr<KernelLibrary>> CpuDevice::loadKernels(const plan::Target &target,
+                                                                      const std::string &stem) {
+  if (target.kind() != "cpu")
+    return absl::FailedPreconditionError(absl::StrCat("compiled for ", target.kind(), ":", target.chip(),
+                                                      ", and the device is a CPU: compile it with --target cpu, or run "
+                                                      "it with --device cuda or cuda-emulated"));
+  std::string path = stem + ".so";
   // A path with no slash would be searched for in the library path.
   std::string address = path.find('/') == std::string::npos ? "./" + path : path;
   void *handle = ::dlopen(address.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle)
     return absl::FailedPreconditionError(absl::StrCat("cannot load kernels: ", ::dlerror()));
-  return std::make_unique<SharedObject>(handle, path);
+  return std::make_unique<SharedObject>(*this, handle, path);
 }
 
 absl::StatusOr<std::shared_ptr<PreparedGemm>> CpuDevice::prepareGemm(const GemmSpec &spec) {
@@ -87,15 +110,16 @@ absl::Status CpuDevice::reserveScratch(size_t bytesPerCell) {
   return absl::OkStatus();
 }
 
-absl::Status CpuDevice::launch(KernelFunction function, void *const *args, const std::array<int64_t, 3> &grid) {
+absl::Status CpuDevice::launch(PreparedLaunch &launch, void *const *addresses) {
+  const auto &[function, grid] = static_cast<const CpuLaunch &>(launch);
   int64_t cells = grid[0] * grid[1] * grid[2];
   std::byte *scratch = scratch_ ? scratch_->data() : nullptr;
   // Later cells of causal kernels cost more than early ones, so threads take small runs of cells as they come. Cells
   // are independent: who computes one changes no bit.
   int64_t run = std::max<int64_t>(1, cells / (threads_ * 16));
-  pool_.forEach(cells, run, [&](int64_t cell, int thread) {
+  pool_.forEach(cells, run, [&, function = function, grid = grid](int64_t cell, int thread) {
     int64_t x = cell % grid[0], y = cell / grid[0] % grid[1], z = cell / (grid[0] * grid[1]);
-    function(args, x, y, z, scratch + scratchBytesPerThread_ * static_cast<size_t>(thread));
+    function(addresses, x, y, z, scratch + scratchBytesPerThread_ * static_cast<size_t>(thread));
   });
   return absl::OkStatus();
 }

@@ -20,6 +20,7 @@ public:
   ~CpuMemory() override { ::munmap(mapping_, mappedBytes_); }
   std::byte *data() const override { return data_; }
   size_t bytes() const override { return bytes_; }
+  bool hostVisible() const override { return true; }
 
 private:
   void *mapping_;

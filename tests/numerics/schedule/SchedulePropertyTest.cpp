@@ -62,15 +62,15 @@ public:
     }
     return memory;
   }
-  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const std::string &path) override {
-    return device_->loadKernels(path);
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
+                                                             const std::string &stem) override {
+    return device_->loadKernels(target, stem);
   }
   absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override {
     return device_->prepareGemm(spec);
   }
-  absl::Status reserveScratch(size_t bytes) override { return device_->reserveScratch(bytes); }
-  absl::Status launch(KernelFunction function, void *const *args, const std::array<int64_t, 3> &grid) override {
-    return device_->launch(function, args, grid);
+  absl::Status launch(PreparedLaunch &launch, void *const *addresses) override {
+    return device_->launch(launch, addresses);
   }
   absl::Status gemm(PreparedGemm &gemm, const void *a, const void *b, void *c) override {
     return device_->gemm(gemm, a, b, c);

@@ -1,6 +1,8 @@
 // Launching over grids, scratch, memory, code loading and the division of cores.
 #include "runtime/device/cpu/CpuDevice.h"
 
+#include "runtime/plan/plan.pb.h"
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -13,14 +15,26 @@ using ::testing::HasSubstr;
 
 std::unique_ptr<Device> makeDevice(int threads) { return *createCpuDevice({threads, -1}); }
 
+plan::Target targetOf(const char *kind) {
+  plan::Target target;
+  target.set_kind(kind);
+  return target;
+}
+
+std::unique_ptr<KernelLibrary> loadTestKernels(Device &device) {
+  auto library = device.loadKernels(targetOf("cpu"), TEST_KERNELS);
+  EXPECT_TRUE(library.ok()) << library.status();
+  return library.ok() ? std::move(*library) : nullptr;
+}
+
 TEST(CpuDevice, VisitsEveryCellOnceAtAnyNumberOfThreads) {
   for (int threads : {1, 2, 3, 7}) {
     auto device = makeDevice(threads);
-    auto library = device->loadKernels(TEST_KERNELS);
-    ASSERT_TRUE(library.ok()) << library.status();
+    auto library = loadTestKernels(*device);
+    ASSERT_TRUE(library);
     std::vector<int32_t> counts(60);
     void *args[] = {counts.data()};
-    ASSERT_TRUE(device->launch(*(*library)->find("markCell"), args, {3, 4, 5}).ok());
+    ASSERT_TRUE(device->launch(**library->prepare({"markCell", 1, {3, 4, 5}}), args).ok());
     for (int i = 0; i < 60; ++i)
       EXPECT_EQ(counts[i], 1 + i % 3 + 10 * (i / 3 % 4) + 100 * (i / 12)) << threads;
   }
@@ -28,14 +42,15 @@ TEST(CpuDevice, VisitsEveryCellOnceAtAnyNumberOfThreads) {
 
 TEST(CpuDevice, GivesEachThreadScratchOfItsOwn) {
   auto device = makeDevice(4);
-  auto library = device->loadKernels(TEST_KERNELS);
-  ASSERT_TRUE(library.ok()) << library.status();
-  ASSERT_TRUE(device->reserveScratch(32).ok());
+  auto library = loadTestKernels(*device);
+  ASSERT_TRUE(library);
   constexpr int rows = 1000;
   std::vector<float> x(rows * 8), y(rows * 8);
   std::iota(x.begin(), x.end(), 0.0f);
   void *args[] = {x.data(), y.data()};
-  ASSERT_TRUE(device->launch(*(*library)->find("doubleRow"), args, {rows, 1, 1}).ok());
+  auto launch = library->prepare({.symbol = "doubleRow", .arguments = 2, .grid = {rows, 1, 1}, .scratchBytes = 32});
+  ASSERT_TRUE(launch.ok()) << launch.status();
+  ASSERT_TRUE(device->launch(**launch, args).ok());
   for (size_t i = 0; i < x.size(); ++i)
     ASSERT_EQ(y[i], 2 * x[i]);
 }
@@ -57,10 +72,13 @@ TEST(CpuDevice, MemoryIsZeroAndAligned) {
 
 TEST(CpuDevice, ReportsMissingCodeAndSymbols) {
   auto device = makeDevice(1);
-  EXPECT_EQ(device->loadKernels("/none.so").status().code(), absl::StatusCode::kFailedPrecondition);
-  auto library = device->loadKernels(TEST_KERNELS);
-  ASSERT_TRUE(library.ok()) << library.status();
-  absl::Status missing = (*library)->find("absent").status();
+  EXPECT_EQ(device->loadKernels(targetOf("cpu"), "/none").status().code(), absl::StatusCode::kFailedPrecondition);
+  absl::Status gpu = device->loadKernels(targetOf("nvidia"), TEST_KERNELS).status();
+  EXPECT_EQ(gpu.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(gpu.message()), HasSubstr("compile it with --target cpu"));
+  auto library = loadTestKernels(*device);
+  ASSERT_TRUE(library);
+  absl::Status missing = library->prepare({"absent"}).status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(missing.message()), HasSubstr("no kernel 'absent'"));
 }

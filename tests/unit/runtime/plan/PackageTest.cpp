@@ -53,7 +53,7 @@ protected:
 TEST_F(PackageTest, Loads) {
   auto package = load();
   ASSERT_TRUE(package.ok()) << package.status();
-  EXPECT_EQ((*package)->kernelsPath(), folder_ + "/kernels.so");
+  EXPECT_EQ((*package)->kernelsStem(), folder_ + "/kernels");
   EXPECT_EQ((*package)->constants().size(), 64u);
   EXPECT_NE((*package)->findEntry("micro"), nullptr);
   EXPECT_EQ((*package)->findEntry("macro"), nullptr);
@@ -69,9 +69,27 @@ TEST_F(PackageTest, RefusesAnotherCpuByNamingWhatIsMissing) {
   expectError(absl::StatusCode::kFailedPrecondition, "lacks avx4096; compile it again");
 }
 
-TEST_F(PackageTest, RefusesAnotherKindOfTarget) {
+TEST_F(PackageTest, RefusesTargetsThatItDoesNotKnow) {
+  plan_.mutable_target()->set_kind("abacus");
+  expectError(absl::StatusCode::kInvalidArgument, "target 'abacus'; this build knows cpu and nvidia");
   plan_.mutable_target()->set_kind("nvidia");
-  expectError(absl::StatusCode::kFailedPrecondition, "built for target 'nvidia'");
+  expectError(absl::StatusCode::kInvalidArgument, "target nvidia with chip ''");
+}
+
+TEST_F(PackageTest, LoadsDeviceCodeWhateverTheCpu) {
+  plan_.mutable_target()->set_kind("nvidia");
+  plan_.mutable_target()->set_chip("sm_80");
+  plan_.mutable_target()->add_features("avx4096"); // of kernels.so, which only the emulator runs
+  plan_.mutable_entry_points(0)->mutable_steps(0)->mutable_launch()->set_threads(128);
+  plan::DeviceCode *code = plan_.add_device_code();
+  code->set_file("kernels.ptx");
+  code->set_checksum(hashHex("ptx"));
+  write("kernels.ptx", "ptx");
+  EXPECT_EQ(load().status(), absl::OkStatus());
+  write("kernels.ptx", "px");
+  expectError(absl::StatusCode::kDataLoss, "kernels.ptx: checksum is");
+  code->set_file("../kernels.ptx");
+  expectError(absl::StatusCode::kInvalidArgument, "device code '../kernels.ptx'");
 }
 
 TEST_F(PackageTest, DetectsAFlippedByteOfConstants) {

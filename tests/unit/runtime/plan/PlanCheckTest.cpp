@@ -67,6 +67,14 @@ const BrokenLaw brokenLaws[] = {
          step(p, 0)->mutable_launch()->set_grid(i, INT64_MAX);
      },
      "too large"},
+    {"launchThreads", [](auto &p) { step(p, 0)->mutable_launch()->set_threads(1025); }, "at most 1024"},
+    {"launchShared", [](auto &p) { step(p, 0)->mutable_launch()->set_shared_bytes(1 << 20); }, "shared_bytes 1048576"},
+    {"launchOnGpu",
+     [](auto &p) {
+       p.mutable_target()->set_kind("nvidia");
+       p.mutable_target()->set_chip("sm_80");
+     },
+     "a launch on a GPU without threads"},
     {"launchBuffer", [](auto &p) { step(p, 0)->mutable_launch()->mutable_args(0)->set_buffer(5); },
      "buffer index 5 of 5"},
     {"launchOffset", [](auto &p) { step(p, 0)->mutable_launch()->mutable_args(0)->set_byte_offset(64); },

@@ -1,0 +1,138 @@
+#include "compiler/driver/KernelCode.h"
+#include "compiler/codegen/cpu/CpuCodegen.h"
+#include "compiler/codegen/nvidia/emulated/HostLibrary.h"
+#include "dialects/tile/TileOps.h"
+#include "runtime/base/Files.h"
+#include "runtime/base/Subprocess.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+using namespace mlir;
+
+namespace oriel::driver {
+
+using codegen::nvidia::NvidiaKernelInfo;
+using codegen::nvidia::NvidiaTarget;
+
+static constexpr double ptxasSeconds = 1800;
+
+static std::optional<codegen::CpuTarget> cpuNamed(StringRef name) {
+  if (name == "host")
+    return codegen::CpuTarget::host();
+  if (name == "avx2")
+    return codegen::CpuTarget::avx2();
+  if (name == "baseline")
+    return codegen::CpuTarget::baseline();
+  return std::nullopt;
+}
+
+FailureOr<CodeTarget> parseTarget(StringRef target, StringRef cpu, llvm::raw_ostream &errors) {
+  std::optional<codegen::CpuTarget> host = cpuNamed(cpu);
+  if (!host) {
+    errors << "orielc: unknown --cpu '" << cpu << "'; use host, avx2 or baseline\n";
+    return failure();
+  }
+  CodeTarget result{*host, std::nullopt, true};
+  if (target == "cpu")
+    return result;
+  auto [kind, chip] = target.split(':');
+  result.deviceCode = kind == "nvidia";
+  if (kind == "nvidia" || kind == "nvidia-emulated")
+    result.nvidia = NvidiaTarget::byChip(chip);
+  if (!result.nvidia) {
+    errors << "orielc: unknown --target '" << target
+           << "'; use cpu, nvidia:CHIP or nvidia-emulated:CHIP, CHIP being one of";
+    for (const NvidiaTarget &known : NvidiaTarget::all())
+      errors << " " << known.chip;
+    errors << "\n";
+    return failure();
+  }
+  return result;
+}
+
+plan::Target planTarget(const CodeTarget &target) {
+  plan::Target result;
+  result.set_kind(target.nvidia ? "nvidia" : "cpu");
+  if (target.nvidia)
+    result.set_chip(target.nvidia->chip);
+  result.set_cpu(target.host.cpu);
+  for (const std::string &feature : target.host.features)
+    result.add_features(feature);
+  return result;
+}
+
+static FailureOr<KernelCode> compileForCpu(ModuleOp module, const codegen::CpuTarget &target,
+                                           const std::string &folder) {
+  KernelCode code;
+  for (auto kernel : module.getOps<tile::KernelOp>()) {
+    FailureOr<codegen::KernelInfo> info = codegen::describeKernel(kernel);
+    if (failed(info))
+      return failure();
+    code.launches[info->symbol].scratchBytes = info->scratchBytes;
+  }
+  if (!code.launches.empty() && failed(codegen::compileKernels(module, target, folder + "/kernels.so")))
+    return failure();
+  return code;
+}
+
+/// kernels.cubin from kernels.ptx; the error text on failure. Nothing is written where there is no ptxas.
+static std::string assemble(const std::string &folder, const NvidiaTarget &target) {
+  auto ptxas = llvm::sys::findProgramByName("ptxas");
+  if (!ptxas)
+    ptxas = llvm::sys::findProgramByName("ptxas", {"/usr/local/cuda/bin"});
+  if (!ptxas)
+    return {};
+  auto result =
+      runtime::runProcess({*ptxas, "-arch=" + target.chip, folder + "/kernels.ptx", "-o", folder + "/kernels.cubin"},
+                          runtime::Deadline::after(ptxasSeconds));
+  if (!result.ok())
+    return std::string(result.status().message());
+  return result->exitStatus == 0 ? std::string() : *ptxas + " failed:\n" + result->standardError;
+}
+
+/// PTX and, with ptxas, its machine code; the error text on failure.
+static std::string emitDeviceCode(llvm::Module &llvmModule, const NvidiaTarget &target, const std::string &folder,
+                                  KernelCode &code) {
+  std::string error;
+  std::string ptx = codegen::nvidia::emitPtx(llvmModule, target, error);
+  if (!error.empty())
+    return error;
+  if (absl::Status status = runtime::writeFileAtomically(folder + "/kernels.ptx", ptx); !status.ok())
+    return std::string(status.message());
+  code.deviceFiles.push_back("kernels.ptx");
+  error = assemble(folder, target);
+  if (error.empty() && llvm::sys::fs::exists(folder + "/kernels.cubin"))
+    code.deviceFiles.push_back("kernels.cubin");
+  return error;
+}
+
+static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget &target, const std::string &folder) {
+  KernelCode code;
+  SmallVector<NvidiaKernelInfo> infos;
+  auto lowered = codegen::nvidia::lowerToNvvm(module, *target.nvidia, infos);
+  if (failed(lowered))
+    return failure();
+  for (const NvidiaKernelInfo &info : infos)
+    code.launches[info.symbol] = {0, info.threads, static_cast<uint64_t>(info.sharedBytes)};
+  if (infos.empty())
+    return code;
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> llvmModule = codegen::nvidia::translateToLlvm(**lowered, *target.nvidia, context);
+  if (!llvmModule)
+    return failure();
+  std::unique_ptr<llvm::Module> forHost = llvm::CloneModule(*llvmModule);
+  std::string error = codegen::nvidia::emitHostLibrary(*forHost, target.host, folder + "/kernels.so");
+  if (error.empty() && target.deviceCode)
+    error = emitDeviceCode(*llvmModule, *target.nvidia, folder, code);
+  if (!error.empty())
+    return module.emitError("cannot generate code for ") << target.nvidia->chip << ": " << error;
+  return code;
+}
+
+FailureOr<KernelCode> compileKernelCode(ModuleOp module, const CodeTarget &target, const std::string &folder) {
+  return target.nvidia ? compileForNvidia(module, target, folder) : compileForCpu(module, target.host, folder);
+}
+
+} // namespace oriel::driver

@@ -1,0 +1,42 @@
+// The code of a package's kernels: files in a folder, and what the plan must say of each launch.
+#ifndef ORIEL_COMPILER_DRIVER_KERNELCODE_H
+#define ORIEL_COMPILER_DRIVER_KERNELCODE_H
+
+#include "compiler/codegen/cpu/CpuTarget.h"
+#include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "compiler/conversion/tapeToPlan/BuildPlan.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace oriel::driver {
+
+/// What kernels are compiled for.
+struct CodeTarget {
+  codegen::CpuTarget host;                             ///< of kernels.so
+  std::optional<codegen::nvidia::NvidiaTarget> nvidia; ///< none: for the host alone
+  bool deviceCode = true;                              ///< nvidia: beside kernels.so for the emulator, code for GPUs
+};
+
+/// "cpu", "nvidia:CHIP" or, without device code, "nvidia-emulated:CHIP"; `cpu` is "host", "avx2" or "baseline". An
+/// error names the word and what there is.
+mlir::FailureOr<CodeTarget> parseTarget(llvm::StringRef target, llvm::StringRef cpu, llvm::raw_ostream &errors);
+
+plan::Target planTarget(const CodeTarget &target);
+
+struct KernelCode {
+  llvm::StringMap<conversion::LaunchFacts> launches; ///< by symbol
+  std::vector<std::string> deviceFiles;              ///< names of the files beside kernels.so
+};
+
+/// Compiles every tile.kernel of `module` into `folder`/kernels.so and, for NVIDIA, kernels.ptx and (where ptxas is
+/// found on PATH or in /usr/local/cuda/bin) kernels.cubin. Writes nothing when there are no kernels. Diagnostics stand
+/// at the kernel, or the op, that has no lowering.
+mlir::FailureOr<KernelCode> compileKernelCode(mlir::ModuleOp module, const CodeTarget &target,
+                                              const std::string &folder);
+
+} // namespace oriel::driver
+
+#endif

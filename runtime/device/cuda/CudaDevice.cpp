@@ -1,0 +1,40 @@
+#include "runtime/device/cuda/CudaDevice.h"
+
+#include "runtime/base/Status.h"
+#include "runtime/device/cpu/CpuCores.h"
+#include "runtime/device/cuda/CublasLt.h"
+#include "runtime/device/cuda/DriverDevice.h"
+#include "runtime/device/cuda/emulated/EmulatedDriver.h"
+#include "runtime/device/cuda/emulated/HostProducts.h"
+#include "runtime/plan/Package.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace oriel::runtime {
+
+absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &options) {
+  cuda::Backend backend;
+  ORIEL_ASSIGN_OR_RETURN(backend.driver, cuda::openDriver());
+  backend.ordinal = options.ordinal;
+  backend.name = absl::StrCat("cuda:", options.ordinal);
+  backend.products = [driver = backend.driver] { return cuda::createCublasLt(*driver); };
+  backend.suffixes = {".cubin", ".ptx"};
+  return cuda::createDriverDevice(std::move(backend));
+}
+
+absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedCudaOptions &options) {
+  if (options.threads < 0 || options.threads > 4096)
+    return absl::InvalidArgumentError(absl::StrCat("threads = ", options.threads, " must be 0 (all cores) to 4096"));
+  cuda::Backend backend;
+  backend.hostThreads = options.threads > 0 ? options.threads : static_cast<int>(allowedCores().size());
+  backend.driver = &emulated::emulatedDriver({backend.hostThreads, options.seed});
+  backend.name = "cuda";
+  backend.products = []() -> absl::StatusOr<std::unique_ptr<cuda::MatrixProducts>> {
+    return emulated::createHostProducts();
+  };
+  backend.suffixes = {".so"};
+  backend.checkTarget = checkHostFeatures;
+  return cuda::createDriverDevice(std::move(backend));
+}
+
+} // namespace oriel::runtime

@@ -1,0 +1,28 @@
+// A CUDA device: Device.h over a driver table and nothing else, so that a GPU and the emulator run the same code.
+//
+// One stream; what an entry point issues is recorded once as a CUDA graph and replayed from then on (Device::record).
+#ifndef ORIEL_RUNTIME_DEVICE_CUDA_CUDADEVICE_H
+#define ORIEL_RUNTIME_DEVICE_CUDA_CUDADEVICE_H
+
+#include "runtime/device/Device.h"
+
+namespace oriel::runtime {
+
+struct CudaOptions {
+  int ordinal = 0; // which of the GPUs that CUDA_VISIBLE_DEVICES leaves
+};
+
+/// NotFound without a driver ("use --device cpu or install …"), or without such a GPU.
+absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &options);
+
+struct EmulatedCudaOptions {
+  int threads = 0;   // of the host; 0: every core this process may use
+  uint64_t seed = 1; // the order in which threads of a block run
+};
+
+/// Runs nvidia packages without a GPU (emulated/EmulatedDriver.h): for tests, far too slow for anything else.
+absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedCudaOptions &options);
+
+} // namespace oriel::runtime
+
+#endif

@@ -1,0 +1,31 @@
+// How CudaDevice.cpp's two devices are made: the parts that differ between a GPU and the emulator.
+#ifndef ORIEL_RUNTIME_DEVICE_CUDA_DRIVERDEVICE_H
+#define ORIEL_RUNTIME_DEVICE_CUDA_DRIVERDEVICE_H
+
+#include "runtime/device/Device.h"
+#include "runtime/device/cuda/CudaDriver.h"
+#include "runtime/device/cuda/MatrixProducts.h"
+
+#include <functional>
+#include <vector>
+
+namespace oriel::runtime::cuda {
+
+struct Backend {
+  const Driver *driver = nullptr;
+  int ordinal = 0;
+  std::string name; // before the GPU's in the description
+  int hostThreads = 0;
+  /// Made once the device's context is current; called once.
+  std::function<absl::StatusOr<std::unique_ptr<MatrixProducts>>()> products;
+  /// Suffixes of the kernels' files, in the order in which loading them is tried.
+  std::vector<std::string> suffixes;
+  /// More than that the target is for an NVIDIA chip; may be empty.
+  std::function<absl::Status(const plan::Target &)> checkTarget;
+};
+
+absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend backend);
+
+} // namespace oriel::runtime::cuda
+
+#endif

@@ -1,0 +1,323 @@
+// Handles are objects of this file; work is a queue of functions per stream.
+#include "runtime/device/cuda/emulated/EmulatedDriver.h"
+
+#include "runtime/base/CpuFeatures.h"
+
+#include "absl/strings/str_cat.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include <sys/mman.h>
+
+namespace oriel::runtime::cuda {
+
+/// What a stream does when it gets there; returns "" or what went wrong.
+using Work = std::function<std::string(Context)>;
+
+struct Context_ {
+  emulated::GridRunner runner;
+  std::map<Address, size_t> allocations; // start, bytes
+
+  explicit Context_(const emulated::EmulatorOptions &options) : runner(options.threads, options.seed) {}
+  void protect(int protection) {
+    for (auto [address, bytes] : allocations)
+      ::mprotect(reinterpret_cast<void *>(address), bytes, protection);
+  }
+  /// Whether [address, address + bytes) is memory of the host, or lies inside one allocation.
+  bool covers(Address address, size_t bytes) const {
+    auto next = allocations.upper_bound(address);
+    if (next != allocations.end() && next->first - address < bytes)
+      return false;
+    if (next == allocations.begin())
+      return true;
+    auto [start, size] = *std::prev(next);
+    return address >= start + size || bytes <= start + size - address;
+  }
+};
+
+struct Function_ {
+  const emulated::KernelEntry *entry;
+  int64_t mostSharedBytes = 48 * 1024; // until funcSetAttribute
+};
+
+struct Module_ {
+  std::unique_ptr<emulated::KernelObject> object;
+  std::map<std::string, Function_> functions;
+};
+
+struct Graph_ {
+  std::vector<Work> work;
+};
+
+struct GraphExec_ {
+  std::shared_ptr<const std::vector<Work>> work;
+};
+
+struct Stream_ {
+  Context context;
+  std::vector<Work> queue;
+  std::unique_ptr<Graph_> captured; // while capturing
+  std::string fault;                // of the first faulty work; nothing runs after it
+};
+
+} // namespace oriel::runtime::cuda
+
+namespace oriel::runtime::emulated {
+
+namespace {
+
+using namespace cuda;
+
+std::mutex optionsMutex;
+EmulatorOptions nextOptions;
+thread_local Context current = nullptr;
+thread_local std::string lastFault;
+
+Result add(Stream stream, Work work) {
+  if (!stream)
+    return invalidHandle;
+  if (!stream->fault.empty())
+    return launchFailed;
+  (stream->captured ? stream->captured->work : stream->queue).push_back(std::move(work));
+  return success;
+}
+
+Result init(unsigned) { return success; }
+
+Result getErrorString(Result result, const char **text) {
+  switch (result) {
+  case success:
+    return *text = "no error", success;
+  case invalidValue:
+    return *text = "invalid argument", success;
+  case outOfMemory:
+    return *text = "out of memory", success;
+  case noBinaryForGpu:
+    return *text = lastFault.c_str(), success;
+  case notFound:
+    return *text = "named symbol not found", success;
+  case launchFailed:
+    return *text = lastFault.c_str(), success;
+  case captureUnsupported:
+    return *text = "operation not permitted when stream is capturing", success;
+  default:
+    return *text = "invalid handle or context", success;
+  }
+}
+
+Result deviceGet(cuda::Device *device, int ordinal) { return ordinal == 0 ? (*device = 0, success) : invalidValue; }
+
+Result deviceGetName(char *name, int bytes, cuda::Device) {
+  std::snprintf(name, static_cast<size_t>(bytes), "emulated on %s", hostCpuName().c_str());
+  return success;
+}
+
+Result deviceGetAttribute(int *value, int attribute, cuda::Device) {
+  if (attribute != attributeMostSharedBytes)
+    return invalidValue; // it stands for every chip that code was made for
+  *value = 227 * 1024;
+  return success;
+}
+
+Result devicePrimaryCtxRetain(Context *context, cuda::Device) {
+  std::lock_guard lock(optionsMutex);
+  *context = new Context_(nextOptions); // as long as the process, like the driver's
+  return success;
+}
+
+Result ctxSetCurrent(Context context) {
+  current = context;
+  return success;
+}
+
+Result moduleLoad(Module *module, const char *path) {
+  auto object = KernelObject::load(path);
+  if (!object.ok()) {
+    lastFault = std::string(object.status().message());
+    return noBinaryForGpu;
+  }
+  *module = new Module_{std::move(*object), {}};
+  return success;
+}
+
+Result moduleUnload(Module module) {
+  delete module;
+  return success;
+}
+
+Result moduleGetFunction(Function *function, Module module, const char *name) {
+  const KernelEntry *entry = module->object->find(name);
+  if (!entry)
+    return notFound;
+  *function = &module->functions.try_emplace(name, Function_{entry}).first->second;
+  return success;
+}
+
+Result funcSetAttribute(Function function, int attribute, int value) {
+  if (attribute != attributeDynamicSharedBytes || value < 0 || value > 227 * 1024)
+    return invalidValue;
+  function->mostSharedBytes = value;
+  return success;
+}
+
+Result launchKernel(Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned threadsX,
+                    unsigned threadsY, unsigned threadsZ, unsigned sharedBytes, Stream stream, void **parameters,
+                    void **extra) {
+  if (threadsY != 1 || threadsZ != 1 || extra || sharedBytes > function->mostSharedBytes)
+    return invalidValue;
+  std::vector<void *> arguments;
+  for (int64_t i = 0; i < function->entry->argumentCount; ++i)
+    arguments.push_back(*static_cast<void **>(parameters[i])); // copied when issued
+  LaunchShape shape{{gridX, gridY, gridZ}, threadsX, sharedBytes};
+  return add(stream, [entry = function->entry, arguments = std::move(arguments), shape](Context context) {
+    return std::string(context->runner.run(*entry, arguments.data(), shape).message());
+  });
+}
+
+Result memAlloc(Address *address, size_t bytes) {
+  if (!current)
+    return invalidContext;
+  if (bytes == 0)
+    return invalidValue;
+  void *memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED)
+    return outOfMemory;
+  std::memset(memory, 0xff, bytes);
+  ::mprotect(memory, bytes, PROT_NONE);
+  *address = reinterpret_cast<Address>(memory);
+  current->allocations[*address] = bytes;
+  return success;
+}
+
+Result memFree(Address address) {
+  auto found = current ? current->allocations.find(address) : std::map<Address, size_t>::iterator();
+  if (!current || found == current->allocations.end())
+    return invalidValue;
+  ::munmap(reinterpret_cast<void *>(address), found->second);
+  current->allocations.erase(found);
+  return success;
+}
+
+Result memcpyAsync(Address target, Address source, size_t bytes, Stream stream) {
+  if (stream && (!stream->context->covers(target, bytes) || !stream->context->covers(source, bytes)))
+    return invalidValue;
+  return add(stream, [target, source, bytes](Context) {
+    std::memmove(reinterpret_cast<void *>(target), reinterpret_cast<const void *>(source), bytes);
+    return std::string();
+  });
+}
+
+Result memsetD8Async(Address address, unsigned char value, size_t count, Stream stream) {
+  if (stream && !stream->context->covers(address, count))
+    return invalidValue;
+  return add(stream, [address, value, count](Context) {
+    std::memset(reinterpret_cast<void *>(address), value, count);
+    return std::string();
+  });
+}
+
+Result streamCreate(Stream *stream, unsigned) {
+  if (!current)
+    return invalidContext;
+  *stream = new Stream_{current, {}, nullptr, {}};
+  return success;
+}
+
+Result streamDestroy(Stream stream) {
+  delete stream;
+  return success;
+}
+
+Result streamSynchronize(Stream stream) {
+  if (stream->captured)
+    return captureUnsupported;
+  stream->context->protect(PROT_READ | PROT_WRITE);
+  for (const Work &work : stream->queue)
+    if (stream->fault.empty())
+      stream->fault = work(stream->context);
+  stream->context->protect(PROT_NONE);
+  stream->queue.clear();
+  lastFault = stream->fault;
+  return stream->fault.empty() ? success : launchFailed;
+}
+
+Result streamBeginCapture(Stream stream, int) {
+  if (stream->captured)
+    return captureUnsupported;
+  stream->captured = std::make_unique<Graph_>();
+  return success;
+}
+
+Result streamEndCapture(Stream stream, Graph *graph) {
+  *graph = stream->captured.release();
+  return *graph ? success : invalidValue;
+}
+
+Result graphInstantiate(GraphExec *exec, Graph graph, unsigned long long) {
+  *exec = new GraphExec_{std::make_shared<const std::vector<Work>>(graph->work)};
+  return success;
+}
+
+Result graphLaunch(GraphExec exec, Stream stream) {
+  if (stream->captured)
+    return captureUnsupported;
+  return add(stream, [all = exec->work](Context context) {
+    std::string fault;
+    for (size_t i = 0; i < all->size() && fault.empty(); ++i)
+      fault = (*all)[i](context);
+    return fault;
+  });
+}
+
+Result graphExecDestroy(GraphExec exec) {
+  delete exec;
+  return success;
+}
+
+Result graphDestroy(Graph graph) {
+  delete graph;
+  return success;
+}
+
+} // namespace
+
+cuda::Result enqueueHostWork(Stream stream, HostWork work) {
+  return add(stream, [work = std::move(work)](Context context) { return work(context->runner.pool()); });
+}
+
+const Driver &emulatedDriver(const EmulatorOptions &options) {
+  static const Driver driver = {init,
+                                getErrorString,
+                                deviceGet,
+                                deviceGetName,
+                                deviceGetAttribute,
+                                devicePrimaryCtxRetain,
+                                ctxSetCurrent,
+                                moduleLoad,
+                                moduleUnload,
+                                moduleGetFunction,
+                                funcSetAttribute,
+                                launchKernel,
+                                memAlloc,
+                                memFree,
+                                memcpyAsync,
+                                memsetD8Async,
+                                streamCreate,
+                                streamDestroy,
+                                streamSynchronize,
+                                streamBeginCapture,
+                                streamEndCapture,
+                                graphInstantiate,
+                                graphLaunch,
+                                graphExecDestroy,
+                                graphDestroy};
+  std::lock_guard lock(optionsMutex);
+  nextOptions = options;
+  return driver;
+}
+
+} // namespace oriel::runtime::emulated

@@ -1,0 +1,37 @@
+// The driver table without a GPU (CudaDriver.h): its streams are queues in the memory of this process.
+//
+// Hard on its user, on purpose:
+//   * nothing runs when it is issued; all of a stream's work runs in streamSynchronize, in order. Results that are
+//   read,
+//     or operands that are overwritten, before it are wrong;
+//   * device memory starts as NaNs, not zeros, and the host may touch it only while queued work runs: otherwise the
+//     process ends with a segmentation fault;
+//   * after a kernel has done something wrong every later call on its stream fails, as on a GPU; the driver's text for
+//     the error says which kernel, which block and what.
+// Kernels and products use all threads that the options give. Not emulated: more than one device, events, peers.
+#ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_EMULATEDDRIVER_H
+#define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_EMULATEDDRIVER_H
+
+#include "runtime/device/cuda/CudaDriver.h"
+#include "runtime/device/cuda/emulated/GridRunner.h"
+
+#include <functional>
+
+namespace oriel::runtime::emulated {
+
+struct EmulatorOptions {
+  int threads = 1;   // of the host
+  uint64_t seed = 1; // shuffles the threads of each block (GridRunner.h)
+};
+
+/// The table. Contexts retained from then on take `options`; each is a machine of its own. Thread safe.
+const cuda::Driver &emulatedDriver(const EmulatorOptions &options);
+
+/// Work for a stream beside kernels, copies and fills; it may touch device memory. It runs, or is captured, in order
+/// with the rest; what it returns other than "" is reported as a faulty kernel would be.
+using HostWork = std::function<std::string(WorkerPool &)>;
+cuda::Result enqueueHostWork(cuda::Stream stream, HostWork work);
+
+} // namespace oriel::runtime::emulated
+
+#endif

@@ -1,0 +1,75 @@
+"""Trains through the CUDA device without a GPU: the emulator runs the code that becomes the cubin, and the executor is the
+one that a GPU gets. The losses are those of the CPU, but for operands of products that are rounded."""
+import os
+import subprocess
+
+from harness import BIN, OrielTest, main
+
+STEPS = ("training.steps=3", "training.batch=2", "training.micro_batch=1", "validation.batches=1", "validation.every=3",
+         "checkpoint.every=0", 'training.dtype="bf16"')
+
+
+class CudaEmulated(OrielTest):
+    def train_on(self, device, run, *settings, **options):
+        self.train(run, *STEPS, f'training.device="{device}"', *settings, **options)
+        return self.losses(run)
+
+    def test_three_steps_equal_the_cpu(self):
+        cpu = self.train_on("cpu", "on-cpu")
+        cuda = self.train_on("cuda-emulated", "on-cuda")
+        self.assertEqual([record[:2] for record in cpu], [record[:2] for record in cuda])
+        self.assertGreater(len(cpu), 6)
+        for (step, name, a), (_, _, b) in zip(cpu, cuda):
+            self.assertAlmostEqual(a, b, delta=1e-2 * abs(a), msg=f"{name} at step {step}")
+        self.assertNotEqual(cpu, cuda, "the emulator has its own arithmetic")
+
+    def test_threads_of_the_host_and_the_order_of_gpu_threads_change_no_bit(self):
+        self.train_on("cuda-emulated", "one", "training.threads=1")
+        self.train_on("cuda-emulated", "two", "training.threads=2")
+        self.train_on("cuda-emulated", "order", environment={"ORIEL_EMULATOR_SEED": "77"})
+        self.assert_same_run("one", "two")
+        self.assert_same_run("one", "order")
+
+    def test_a_checkpoint_goes_on_and_moves_between_devices(self):
+        self.train_on("cuda-emulated", "whole")
+        self.train_on("cuda-emulated", "parts", "training.steps=2")
+        self.train_on("cuda-emulated", "parts")
+        self.assertEqual(self.weights("whole"), self.weights("parts"))
+        self.train_on("cpu", "parts", "training.steps=4")
+
+    def test_two_ranks_meet_through_host_memory(self):
+        self.train_on("cuda-emulated", "one")
+        self.train_on("cuda-emulated", "ranks", ranks=2)
+        self.assert_same_run("one", "ranks")
+
+    def compile(self, target, package):
+        command = [os.path.join(BIN, "orielc"), "tiny.oriel", "--tokens", "48", "--target", target, "-o", package]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=300)
+
+    def test_packages_name_their_target(self):
+        result = self.compile("nvidia:sm_80", "gpu")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b".target sm_80", self.read("gpu/kernels.ptx"))
+        self.assertEqual(self.compile("nvidia-emulated:sm_80", "emulated").returncode, 0)
+        self.assertEqual(sorted(os.listdir(self.path("emulated"))), ["constants.bin", "kernels.so", "plan.pb"])
+        status, _, err = self.run_oriel("bench", "gpu")
+        self.assertEqual(status, 1)
+        self.assertIn("gpu: compiled for nvidia:sm_80, and the device is a CPU: compile it with --target cpu", err)
+
+    def test_unknown_targets_are_refused(self):
+        for target in ("nvidia:sm_1", "nvidia", "tpu"):
+            result = self.compile(target, "none")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(f"unknown --target '{target}'; use cpu, nvidia:CHIP or nvidia-emulated:CHIP", result.stderr)
+            self.assertIn("sm_80", result.stderr)
+
+    def test_without_a_driver_it_says_what_to_do(self):
+        status, _, err = self.run_oriel("train", "job.toml", "--device", "cuda")
+        if status == 0:
+            self.skipTest("this machine has a GPU")
+        self.assertEqual(status, 1)
+        self.assertIn("no NVIDIA driver found (libcuda.so.1): use --device cpu or install", err)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+// The devices that a job or a command names: "cpu", "cuda" (an NVIDIA GPU) and "cuda-emulated" (the same code without a
+// GPU, far too slow for anything but tests).
+#pragma once
+
+#include "runtime/device/Device.h"
+#include "runtime/device/cpu/CpuDevice.h"
+
+#include "absl/status/statusor.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace oriel::trainer {
+
+struct DeviceRequest {
+  std::string kind = "cpu";
+  runtime::CpuOptions cores; // of a CPU or the emulator
+  std::optional<uint64_t> emulatorSeed; // the order in which the emulator runs threads; none: $ORIEL_EMULATOR_SEED, or 1
+};
+
+/// A rank takes the GPU of its number on its host. InvalidArgument for an unknown kind; the device's own errors.
+absl::StatusOr<std::unique_ptr<runtime::Device>> openDevice(const DeviceRequest &request);
+
+/// What `orielc --target` must compile for: "cpu", "nvidia:CHIP" or "nvidia-emulated:CHIP".
+std::string compileTargetOf(const std::string &deviceKind, const std::string &chip);
+
+/// The number of this process on its host, from the variables of Open MPI, Slurm or torchrun; 0 without them.
+int localRank();
+
+} // namespace oriel::trainer
