@@ -3,10 +3,10 @@
 #include "runtime/base/CpuFeatures.h"
 #include "runtime/base/Status.h"
 #include "runtime/communicator/local/LocalCommunicator.h"
-#include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/executor/Executor.h"
 #include "runtime/plan/PlanCheck.h"
 #include "trainer/commands/Commands.h"
+#include "trainer/device/OpenDevice.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ namespace oriel::trainer {
 namespace {
 
 struct Options {
-  std::string package;
+  std::string package, device = "cpu";
   int repeats = 5, threads = 0;
 };
 
@@ -89,7 +89,7 @@ void printEntry(const plan::EntryPoint &entry, const EntryTimes &times) {
 
 absl::Status run(const Options &options) {
   ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<const runtime::Package> package, runtime::Package::load(options.package));
-  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Device> device, runtime::createCpuDevice({options.threads, -1}));
+  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Device> device, openDevice({options.device, {options.threads, -1}}));
   std::unique_ptr<runtime::Communicator> alone = std::move(runtime::createLocalGroup(1)[0]);
   ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Executor> executor,
                          runtime::Executor::create(package, *device, *alone));
@@ -102,8 +102,10 @@ absl::Status run(const Options &options) {
       ORIEL_ASSIGN_OR_RETURN(EntryTimes times, measure(*executor, entry, options.repeats));
       measured.emplace_back(&entry, std::move(times));
     }
-  fmt::print("{{\"cpu\": \"{}\", \"threads\": {}, \"memory_bytes\": {}, \"resident_bytes\": {}, \"entries\": [\n",
-             runtime::hostCpuName(), device->threads(), executor->memoryBytes(), residentBytes());
+  fmt::print("{{\"device\": \"{}\", \"cpu\": \"{}\", \"threads\": {}, \"memory_bytes\": {}, \"resident_bytes\": {}, "
+             "\"entries\": [\n",
+             device->description(), runtime::hostCpuName(), device->threads(), executor->memoryBytes(),
+             residentBytes());
   for (size_t i = 0; i < measured.size(); ++i) {
     printEntry(*measured[i].first, measured[i].second);
     fmt::print("{}\n", i + 1 < measured.size() ? "," : "");
@@ -120,6 +122,9 @@ void addBenchCommand(CLI::App &app, Action *action) {
   command->add_option("package", options->package, "a package folder that orielc wrote")->required();
   command->add_option("--repeats", options->repeats, "runs of which medians are taken")
       ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--device", options->device, "cpu, cuda or cuda-emulated; the package is compiled for it")
+      ->check(CLI::IsMember({"cpu", "cuda", "cuda-emulated"}))
       ->capture_default_str();
   command->add_option("--threads", options->threads, "0: all cores")->check(CLI::NonNegativeNumber);
   command->callback([action, options] { *action = [options] { return run(*options); }; });

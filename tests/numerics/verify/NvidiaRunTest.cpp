@@ -1,0 +1,113 @@
+// Golden data through the whole NVIDIA path without a GPU: lm text, orielc --target nvidia-emulated, package, the CUDA
+// executor over the emulated driver.
+#include "trainer/verify/VerifyCommand.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <sstream>
+
+namespace oriel::trainer {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::vector<std::string> casesOf(const std::string &family) {
+  const char *variable = std::getenv("ORIEL_GOLDEN");
+  std::filesystem::path folder = variable ? variable : ORIEL_GOLDEN_DIR;
+  std::vector<std::string> cases;
+  std::error_code error;
+  for (const auto &entry : std::filesystem::directory_iterator(folder / family, error))
+    if (entry.path().extension() == ".safetensors")
+      cases.push_back(entry.path().string());
+  std::sort(cases.begin(), cases.end());
+  return cases;
+}
+
+class NvidiaRun : public ::testing::TestWithParam<const char *> {
+protected:
+  void SetUp() override {
+    ::setenv("ORIELC", TEST_ORIELC, 1);
+    options_.target = "nvidia-emulated";
+    options_.cases = casesOf(GetParam());
+    if (options_.cases.empty())
+      GTEST_SKIP() << "golden data not found: set ORIEL_GOLDEN to the folder that holds " << GetParam();
+  }
+
+  /// The lines that verify prints.
+  std::vector<std::string> run() {
+    std::ostringstream out;
+    status_ = verify(options_, out);
+    std::istringstream text(out.str());
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);)
+      lines.push_back(line);
+    return lines;
+  }
+
+  VerifyOptions options_;
+  absl::Status status_;
+};
+
+/// The number that a line of the table states after `word`.
+double numberAfter(const std::string &line, const char *word) {
+  return std::stod(line.substr(line.find(word) + std::strlen(word)));
+}
+
+/// The relative error of a tensor. Of one that is zero everywhere, the largest error: with a window of one token a
+/// gradient of scores is the difference of two equal products (dO·v and dO·o), and rounding leaves something of it.
+double errorOf(const std::string &line) {
+  double relative = numberAfter(line, "  rel ");
+  return std::isinf(relative) ? numberAfter(line, " max ") : relative;
+}
+
+/// Operands of a kernel's dots are bf16 so far, whatever lies in memory: held to what bf16 allows. A kernel that has no
+/// lowering, or tiles too large for a block, is the code generator's word; anything else that keeps a case from running
+/// is a fault.
+TEST_P(NvidiaRun, TensorsAgreeWithinBf16) {
+  int tensors = 0;
+  for (const std::string &line : run()) {
+    if (line.find("not run") != line.npos) {
+      EXPECT_TRUE(line.find("has no lowering to NVIDIA GPUs") != line.npos ||
+                  line.find("bytes of shared memory for its tiles") != line.npos)
+          << line;
+      continue;
+    }
+    ++tensors;
+    EXPECT_LE(errorOf(line), 1e-2) << line;
+  }
+  EXPECT_GT(tensors, 0) << status_;
+}
+
+TEST_P(NvidiaRun, NeitherTheOrderOfThreadsNorTheirNumberOnTheHostChangesALine) {
+  options_.cases.resize(1);
+  options_.threads = 1;
+  std::vector<std::string> first = run();
+  options_.threads = 2;
+  options_.seed = 12345;
+  EXPECT_EQ(first, run());
+}
+
+TEST_P(NvidiaRun, SaysWhyACaseDidNotRunAndTriesTheNext) {
+  options_.chip = "sm_1";
+  options_.cases.resize(std::min<size_t>(options_.cases.size(), 2));
+  std::vector<std::string> lines = run();
+  EXPECT_EQ(lines.size(), options_.cases.size());
+  for (const std::string &line : lines)
+    EXPECT_THAT(line, HasSubstr("unknown --target 'nvidia-emulated:sm_1'"));
+  EXPECT_EQ(status_.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status_.message()), HasSubstr("cases did not run on nvidia-emulated (sm_1)"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, NvidiaRun,
+                         ::testing::Values("rla_op", "rla_prefill", "linear_attention", "group_rmsnorm", "attention",
+                                           "rattention_layer"),
+                         [](const auto &info) { return std::string(info.param); });
+
+} // namespace
+} // namespace oriel::trainer
