@@ -22,6 +22,8 @@ constexpr double compileSeconds = 300;
 constexpr double bf16Tolerance = 1e-2; // what the public implementations ask of themselves
 
 absl::Status compileText(const std::string &text, const TextRun &how) {
+  if (how.compiler.empty())
+    return absl::OkStatus();
   std::string source = how.folder + "/case.mlir";
   ORIEL_RETURN_IF_ERROR(writeFileAtomically(source, text));
   std::vector<std::string> command = {how.compiler, source, "-o", how.folder + "/" + how.package};
@@ -42,6 +44,13 @@ template <typename T> absl::Status fill(Executor &executor, const std::string &b
   return absl::OkStatus();
 }
 
+/// The same for kernels in bf16.
+TextRun narrowed(TextRun how) {
+  how.package = "package-bf16";
+  how.compilerOptions.insert(how.compilerOptions.end(), {"--dtype", "bf16"});
+  return how;
+}
+
 /// To nearest, ties to even.
 float roundToBf16(float value) {
   auto bits = std::bit_cast<uint32_t>(value);
@@ -59,7 +68,7 @@ runText(const std::string &text, const std::vector<GoldenTensor> &arguments, con
     return absl::InternalError(
         absl::StrCat(how.folder, "/", how.package, ": no entry 'vjp' of ", arguments.size(), " inputs"));
   auto group = createLocalGroup(1);
-  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, Executor::create(package, how.device, *group.front()));
+  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<Executor> executor, Executor::create(package, *how.device, *group.front()));
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string &buffer = entry->inputs(static_cast<int>(i));
     ORIEL_RETURN_IF_ERROR(arguments[i].isInteger ? fill<int32_t>(*executor, buffer, arguments[i])
@@ -108,10 +117,12 @@ absl::StatusOr<std::vector<NamedComparison>> runCaseInBf16(const GoldenCase &gol
       expected.tensor.values = wanted[i];
     expected.tolerance = bf16Tolerance;
   }
-  TextRun narrow = how;
-  narrow.package = "package-bf16";
-  narrow.compilerOptions.insert(narrow.compilerOptions.end(), {"--dtype", "bf16"});
-  return runCase(rounded, narrow);
+  return runCase(rounded, narrowed(how));
+}
+
+absl::Status compileCase(const GoldenCase &golden, const TextRun &how, bool bf16) {
+  ORIEL_RETURN_IF_ERROR(compileText(golden.text, how));
+  return bf16 ? compileText(golden.text, narrowed(how)) : absl::OkStatus();
 }
 
 } // namespace oriel::trainer

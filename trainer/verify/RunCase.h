@@ -16,8 +16,8 @@ namespace oriel::trainer {
 
 /// Where and how a text runs.
 struct TextRun {
-  runtime::Device &device;
-  std::string compiler;                     // path of orielc
+  runtime::Device *device;                  // not needed to compile
+  std::string compiler;                     // path of orielc; empty: the packages are in the folder already
   std::string folder;                       // gets case.mlir and the package
   std::vector<std::string> compilerOptions; // beside the input and the output
   std::string package = "package";          // its name: another one for other code, as Device::loadKernels asks
@@ -38,10 +38,13 @@ struct NamedComparison {
 /// One comparison per expected tensor that has values. Errors are those of runText.
 absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, const TextRun &how);
 
-/// The same for bf16 kernels. First the f32 kernels must give the golden values; if they do not, their comparisons are
-/// returned. Then bf16 kernels are held to what the f32 kernels give for the same arguments rounded to bf16, within
-/// 1e-2: the rounding of arguments is no error of a kernel, and alone may change a gradient by more than that (by 3e-2
-/// in attention/c04_cap_full, whose scores are large).
+/// Only compiles what runCase or, with `bf16`, runCaseInBf16 would run.
+absl::Status compileCase(const GoldenCase &golden, const TextRun &how, bool bf16);
+
+/// The same as runCase for bf16 kernels. First the f32 kernels must give the golden values; if they do not, their
+/// comparisons are returned. Then bf16 kernels are held to what the f32 kernels give for the same arguments rounded to
+/// bf16, within 1e-2: the rounding of arguments is no error of a kernel, and alone may change a gradient by more than
+/// that (by 3e-2 in attention/c04_cap_full, whose scores are large).
 absl::StatusOr<std::vector<NamedComparison>> runCaseInBf16(const GoldenCase &golden, const TextRun &how);
 
 } // namespace oriel::trainer

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 
 namespace oriel::trainer {
@@ -40,9 +41,11 @@ public:
     if (temporary_)
       std::filesystem::remove_all(path_, ignored);
   }
-  /// A fresh folder for one case.
-  absl::StatusOr<std::string> of(const GoldenCase &golden, size_t index) {
-    std::string folder = absl::StrCat(path_, "/", index, "-", golden.family);
+  /// A folder for one case: a case that comes again gets another.
+  absl::StatusOr<std::string> of(const GoldenCase &golden) {
+    std::string folder = absl::StrCat(path_, "/", golden.family, "-", golden.name);
+    if (int times = ++seen_[folder]; times > 1)
+      absl::StrAppend(&folder, "-", times);
     ORIEL_RETURN_IF_ERROR(runtime::makeFolders(folder));
     return folder;
   }
@@ -50,6 +53,7 @@ public:
 private:
   std::string path_;
   bool temporary_ = false;
+  std::map<std::string, int> seen_;
 };
 
 constexpr double tf32Tolerance = 1e-3;
@@ -103,25 +107,29 @@ public:
   Verification(const VerifyOptions &options, std::ostream &out) : options_(options), out_(out) {}
 
   absl::Status run(const std::vector<GoldenCase> &cases) {
-    ORIEL_ASSIGN_OR_RETURN(compiler_, runtime::findSiblingProgram("orielc", "ORIELC"));
-    ORIEL_ASSIGN_OR_RETURN(device_, openDevice(deviceOf(options_)));
-    ORIEL_RETURN_IF_ERROR(work_.open(options_.keep));
+    if (options_.prebuilt.empty()) {
+      ORIEL_ASSIGN_OR_RETURN(compiler_, runtime::findSiblingProgram("orielc", "ORIELC"));
+    }
+    if (!options_.compileOnly) {
+      ORIEL_ASSIGN_OR_RETURN(device_, openDevice(deviceOf(options_)));
+    }
+    ORIEL_RETURN_IF_ERROR(work_.open(options_.prebuilt.empty() ? options_.keep : options_.prebuilt));
     for (size_t i = 0; i < cases.size(); ++i)
-      ORIEL_RETURN_IF_ERROR(runtime::withContext(runOne(cases[i], i), options_.cases[i]));
+      ORIEL_RETURN_IF_ERROR(runtime::withContext(runOne(cases[i]), options_.cases[i]));
     return tally_.status(options_);
   }
 
 private:
-  absl::Status runOne(const GoldenCase &golden, size_t index) {
-    ORIEL_ASSIGN_OR_RETURN(std::string folder, work_.of(golden, index));
-    TextRun how{*device_, compiler_, folder, {}};
+  absl::Status runOne(const GoldenCase &golden) {
+    ORIEL_ASSIGN_OR_RETURN(std::string folder, work_.of(golden));
+    TextRun how{device_.get(), compiler_, folder, {}};
     bool cpu = options_.target == "cpu";
     if (!cpu) {
       how.compilerOptions = {"--target", compileTargetOf(deviceOf(options_).kind, options_.chip)};
       how.leastTolerance = tf32Tolerance;
     }
-    auto comparisons = options_.dtype == "bf16" ? runCaseInBf16(golden, how) : runCase(golden, how);
     ++tally_.cases;
+    absl::StatusOr<std::vector<NamedComparison>> comparisons = compareCase(golden, how);
     if (!comparisons.ok() && !cpu)
       return reportNotRun(golden, comparisons.status());
     ORIEL_RETURN_IF_ERROR(comparisons.status());
@@ -132,13 +140,23 @@ private:
     return absl::OkStatus();
   }
 
+  absl::StatusOr<std::vector<NamedComparison>> compareCase(const GoldenCase &golden, const TextRun &how) {
+    bool bf16 = options_.dtype == "bf16";
+    if (!options_.compileOnly)
+      return bf16 ? runCaseInBf16(golden, how) : runCase(golden, how);
+    ORIEL_RETURN_IF_ERROR(compileCase(golden, how, bf16));
+    return std::vector<NamedComparison>();
+  }
+
   /// A faulty kernel ends a CUDA device, so the next case gets a new one.
   absl::Status reportNotRun(const GoldenCase &golden, const absl::Status &reason) {
     ++tally_.notRun;
     out_ << absl::StrFormat("%-30s %-28s %s\n", absl::StrCat(golden.family, "/", golden.name), "not run",
                             oneLine(reason.message()));
     out_.flush();
-    ORIEL_ASSIGN_OR_RETURN(device_, openDevice(deviceOf(options_)));
+    if (device_) {
+      ORIEL_ASSIGN_OR_RETURN(device_, openDevice(deviceOf(options_)));
+    }
     return absl::OkStatus();
   }
 
@@ -153,6 +171,10 @@ private:
 } // namespace
 
 absl::Status verify(const VerifyOptions &options, std::ostream &out) {
+  if (options.compileOnly && options.keep.empty())
+    return absl::InvalidArgumentError("--compile-only leaves packages in a folder: say which with --keep");
+  if (!options.prebuilt.empty() && (options.compileOnly || !options.keep.empty()))
+    return absl::InvalidArgumentError("--prebuilt runs packages that are there: leave out --keep and --compile-only");
   ORIEL_ASSIGN_OR_RETURN(std::vector<GoldenCase> cases, readCases(options.cases));
   return Verification(options, out).run(cases);
 }
@@ -174,6 +196,9 @@ void addVerifyCommand(CLI::App &app, std::function<absl::Status()> *action) {
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));
   command->add_option("--keep", options->keep, "keep the lm texts and packages in this folder");
+  command->add_flag("--compile-only", options->compileOnly, "leave packages in the folder of --keep and run nothing");
+  command->add_option("--prebuilt", options->prebuilt, "run the packages that --keep left in this folder; no compiler")
+      ->check(CLI::ExistingDirectory);
   command->callback([options, action] { *action = [options] { return verify(*options, std::cout); }; });
 }
 

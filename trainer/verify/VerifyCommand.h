@@ -32,8 +32,11 @@ struct VerifyOptions {
   uint64_t seed = 1;          // of the emulator: the order of threads
   int threads = 0;            // 0: all cores
   std::string keep;           // folder for the texts and packages; empty: a temporary one that is removed
+  bool compileOnly = false;   // leave packages in `keep`, run nothing
+  std::string prebuilt;       // run the packages that a former run left in its `keep`: needs no compiler
 };
 
+/// InvalidArgument also when compileOnly has no `keep`, or both folders are given.
 absl::Status verify(const VerifyOptions &options, std::ostream &out);
 
 /// Adds the sub-command `verify`. Parsing a command line that names it sets `*action`; the tool runs that after parsing

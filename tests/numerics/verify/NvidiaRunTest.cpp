@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <sstream>
+#include <unistd.h>
 
 namespace oriel::trainer {
 namespace {
@@ -91,6 +92,20 @@ TEST_P(NvidiaRun, NeitherTheOrderOfThreadsNorTheirNumberOnTheHostChangesALine) {
   options_.threads = 2;
   options_.seed = 12345;
   EXPECT_EQ(first, run());
+}
+
+TEST_P(NvidiaRun, PackagesRunWhereThereIsNoCompiler) {
+  options_.cases.resize(1);
+  std::vector<std::string> want = run();
+  options_.keep = ::testing::TempDir() + "oriel-prebuilt-" + std::to_string(::getpid());
+  options_.compileOnly = true;
+  EXPECT_TRUE(run().empty());
+  EXPECT_EQ(status_, absl::OkStatus());
+  std::swap(options_.keep, options_.prebuilt);
+  options_.compileOnly = false;
+  ::setenv("ORIELC", "/none", 1);
+  EXPECT_EQ(run(), want);
+  std::filesystem::remove_all(options_.prebuilt);
 }
 
 TEST_P(NvidiaRun, SaysWhyACaseDidNotRunAndTriesTheNext) {
