@@ -45,7 +45,7 @@ FENCED = [
     (r"^grpc(pp|\+\+)?/", ["runtime/coordinator", "tests"]),
     (r"^mpi\.h$", ["runtime/communicator/mpi", "tests"]),
     (r"^(dnnl|oneapi)", ["runtime/device/cpu"]),
-    (r"^(cuda|nvrtc|cublas)", ["runtime/device/cuda"]),
+    (r"^(cuda|nvrtc|cublas)", ["runtime/device/cuda", "tests"]),
     (r"^nccl", ["runtime/communicator/nccl"]),
 ]
 # Parts of the compiler that must build without MLIR as well.

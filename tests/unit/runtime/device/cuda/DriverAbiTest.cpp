@@ -1,0 +1,69 @@
+// The table of runtime/device/cuda/CudaDriver.h against the headers and the link stub of an installed CUDA toolkit.
+// Only built where cuda.h is; whatever differs does not compile.
+#include "runtime/device/cuda/CudaDriver.h"
+
+#include <cuda.h>
+#include <gtest/gtest.h>
+#include <type_traits>
+
+namespace oriel::runtime::cuda {
+namespace {
+
+/// Equal numbers of parameters of equal sizes, pointers where pointers are.
+template <typename R1, typename... A1, typename R2, typename... A2>
+constexpr bool sameCall(R1 (*)(A1...), R2 (*)(A2...)) {
+  if constexpr (sizeof...(A1) != sizeof...(A2))
+    return false;
+  else
+    return sizeof(R1) == sizeof(R2) &&
+           ((sizeof(A1) == sizeof(A2) && std::is_pointer_v<A1> == std::is_pointer_v<A2>)&&...);
+}
+
+#define ORIEL_SAME(member, function)                                                                                   \
+  static_assert(sameCall(decltype(Driver::member){}, static_cast<decltype(&function)>(nullptr)), #function)
+ORIEL_SAME(init, cuInit);
+ORIEL_SAME(getErrorString, cuGetErrorString);
+ORIEL_SAME(deviceGet, cuDeviceGet);
+ORIEL_SAME(deviceGetName, cuDeviceGetName);
+ORIEL_SAME(deviceGetAttribute, cuDeviceGetAttribute);
+ORIEL_SAME(devicePrimaryCtxRetain, cuDevicePrimaryCtxRetain);
+ORIEL_SAME(ctxSetCurrent, cuCtxSetCurrent);
+ORIEL_SAME(moduleLoad, cuModuleLoad);
+ORIEL_SAME(moduleUnload, cuModuleUnload);
+ORIEL_SAME(moduleGetFunction, cuModuleGetFunction);
+ORIEL_SAME(funcSetAttribute, cuFuncSetAttribute);
+ORIEL_SAME(launchKernel, cuLaunchKernel);
+ORIEL_SAME(memAlloc, cuMemAlloc);
+ORIEL_SAME(memFree, cuMemFree);
+ORIEL_SAME(memcpyAsync, cuMemcpyAsync);
+ORIEL_SAME(memsetD8Async, cuMemsetD8Async);
+ORIEL_SAME(streamCreate, cuStreamCreate);
+ORIEL_SAME(streamDestroy, cuStreamDestroy);
+ORIEL_SAME(streamSynchronize, cuStreamSynchronize);
+ORIEL_SAME(streamBeginCapture, cuStreamBeginCapture);
+ORIEL_SAME(streamEndCapture, cuStreamEndCapture);
+ORIEL_SAME(graphInstantiate, cuGraphInstantiate);
+ORIEL_SAME(graphLaunch, cuGraphLaunch);
+ORIEL_SAME(graphExecDestroy, cuGraphExecDestroy);
+ORIEL_SAME(graphDestroy, cuGraphDestroy);
+#undef ORIEL_SAME
+
+static_assert(success == CUDA_SUCCESS && invalidValue == CUDA_ERROR_INVALID_VALUE &&
+              outOfMemory == CUDA_ERROR_OUT_OF_MEMORY && invalidContext == CUDA_ERROR_INVALID_CONTEXT &&
+              noBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU && fileNotFound == CUDA_ERROR_FILE_NOT_FOUND &&
+              invalidHandle == CUDA_ERROR_INVALID_HANDLE && notFound == CUDA_ERROR_NOT_FOUND &&
+              launchFailed == CUDA_ERROR_LAUNCH_FAILED && captureUnsupported == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+static_assert(attributeComputeMajor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR &&
+              attributeComputeMinor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR &&
+              attributeMostSharedBytes == CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN &&
+              attributeDynamicSharedBytes == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES &&
+              streamNonBlocking == CU_STREAM_NON_BLOCKING && captureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+
+TEST(DriverAbi, TheToolkitsStubExportsEveryFunction) {
+  if (std::string(CUDA_STUB).empty())
+    GTEST_SKIP() << "the toolkit has no stub of libcuda";
+  EXPECT_EQ(openDriverFrom(CUDA_STUB).status(), absl::OkStatus());
+}
+
+} // namespace
+} // namespace oriel::runtime::cuda
