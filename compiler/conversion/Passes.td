@@ -34,6 +34,7 @@ def LmToTapePass : Pass<"oriel-lm-to-tape", "::mlir::ModuleOp"> {
   let options = [
     Option<"world", "world", "int64_t", "1", "Ranks of the fsdp mesh axis">,
     Option<"gradSlots", "grad-slots", "int64_t", "2", "Slots of the gradient buffer: depth of the micro-batch tree + 1">,
+    Option<"tiles", "tiles", "std::string", "\"cpu\"", "What tiles are sized for: cpu or nvidia">,
   ];
   let dependentDialects = ["::oriel::tape::TapeDialect", "::oriel::tile::TileDialect", "::mlir::arith::ArithDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::math::MathDialect"];

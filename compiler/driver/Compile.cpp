@@ -108,6 +108,7 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
                            .deviceFile = options.deviceFile,
                            .tuningFile = options.tuningFile,
                            .problemFile = options.problemFile,
+                           .tiles = StringRef(options.target).starts_with("nvidia") ? "nvidia" : "cpu",
                            .bf16 = options.bf16},
                           phaseOf(options.emit));
   return pm.run(module);

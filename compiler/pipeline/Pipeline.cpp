@@ -13,9 +13,13 @@ namespace {
 
 /// From scheduled lm to placed tape, as text: the schedule lowers copies of the module on trial.
 std::string loweringText(const PipelineOptions &options) {
-  return llvm::formatv("oriel-fuse-mixers,oriel-lm-to-tape{{world={0} grad-slots={1}},{2}oriel-assign-buffers",
-                       options.world, options.gradSlots, options.bf16 ? "oriel-choose-storage," : "");
+  return llvm::formatv(
+      "oriel-fuse-mixers,oriel-lm-to-tape{{world={0} grad-slots={1} tiles={2}},{3}oriel-assign-buffers", options.world,
+      options.gradSlots, options.tiles, options.bf16 ? "oriel-choose-storage," : "");
 }
+
+/// A block of a GPU has no room for the tiles of a longer chunk, nor for the whole state of a head beside a window.
+constexpr int64_t mostChunkTokens = 256, mostChunkTokensOfBlock = 32;
 
 void registerPassesOnce() {
   static std::once_flag registered;
@@ -44,14 +48,16 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
 
   // 3. What each recurrent mixer and each op keeps for the backward, what is made again, and which
   //    mixers are fused.
+  bool forNvidia = options.tiles == "nvidia";
   pm.addPass(transforms::createScheduleStatesPass({options.scheduleFile, options.memoryBudget, options.deviceFile,
-                                                   options.tuningFile, options.problemFile, loweringText(options)}));
+                                                   options.tuningFile, options.problemFile, loweringText(options),
+                                                   forNvidia ? mostChunkTokensOfBlock : mostChunkTokens, !forNvidia}));
   pm.addPass(transforms::createFuseMixersPass());
   if (last == Phase::Scheduled)
     return;
 
   // 4. Kernels, library products and collectives in order; the optimizer's programs beside the model's.
-  pm.addPass(conversion::createLmToTapePass({options.world, options.gradSlots}));
+  pm.addPass(conversion::createLmToTapePass({options.world, options.gradSlots, options.tiles}));
   if (last == Phase::Tape)
     return;
 
@@ -71,6 +77,8 @@ struct CompileOptions : mlir::PassPipelineOptions<CompileOptions> {
                                llvm::cl::desc("bytes of the whole plan; 0: no limit; -1: least; -2: auto")};
   Option<std::string> scheduleFile{*this, "schedule-file", llvm::cl::desc("tape.schedule text to use")};
   Option<bool> bf16{*this, "bf16", llvm::cl::desc("activations in bf16"), llvm::cl::init(false)};
+  Option<std::string> tiles{*this, "tiles", llvm::cl::desc("what tiles are sized for: cpu or nvidia"),
+                            llvm::cl::init("cpu")};
 };
 } // namespace
 
@@ -84,6 +92,7 @@ void registerPassesAndPipelines() {
                                                    pipeline.scheduleFile = options.scheduleFile;
                                                    pipeline.memoryBudget = options.memoryBudget;
                                                    pipeline.bf16 = options.bf16;
+                                                   pipeline.tiles = options.tiles;
                                                    buildPipeline(pm, pipeline, Phase::Placed);
                                                  });
 }

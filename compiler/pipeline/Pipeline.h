@@ -24,10 +24,11 @@ struct PipelineOptions {
   std::string scheduleFile; ///< tape.schedule text that overrides the solver; empty: none
   /// Bytes of the whole plan; 0: no limit; -1: as few as possible; -2: as few as half a percent of time allows.
   int64_t memoryBudget = 0;
-  std::string deviceFile;  ///< device descriptor; empty: the shipped default
-  std::string tuningFile;  ///< tuning record; empty: none
-  std::string problemFile; ///< where the schedule problem is written as text; empty: nowhere
-  bool bf16 = false;       ///< activations and the operands of products in bf16; otherwise all is f32
+  std::string deviceFile;    ///< device descriptor; empty: the shipped default
+  std::string tuningFile;    ///< tuning record; empty: none
+  std::string problemFile;   ///< where the schedule problem is written as text; empty: nowhere
+  std::string tiles = "cpu"; ///< what the tiles of kernels are sized for: "cpu" or "nvidia"
+  bool bf16 = false;         ///< activations and the operands of products in bf16; otherwise all is f32
 };
 
 /// Adds the passes up to the end of `last` (and registers those that are looked up by name). The input is what

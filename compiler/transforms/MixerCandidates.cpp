@@ -207,7 +207,7 @@ FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const Mixer
   // Passes of their own cost more work; they pay where walks along the rows leave cores idle.
   bool mayTwoPass = mixer.hasStatePasses() && mixer.getStateWalks() < 2 * model_.device.cores;
   for (int64_t chunk : {32, 64, 128, 256}) {
-    if (chunk > 32 && chunk / 2 >= tokens)
+    if (chunk > 32 && (chunk / 2 >= tokens || chunk > lowering_.mixers().mostChunkTokens))
       break;
     int64_t chunks = (tokens + chunk - 1) / chunk;
     for (int64_t saveEvery : {1, 2, 4, 8, 16}) {
@@ -220,7 +220,7 @@ FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const Mixer
         if (failed(alone))
           return failure();
         known->second.push_back(*alone);
-        if (!modules->layer)
+        if (!modules->layer || !lowering_.mixers().fused)
           continue;
         FailureOr<schedule::MixerCandidate> together = fused(*modules, *alone);
         if (failed(together))

@@ -127,6 +127,8 @@ def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
     Option<"problem", "problem", "std::string", "\"\"", "File to write the schedule problem to, as text; empty: none">,
     Option<"trial", "trial", "std::string", "\"oriel-fuse-mixers,oriel-lm-to-tape,oriel-assign-buffers\"",
            "Passes that lower a copy to placed tape programs, to see what a schedule costs">,
+    Option<"mostChunkTokens", "most-chunk-tokens", "int64_t", "256", "Longest chunk that is tried">,
+    Option<"tryFused", "try-fused", "bool", "true", "Whether fused mixers are tried">,
   ];
   let dependentDialects = ["::oriel::lm::LmDialect", "::oriel::tape::TapeDialect", "::mlir::func::FuncDialect"];
 }

@@ -89,7 +89,7 @@ constexpr double timeForMemory = 0.005;
 class StateScheduler {
 public:
   StateScheduler(ModuleOp module, const ScheduleStatesPassOptions &options)
-      : module_(module), options_(options), lowering_(options.trial) {}
+      : module_(module), options_(options), lowering_(options.trial, {options.mostChunkTokens, options.tryFused}) {}
 
   LogicalResult run();
 
@@ -279,7 +279,8 @@ LogicalResult StateScheduler::run() {
 struct ScheduleStatesPass : impl::ScheduleStatesPassBase<ScheduleStatesPass> {
   using ScheduleStatesPassBase::ScheduleStatesPassBase;
   void runOnOperation() override {
-    ScheduleStatesPassOptions options{scheduleFile, memoryBudget, device, tuning, problem, trial};
+    ScheduleStatesPassOptions options{scheduleFile, memoryBudget, device,          tuning,
+                                      problem,      trial,        mostChunkTokens, tryFused};
     if (failed(StateScheduler(getOperation(), options).run()))
       signalPassFailure();
   }

@@ -20,14 +20,23 @@ schedule::Work workOf(mlir::Operation *op);
 /// The real lowering, from scheduled lm functions to placed tape programs, on a copy of a module.
 class TrialLowering {
 public:
+  /// What is tried of recurrent mixers.
+  struct MixerRange {
+    int64_t mostChunkTokens = 256;
+    bool fused = true;
+  };
+
   /// `pipeline` is the text of the passes, which must be registered.
-  explicit TrialLowering(std::string pipeline) : pipeline_(std::move(pipeline)) {}
+  TrialLowering(std::string pipeline, MixerRange mixers) : pipeline_(std::move(pipeline)), mixers_(mixers) {}
+
+  const MixerRange &mixers() const { return mixers_; }
 
   /// The lowered copy; steps carry the number of their op. The module itself is unchanged.
   mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> run(mlir::ModuleOp module) const;
 
 private:
   std::string pipeline_;
+  MixerRange mixers_;
 };
 
 /// Leaves the number of cores for the lowering: attribute tape.cores.

@@ -29,9 +29,10 @@ struct AttentionSpec {
 };
 /// The spec with the tiles that were fastest on CPUs (tests/bench/kernels), never longer than the row: small where much
 /// of a large tile would lie outside the window, large where keys or sums come from far caches.
-AttentionSpec withDefaultTiles(AttentionSpec spec);
+/// On GPUs: what one block holds.
+AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target = TileTarget::Cpu);
 /// The same for the kernels of the gradient.
-AttentionSpec withGradientTiles(AttentionSpec spec);
+AttentionSpec withGradientTiles(AttentionSpec spec, TileTarget target = TileTarget::Cpu);
 
 /// `stage` is "fwd", "delta", "dq", "dkdv" or "grad".
 std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);

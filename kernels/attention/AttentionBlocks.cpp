@@ -33,14 +33,24 @@ static AttentionSpec withTiles(AttentionSpec spec, int64_t queryTile, int64_t ke
   return spec;
 }
 
-AttentionSpec withDefaultTiles(AttentionSpec spec) {
+/// Rows and columns of a block of scores that one block of a GPU takes beside its keys, values and sums.
+static AttentionSpec withNvidiaTiles(const AttentionSpec &spec) {
+  int64_t tile = std::max(spec.headDim, spec.valueDim) <= 64 ? 64 : 32;
+  return withTiles(spec, tile, tile);
+}
+
+AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target) {
+  if (target == TileTarget::Nvidia)
+    return withNvidiaTiles(spec);
   int64_t keys = reach(spec);
   if (keys <= 256)
     return withTiles(spec, 32, 32);
   return withTiles(spec, keys <= 2048 ? 64 : 128, 64);
 }
 
-AttentionSpec withGradientTiles(AttentionSpec spec) {
+AttentionSpec withGradientTiles(AttentionSpec spec, TileTarget target) {
+  if (target == TileTarget::Nvidia)
+    return withNvidiaTiles(spec);
   int64_t keys = reach(spec);
   if (keys <= 256)
     return withTiles(spec, 32, 32);

@@ -18,6 +18,9 @@ class KernelOp;
 
 namespace oriel::kernels {
 
+/// What tiles are sized for: the caches of a CPU core, or the registers and the shared memory of one block of a GPU.
+enum class TileTarget { Cpu, Nvidia };
+
 /// Makes a C identifier from a stem and one number per letter: `SymbolName("rla_fwd").add("d", 64).str()` is
 /// "rla_fwd_d64".
 class SymbolName {

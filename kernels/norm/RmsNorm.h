@@ -24,6 +24,7 @@ struct RmsNormSpec {
   bool plusOne = false;
   bool residual = false; // forward: the norm of sum = x + residual; backward: residual is added to dx
   bool remake = false;   // backward: gives y too
+  TileTarget tiles = TileTarget::Cpu;
 };
 std::string symbol(const RmsNormSpec &spec, bool backward);
 tile::KernelOp buildRmsNorm(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RmsNormSpec &spec);

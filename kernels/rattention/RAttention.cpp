@@ -10,8 +10,8 @@ using namespace mlir;
 
 namespace oriel::kernels {
 
-RAttentionSpec withDefaultTiles(RAttentionSpec spec) {
-  spec.window = withDefaultTiles(spec.window);
+RAttentionSpec withDefaultTiles(RAttentionSpec spec, TileTarget target) {
+  spec.window = withDefaultTiles(spec.window, target);
   while (spec.linear.chunk % spec.window.queryTile != 0)
     spec.window.queryTile -= 16;
   return spec;

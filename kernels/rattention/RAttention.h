@@ -21,7 +21,7 @@ struct RAttentionSpec {
   double eps = 0;
 };
 /// The spec with the attention tiles that suit its chunk.
-RAttentionSpec withDefaultTiles(RAttentionSpec spec);
+RAttentionSpec withDefaultTiles(RAttentionSpec spec, TileTarget target = TileTarget::Cpu);
 
 std::string symbol(const RAttentionSpec &spec);
 

@@ -42,8 +42,9 @@ struct RlaSpec {
   /// from buildRlaCotangents. Needs saveEvery > 0.
   bool twoPass = false;
 
-  /// Forward only: value columns of one cell (a multiple of 16), for targets whose scratch does not hold a whole state;
-  /// the cells of a head share its E columns. 0: all columns in one cell.
+  /// Value columns that are worked on at a time (a multiple of 16), for targets whose scratch does not hold a whole
+  /// state; 0: all. Forward: the cells of a head share its E columns. Backward: a cell walks the row once per block of
+  /// columns and adds up dq and dk, which are f32 then.
   int64_t valueBlock = 0;
 
   int64_t group() const { return heads / kvHeads; }
@@ -59,6 +60,8 @@ struct RlaSpec {
     return twoPass && segmentChunks() > 1 ? segments() * segmentChunks() : segmentChunks();
   }
 };
+/// The spec with the columns, and at most the chunk, that suit the target.
+RlaSpec withDefaultTiles(RlaSpec spec, TileTarget target);
 /// The stage ("fwd", "states", "bwd" or "cotangents"), the sizes and the schedule in one name.
 std::string symbol(const RlaSpec &spec, llvm::StringRef stage);
 

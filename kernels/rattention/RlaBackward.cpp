@@ -18,8 +18,10 @@ namespace {
 /// The program of one cell.
 class RlaGradProgram {
 public:
-  RlaGradProgram(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers)
-      : b(b), spec(spec), parts(b, spec, buffers, b.y(), b.x(), b.index(0)), firstHead(b.x() * spec.group()) {}
+  /// Works on value columns [firstColumn, firstColumn + cellColumns).
+  RlaGradProgram(TileBuilder &b, const RlaSpec &spec, const RlaBuffers &buffers, Scalar firstColumn)
+      : b(b), spec(spec), parts(b, spec, buffers, b.y(), b.x(), firstColumn), firstColumn(firstColumn),
+        firstHead(b.x() * spec.group()) {}
 
   void emit();
 
@@ -37,6 +39,14 @@ private:
   Values headBackward(const RlaChunk &chunk, const Halves &stateT, Value vT, Scalar head, ValueRange carried);
   Value queryGradient(const RlaChunk &chunk, const Halves &stateT, Scalar head, const Halves &phiQ, Value dA,
                       Value dout_CE, Value doutCarry_CE);
+  bool isInBlocks() const { return spec.cellColumns() < spec.valueDim; }
+  /// Writes a gradient that is whole, or the part of the first block of columns, to which the others are added.
+  void give(Value gradient, unsigned buffer, const Place &place) {
+    if (!isInBlocks())
+      return b.store(gradient, b.buffer(buffer), place);
+    b.when(firstColumn == 0, [&] { b.store(gradient, b.buffer(buffer), place); });
+    b.when(firstColumn != 0, [&] { b.accumulate(gradient, b.buffer(buffer), place); });
+  }
   Halves transposed(const Halves &x) { return {b.transpose(x.plus), b.transpose(x.minus)}; }
   Halves loadSegmentState(Scalar segment) {
     return states ? parts.loadState(b.buffer(*states), {b.y(), b.x(), segment}) : parts.zeroState();
@@ -49,7 +59,7 @@ private:
   TileBuilder &b;
   const RlaSpec &spec;
   RlaParts parts;
-  Scalar firstHead;
+  Scalar firstColumn, firstHead;
 };
 } // namespace
 
@@ -61,6 +71,7 @@ void RlaGradProgram::zeroUnusedKeys() {
   b.loop(b.index(begin), b.index(spec.tokens), spec.chunk, [&](Scalar token) {
     Place place{{b.y(), token, b.x(), b.index(0)}, 1, 3};
     b.store(b.zeros(spec.chunk, parts.dim()), b.buffer(dk), place);
+    place.indices[3] = firstColumn;
     b.store(b.zeros(spec.chunk, parts.valueDim()), b.buffer(dv), place);
   });
 }
@@ -105,7 +116,8 @@ RlaGradProgram::Values RlaGradProgram::chunkBackward(Scalar first, const Halves 
     return headBackward(chunk, stateT, vT_EC, head, carried);
   });
   Place place = parts.keyRows(chunk.firstKey);
-  b.store(featureMapGrad(b, spec.featureMap, chunk.phiK, {sums[0], sums[1]}), b.buffer(dk), place);
+  give(featureMapGrad(b, spec.featureMap, chunk.phiK, {sums[0], sums[1]}), dk, place);
+  place.indices[3] = firstColumn;
   b.store(sums[2], b.buffer(dv), place);
   return {sums[3], sums[4]};
 }
@@ -115,11 +127,11 @@ RlaGradProgram::Values RlaGradProgram::headBackward(const RlaChunk &chunk, const
                                                     Scalar head, ValueRange carried) {
   Place rows = parts.queryRows(chunk, head);
   Halves phiQ = parts.loadPhiQ(chunk, head);
-  Value dout_CE = b.load(b.buffer(dout), rows, spec.chunk, parts.valueDim());
+  Value dout_CE = b.load(b.buffer(dout), parts.outputRows(chunk, head), spec.chunk, parts.valueDim());
   Value doutCarry_CE = chunk.masks.carry(dout_CE);
   Value a_CC = chunk.masks.pairs(dotHalves(b, phiQ, chunk.phiKT, b.zeros(spec.chunk, spec.chunk)));
   Value dA_CC = chunk.masks.pairs(b.dot(dout_CE, vT_EC));
-  b.store(queryGradient(chunk, stateT, head, phiQ, dA_CC, dout_CE, doutCarry_CE), b.buffer(dq), rows);
+  give(queryGradient(chunk, stateT, head, phiQ, dA_CC, dout_CE, doutCarry_CE), dq, rows);
   if (dinitialState)
     parts.accumulateState({b.dotAT(phiQ.plus, dout_CE), b.dotAT(phiQ.minus, dout_CE)}, b.buffer(*dinitialState),
                           {b.y(), head});
@@ -184,17 +196,24 @@ tile::KernelOp buildRlaGrad(OpBuilder &builder, Location loc, StringRef symbol, 
   TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, spec.twoPass ? spec.segments() : 1},
                                  "gradient of residual linear attention");
 
-  RlaGradProgram program(b, spec, buffers);
-  program.dout = dout;
-  program.dq = dq;
-  program.dk = dk;
-  program.dv = dv;
-  program.workspace = workspace;
-  program.states = states;
-  program.cotangents = cotangents;
-  program.dfinalState = dfinalState;
-  program.dinitialState = dinitialState;
-  program.emit();
+  auto columns = [&](Scalar firstColumn) {
+    RlaGradProgram program(b, spec, buffers, firstColumn);
+    program.dout = dout;
+    program.dq = dq;
+    program.dk = dk;
+    program.dv = dv;
+    program.workspace = workspace;
+    program.states = states;
+    program.cotangents = cotangents;
+    program.dfinalState = dfinalState;
+    program.dinitialState = dinitialState;
+    program.emit();
+  };
+  int64_t blocks = ceilDiv(spec.valueDim, spec.cellColumns());
+  if (blocks == 1)
+    columns(b.index(0));
+  else
+    b.loop(b.index(0), b.index(blocks), 1, [&](Scalar block) { columns(block * spec.cellColumns()); });
   return b.op();
 }
 

@@ -27,6 +27,17 @@ std::string symbol(const RlaSpec &spec, StringRef stage) {
       .str();
 }
 
+RlaSpec withDefaultTiles(RlaSpec spec, TileTarget target) {
+  if (target != TileTarget::Nvidia)
+    return spec;
+  // What the backward holds in shared memory for f32: phi(q) and phi(k) of a chunk, a block of the state and of its
+  // cotangent.
+  spec.valueBlock = spec.headDim <= 64 ? 32 : 16;
+  if (spec.headDim > 128)
+    spec.chunk = std::min<int64_t>(spec.chunk, 16);
+  return spec;
+}
+
 void addInitialState(Signature &signature, const RlaSpec &spec, RlaBuffers &buffers) {
   if (spec.initialState == InitialState::PerHead)
     buffers.initialState = signature.inputF32({spec.heads, 2 * spec.headDim, spec.valueDim});

@@ -29,8 +29,8 @@ struct Interface {
 
 class ModuleLowering {
 public:
-  ModuleLowering(ModuleOp module, int64_t world, int64_t gradSlots)
-      : module_(module), kernels_(module), world_(world), gradSlots_(gradSlots) {}
+  ModuleLowering(ModuleOp module, int64_t world, int64_t gradSlots, kernels::TileTarget tiles)
+      : module_(module), kernels_(module), world_(world), gradSlots_(gradSlots), tiles_(tiles) {}
 
   LogicalResult run();
 
@@ -48,6 +48,7 @@ private:
   ModuleOp module_;
   KernelSet kernels_;
   int64_t world_, gradSlots_;
+  kernels::TileTarget tiles_;
   ParameterLayout parameters_;
 };
 
@@ -128,7 +129,7 @@ LogicalResult ModuleLowering::lowerFunction(func::FuncOp function, StringRef pro
   for (auto [i, where] : llvm::enumerate(interface.results))
     program.setResultPlace(i, where);
 
-  Lowering lowering(program, kernels_);
+  Lowering lowering(program, kernels_, tiles_);
   if (auto cores = program->getParentOfType<ModuleOp>()->getAttrOfType<IntegerAttr>("tape.cores"))
     lowering.cores = std::max<int64_t>(1, cores.getInt());
   for (auto [from, to] : llvm::zip(function.getArguments(), program.getBody().getArguments())) {
@@ -213,7 +214,13 @@ LogicalResult ModuleLowering::run() {
 struct LmToTapePass : impl::LmToTapePassBase<LmToTapePass> {
   using LmToTapePassBase::LmToTapePassBase;
   void runOnOperation() override {
-    if (failed(ModuleLowering(getOperation(), world, gradSlots).run()))
+    if (tiles != "cpu" && tiles != "nvidia") {
+      getOperation().emitError() << "oriel-lm-to-tape: tiles are sized for 'cpu' or 'nvidia', not for '" << tiles
+                                 << "'";
+      return signalPassFailure();
+    }
+    auto target = tiles == "nvidia" ? kernels::TileTarget::Nvidia : kernels::TileTarget::Cpu;
+    if (failed(ModuleLowering(getOperation(), world, gradSlots, target).run()))
       signalPassFailure();
   }
 };

@@ -27,7 +27,7 @@ template <typename Op> kernels::AttentionSpec attentionSpec(Op op) {
 }
 
 void lowerAttention(Lowering &lowering, lm::AttentionOp op) {
-  kernels::AttentionSpec spec = kernels::withDefaultTiles(attentionSpec(op));
+  kernels::AttentionSpec spec = kernels::withDefaultTiles(attentionSpec(op), lowering.tiles);
   SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV())};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
@@ -48,7 +48,7 @@ Value deltaOf(Lowering &lowering, lm::AttentionGradOp op, const kernels::Attenti
 }
 
 void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
-  kernels::AttentionSpec spec = kernels::withGradientTiles(attentionSpec(op));
+  kernels::AttentionSpec spec = kernels::withGradientTiles(attentionSpec(op), lowering.tiles);
   Value dresult = lowering.get(op.getDresult());
   Value delta = deltaOf(lowering, op, spec);
   SmallVector<Value> inputs = {lowering.get(op.getQ()),   lowering.get(op.getK()),
@@ -56,7 +56,8 @@ void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
                                lowering.get(op.getLse()), delta};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
-  if (kernels::hasManyGroups(spec, lowering.cores)) {
+  // A GPU has more cores than any batch has groups: there blocks of queries and of keys are cells.
+  if (lowering.tiles == kernels::TileTarget::Cpu && kernels::hasManyGroups(spec, lowering.cores)) {
     auto buildGrad = [&](OpBuilder &b, Location loc, StringRef name) {
       kernels::buildAttentionGrad(b, loc, name, spec);
     };
@@ -118,7 +119,7 @@ Value lowerStates(Lowering &lowering, const kernels::RlaSpec &spec, Value k, Val
 }
 
 void lowerRla(Lowering &lowering, lm::ResidualLinearAttentionOp op) {
-  kernels::RlaSpec spec = rlaSpec(op);
+  kernels::RlaSpec spec = kernels::withDefaultTiles(rlaSpec(op), lowering.tiles);
   spec.lengths = static_cast<bool>(op.getLengths());
   spec.finalState = !op.getFinalState().use_empty();
   setStates(spec, op);
@@ -177,7 +178,7 @@ SmallVector<Value> lowerCotangents(Lowering &lowering, const kernels::RlaSpec &s
 }
 
 void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
-  kernels::RlaSpec spec = rlaSpec(op);
+  kernels::RlaSpec spec = kernels::withDefaultTiles(rlaSpec(op), lowering.tiles);
   spec.finalState = static_cast<bool>(op.getDfinalState());
   SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV()),
                                lowering.get(op.getDresult())};
@@ -213,15 +214,15 @@ void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
 // Both in one kernel
 // ---------------------------------------------------------------------------------------------------------------------
 
-kernels::RAttentionSpec fusedSpec(lm::FusedRAttentionOp op) {
+kernels::RAttentionSpec fusedSpec(lm::FusedRAttentionOp op, kernels::TileTarget tiles) {
   kernels::RAttentionSpec spec{attentionSpec(op), rlaSpec(op), op.getEps().convertToDouble()};
   spec.linear.documents = spec.linear.documents && !op.getLeakDocuments();
   setStates(spec.linear, op);
-  return kernels::withDefaultTiles(spec);
+  return kernels::withDefaultTiles(spec, tiles);
 }
 
 void lowerFused(Lowering &lowering, lm::FusedRAttentionOp op) {
-  kernels::RAttentionSpec spec = fusedSpec(op);
+  kernels::RAttentionSpec spec = fusedSpec(op, lowering.tiles);
   SmallVector<Value> inputs = llvm::map_to_vector(op.getOperands(), [&](Value v) { return lowering.get(v); });
   Value states, docStart = spec.linear.documents ? lowering.get(op.getDocStart()) : Value();
   if (spec.linear.twoPass)

@@ -7,6 +7,7 @@
 #define ORIEL_COMPILER_CONVERSION_LMTOTAPE_LOWEROPS_H
 
 #include "compiler/conversion/lmToTape/TapeBuilder.h"
+#include "kernels/common/KernelSpec.h"
 #include "mlir/IR/IRMapping.h"
 
 namespace oriel::conversion {
@@ -16,9 +17,11 @@ constexpr int64_t defaultCores = 2;
 
 /// What a lowering knows while it walks one function.
 struct Lowering {
-  explicit Lowering(tape::ProgramOp program, KernelSet &kernels) : tape(program, kernels) {}
+  Lowering(tape::ProgramOp program, KernelSet &kernels, kernels::TileTarget tiles)
+      : tape(program, kernels), tiles(tiles) {}
 
   TapeBuilder tape;
+  kernels::TileTarget tiles;
   mlir::IRMapping values; // lm value → tape value
   /// Saved states of the recurrent mixers that ran, in order. See SavedStates.h.
   struct SavedStates {

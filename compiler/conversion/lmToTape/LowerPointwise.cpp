@@ -21,8 +21,9 @@ void lowerEmbed(Lowering &lowering, lm::EmbedOp op) {
                                                   {lowering.get(op.getTable()), lowering.get(op.getTokens())})[0]);
 }
 
-template <typename Op> kernels::RmsNormSpec normSpec(Op op, Value x) {
+template <typename Op> kernels::RmsNormSpec normSpec(Lowering &lowering, Op op, Value x) {
   kernels::RmsNormSpec spec;
+  spec.tiles = lowering.tiles;
   bool perHead = cast<ShapedType>(op.getWeight().getType()).getRank() == 2;
   spec.groups = perHead ? dimOf(op.getWeight(), 0) : 1;
   spec.width = dimOf(op.getWeight(), perHead ? 1 : 0);
@@ -33,14 +34,14 @@ template <typename Op> kernels::RmsNormSpec normSpec(Op op, Value x) {
 }
 
 void lowerNorm(Lowering &lowering, lm::RmsNormOp op) {
-  kernels::RmsNormSpec spec = normSpec(op, op.getX());
+  kernels::RmsNormSpec spec = normSpec(lowering, op, op.getX());
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRmsNorm(b, loc, name, spec); };
   lowering.set(op.getResult(), lowering.tape.call(kernels::symbol(spec, false), build, op.getResult().getType(),
                                                   {lowering.get(op.getX()), lowering.get(op.getWeight())})[0]);
 }
 
 void lowerAddNorm(Lowering &lowering, lm::AddRmsNormOp op) {
-  kernels::RmsNormSpec spec = normSpec(op, op.getLhs());
+  kernels::RmsNormSpec spec = normSpec(lowering, op, op.getLhs());
   spec.residual = true;
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRmsNorm(b, loc, name, spec); };
   SmallVector<Value> results =
@@ -51,7 +52,7 @@ void lowerAddNorm(Lowering &lowering, lm::AddRmsNormOp op) {
 }
 
 void lowerNormGrad(Lowering &lowering, lm::RmsNormGradOp op) {
-  kernels::RmsNormSpec spec = normSpec(op, op.getX());
+  kernels::RmsNormSpec spec = normSpec(lowering, op, op.getX());
   spec.residual = static_cast<bool>(op.getResidual());
   spec.remake = static_cast<bool>(op.getNormed());
   int64_t parts = kernels::partialCount(spec.rows);
