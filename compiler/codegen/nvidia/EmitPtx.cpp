@@ -23,11 +23,12 @@ static std::unique_ptr<llvm::TargetMachine> targetMachine(const NvidiaTarget &ta
   if (!found)
     return nullptr;
   return std::unique_ptr<llvm::TargetMachine>(
-      found->createTargetMachine(triple, target.chip, target.features, llvm::TargetOptions(), std::nullopt, std::nullopt,
-                                 llvm::CodeGenOptLevel::Aggressive));
+      found->createTargetMachine(triple, target.chip, target.features, llvm::TargetOptions(), std::nullopt,
+                                 std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp nvvm, const NvidiaTarget &target, llvm::LLVMContext &context) {
+std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp nvvm, const NvidiaTarget &target,
+                                              llvm::LLVMContext &context) {
   mlir::registerBuiltinDialectTranslation(*nvvm.getContext());
   mlir::registerLLVMDialectTranslation(*nvvm.getContext());
   mlir::registerNVVMDialectTranslation(*nvvm.getContext());

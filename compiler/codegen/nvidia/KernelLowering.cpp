@@ -1,6 +1,7 @@
 // Function frame, control flow and scalars of the lowering. Tile ops are in TileOpLowering.cpp and DotLowering.cpp.
 #include "compiler/codegen/nvidia/KernelLowering.h"
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "compiler/codegen/nvidia/TileTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -9,43 +10,15 @@ using namespace mlir;
 
 namespace oriel::codegen::nvidia {
 
-static bool isTile(mlir::Value value) { return isa<RankedTensorType>(value.getType()); }
-
 KernelLowering::KernelLowering(tile::KernelOp kernel, ModuleOp into)
-    : kernel_(kernel), into_(into), builder_(into.getContext()), loc_(kernel.getLoc()), shared_(kernel) {}
+    : ThreadBuilder(kernel, into, threadsPerBlock), shared_(kernel) {}
 
 LogicalResult KernelLowering::run() {
   openFunction();
   if (failed(lowerBlock(kernel_.getBody().front())))
     return failure();
-  LLVM::ReturnOp::create(builder_, loc_, ValueRange{});
+  closeFunction();
   return success();
-}
-
-/// One pointer per buffer; the grid coordinates are the block's.
-void KernelLowering::openFunction() {
-  builder_.setInsertionPointToEnd(into_.getBody());
-  auto pointer = LLVM::LLVMPointerType::get(builder_.getContext());
-  SmallVector<Type> arguments(kernel_.getBuffers().size(), pointer);
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder_.getContext()), arguments);
-  auto function = LLVM::LLVMFuncOp::create(builder_, loc_, kernel_.getSymName(), type);
-  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder_.getUnitAttr());
-  function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(), builder_.getDenseI32ArrayAttr({int32_t(threadsPerBlock)}));
-  Block *entry = function.addEntryBlock(builder_);
-  builder_.setInsertionPointToStart(entry);
-  for (auto [buffer, argument] : llvm::zip(kernel_.getBuffers(), entry->getArguments()))
-    scalars_.map(buffer, argument);
-  Type i32Type = builder_.getI32Type();
-  auto coordinate = [&](unsigned dim, mlir::Value block) {
-    scalars_.map(kernel_.getGridIndex(dim), arith::IndexCastOp::create(builder_, loc_, builder_.getIndexType(), block));
-  };
-  coordinate(0, NVVM::BlockIdXOp::create(builder_, loc_, i32Type));
-  coordinate(1, NVVM::BlockIdYOp::create(builder_, loc_, i32Type));
-  coordinate(2, NVVM::BlockIdZOp::create(builder_, loc_, i32Type));
-  sharedBase_ = LLVM::AddressOfOp::create(builder_, loc_, LLVM::LLVMPointerType::get(builder_.getContext(), 3), "oriel_shared");
-  thread_ = NVVM::ThreadIdXOp::create(builder_, loc_, i32Type);
-  lane_ = arith::RemUIOp::create(builder_, loc_, thread_, i32(32));
-  warp_ = arith::DivUIOp::create(builder_, loc_, thread_, i32(32));
 }
 
 LogicalResult KernelLowering::lowerBlock(Block &block) {
@@ -149,16 +122,6 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp branch) {
     scf::YieldOp::create(builder_, branch.getLoc(), scalarResults);
   }
   return success();
-}
-
-void KernelLowering::lowerScalarLoad(memref::LoadOp load) {
-  MemRefType type = load.getMemRefType();
-  mlir::Value linear = i64(0);
-  for (auto [index, size] : llvm::zip(load.getIndices(), type.getShape()))
-    linear = add(mul(linear, i64(size)), toI64(scalar(index)));
-  auto pointer = LLVM::GEPOp::create(builder_, loc_, scalar(load.getMemRef()).getType(), type.getElementType(),
-                                     scalar(load.getMemRef()), ValueRange{linear});
-  scalars_.map(load.getResult(), LLVM::LoadOp::create(builder_, loc_, type.getElementType(), pointer));
 }
 
 void KernelLowering::copyTile(mlir::Value from, mlir::Value to) {

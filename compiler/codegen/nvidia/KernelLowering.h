@@ -1,19 +1,18 @@
 // Turns one tile.kernel into one llvm.func whose body is what every thread of a block executes.
 //
-// Invariant: before and after each tile op all threads have passed a barrier, so a tile in shared memory is complete when
-// it is read. Control flow is uniform: bounds and conditions come from the grid and from buffers, never from the thread.
+// Invariant: before and after each tile op all threads have passed a barrier, so a tile in shared memory is complete
+// when it is read. Control flow is uniform: bounds and conditions come from the grid and from buffers, never from the
+// thread.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_KERNELLOWERING_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_KERNELLOWERING_H
 
 #include "compiler/codegen/nvidia/SharedMemory.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "compiler/codegen/nvidia/ThreadBuilder.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/IRMapping.h"
 
 namespace oriel::codegen::nvidia {
 
-class KernelLowering {
+class KernelLowering : ThreadBuilder {
 public:
   /// Emits the function at the end of `into`; the external global `oriel_shared` must be there.
   KernelLowering(tile::KernelOp kernel, mlir::ModuleOp into);
@@ -22,7 +21,6 @@ public:
   int64_t sharedBytes() const { return shared_.bytes(); }
 
 private:
-  using Value = mlir::Value;
   /// Emits code for one element: its linear number and place in the tile, all i32.
   using PerElement = llvm::function_ref<void(Value linear, Value row, Value col)>;
 
@@ -32,8 +30,6 @@ private:
   mlir::LogicalResult lowerFor(mlir::scf::ForOp loop);
   mlir::LogicalResult lowerIf(mlir::scf::IfOp branch);
   mlir::LogicalResult lowerYield(mlir::ValueRange values, mlir::ValueRange targets);
-  void lowerScalarLoad(mlir::memref::LoadOp load);
-  void openFunction();
   void copyTile(Value from, Value to);
 
   // Tile ops (TileOpLowering.cpp).
@@ -49,20 +45,13 @@ private:
   mlir::LogicalResult lowerDot(tile::DotOp op);
 
   // Tensor-core product (DotLowering.cpp).
+  void lowerVectorDot(tile::DotOp op, int64_t depth);
   void emitDotTile(tile::DotOp op, Value rowBase, Value colBase);
   Value packBf16(Value first, Value second);
-  Value dotOperand(Value tile, bool transposed, Value outer, Value inner);
+  llvm::SmallVector<Value> dotOperand(Value tile, bool isInnerFirst, Value outer, Value inner);
 
   // Small emitters.
   void forEachElement(mlir::RankedTensorType type, PerElement body);
-  void barrier();
-  Value i32(int64_t value);
-  Value i64(int64_t value);
-  Value add(Value a, Value b);
-  Value mul(Value a, Value b);
-  Value toI32(Value index);
-  Value toI64(Value value);
-  Value zero(mlir::Type type);
   Value elementPointer(Value tile, Value linear);
   Value loadElement(Value tile, Value linear);
   Value loadBroadcast(Value tile, Value row, Value col);
@@ -71,19 +60,8 @@ private:
   std::pair<Value, Value> bufferElement(Value buffer, mlir::OperandRange indices, Value rowBegin, Value rowEnd,
                                         int64_t rowDim, int64_t colDim, std::optional<uint64_t> colLimit,
                                         int64_t colStride, Value row, Value col);
-  /// The same for one row chosen by id.
-  std::pair<Value, Value> matrixElement(Value buffer, Value id, Value column, std::optional<uint64_t> colLimit, Value col);
-  Value loadIf(Value condition, Value pointer, mlir::Type memory, mlir::Type wanted);
-  void storeIf(Value condition, Value value, Value pointer, mlir::Type memory, bool accumulate);
-  Value scalar(Value value) { return scalars_.lookup(value); }
 
-  tile::KernelOp kernel_;
-  mlir::ModuleOp into_;
-  mlir::OpBuilder builder_;
-  mlir::Location loc_;
   SharedMemory shared_;
-  mlir::IRMapping scalars_; // index, i1 and element values; buffers map to pointers
-  Value sharedBase_, thread_, lane_, warp_;
 };
 
 } // namespace oriel::codegen::nvidia

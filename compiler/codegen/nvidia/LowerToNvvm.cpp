@@ -1,6 +1,9 @@
 // From a module of tile kernels to a module of the LLVM dialect with NVVM intrinsics.
+#include "compiler/codegen/nvidia/HoistCopies.h"
 #include "compiler/codegen/nvidia/KernelLowering.h"
+#include "compiler/codegen/nvidia/LowerTranscendentals.h"
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "compiler/codegen/nvidia/RegisterLowering.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
@@ -24,36 +27,6 @@ static void declareSharedMemory(ModuleOp module) {
                          Attribute(), /*alignment=*/128, /*addrSpace=*/3);
 }
 
-/// The special function unit knows powers of two; everything else is made from them.
-static LogicalResult lowerTranscendentals(ModuleOp module) {
-  WalkResult result = module.walk([](Operation *op) {
-    OpBuilder b(op);
-    Location loc = op->getLoc();
-    Type f32 = b.getF32Type();
-    auto constant = [&](float value) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value)); };
-    auto call = [&](StringRef name, Value x) -> Value {
-      return LLVM::CallIntrinsicOp::create(b, loc, f32, b.getStringAttr(name), ValueRange{x}).getResult(0);
-    };
-    Value replacement;
-    if (auto exp = dyn_cast<math::ExpOp>(op))
-      replacement = call("llvm.nvvm.ex2.approx.f32", arith::MulFOp::create(b, loc, exp.getOperand(), constant(1.44269504f)));
-    else if (auto log = dyn_cast<math::LogOp>(op))
-      replacement = arith::MulFOp::create(b, loc, call("llvm.nvvm.lg2.approx.f", log.getOperand()), constant(0.69314718f));
-    else if (auto rsqrt = dyn_cast<math::RsqrtOp>(op))
-      replacement = call("llvm.nvvm.rsqrt.approx.f", rsqrt.getOperand());
-    else if (isa<math::MathDialect>(op->getDialect()) && !isa<math::FmaOp, math::AbsFOp, math::SqrtOp>(op)) {
-      op->emitOpError("has no lowering to NVIDIA GPUs");
-      return WalkResult::interrupt();
-    }
-    if (replacement) {
-      op->getResult(0).replaceAllUsesWith(replacement);
-      op->erase();
-    }
-    return WalkResult::advance();
-  });
-  return failure(result.wasInterrupted());
-}
-
 static LogicalResult convertToLlvm(ModuleOp module) {
   PassManager pm(module.getContext());
   pm.addPass(createCanonicalizerPass());
@@ -66,6 +39,55 @@ static LogicalResult convertToLlvm(ModuleOp module) {
   return pm.run(module);
 }
 
+/// Four warps, or eight where the tiles of four would not leave a thread enough registers for the rest of its work.
+static TilePlacement placeTiles(tile::KernelOp kernel) {
+  constexpr int64_t registersOfTiles = 168;
+  TilePlacement placement(kernel, 4);
+  return placement.peakRegisters() > registersOfTiles ? TilePlacement(kernel, 8) : placement;
+}
+
+/// Whether a thread's registers, of which there are 255, hold its tiles.
+static bool fitsRegisters(const TilePlacement &placement) { return placement.peakRegisters() <= 240; }
+
+static bool isPossible(const TilePlacement &placement, const NvidiaTarget &target) {
+  return placement.isConsistent() && fitsRegisters(placement) && placement.sharedBytes() <= target.sharedBytes;
+}
+
+static FailureOr<NvidiaKernelInfo> lowerInRegisters(tile::KernelOp kernel, ModuleOp into,
+                                                    const TilePlacement &placement) {
+  ArrayRef<int64_t> grid = kernel.getGrid();
+  if (failed(RegisterLowering(kernel, into, placement).run()))
+    return failure();
+  return NvidiaKernelInfo{
+      kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, placement.warps() * 32, placement.sharedBytes()};
+}
+
+/// Every tile in shared memory.
+static FailureOr<NvidiaKernelInfo> lowerInSharedMemory(tile::KernelOp kernel, ModuleOp into,
+                                                       const NvidiaTarget &target) {
+  ArrayRef<int64_t> grid = kernel.getGrid();
+  KernelLowering lowering(kernel, into);
+  if (lowering.sharedBytes() > target.sharedBytes)
+    return kernel.emitOpError("needs ") << lowering.sharedBytes() << " bytes of shared memory for its tiles and "
+                                        << target.chip << " has " << target.sharedBytes
+                                        << "; use a smaller chunk or head size";
+  if (failed(lowering.run()))
+    return failure();
+  return NvidiaKernelInfo{
+      kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, threadsPerBlock, lowering.sharedBytes()};
+}
+
+/// The first form whose tiles fit: in registers with copies started early, in registers, in shared memory.
+static FailureOr<NvidiaKernelInfo> lowerKernel(tile::KernelOp kernel, ModuleOp into, const NvidiaTarget &target) {
+  OwningOpRef<ModuleOp> scratch = ModuleOp::create(kernel.getLoc());
+  auto early = cast<tile::KernelOp>(OpBuilder::atBlockEnd(scratch->getBody()).clone(*kernel));
+  hoistCopies(early);
+  for (tile::KernelOp form : {early, kernel})
+    if (TilePlacement placement = placeTiles(form); isPossible(placement, target))
+      return lowerInRegisters(form, into, placement);
+  return lowerInSharedMemory(kernel, into, target);
+}
+
 FailureOr<OwningOpRef<ModuleOp>> lowerToNvvm(ModuleOp module, const NvidiaTarget &target,
                                              SmallVectorImpl<NvidiaKernelInfo> &kernels) {
   MLIRContext *context = module.getContext();
@@ -73,14 +95,10 @@ FailureOr<OwningOpRef<ModuleOp>> lowerToNvvm(ModuleOp module, const NvidiaTarget
   OwningOpRef<ModuleOp> lowered = ModuleOp::create(module.getLoc());
   declareSharedMemory(*lowered);
   for (auto kernel : module.getOps<tile::KernelOp>()) {
-    KernelLowering lowering(kernel, *lowered);
-    if (lowering.sharedBytes() > target.sharedBytes)
-      return kernel.emitOpError("needs ") << lowering.sharedBytes() << " bytes of shared memory for its tiles and " << target.chip
-                                          << " has " << target.sharedBytes << "; use a smaller chunk or head size";
-    if (failed(lowering.run()))
+    FailureOr<NvidiaKernelInfo> info = lowerKernel(kernel, *lowered, target);
+    if (failed(info))
       return failure();
-    ArrayRef<int64_t> grid = kernel.getGrid();
-    kernels.push_back({kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, threadsPerBlock, lowering.sharedBytes()});
+    kernels.push_back(*info);
   }
   if (failed(lowerTranscendentals(*lowered)) || failed(convertToLlvm(*lowered)))
     return failure();

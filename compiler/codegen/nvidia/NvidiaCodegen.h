@@ -23,11 +23,13 @@ constexpr int64_t threadsPerBlock = 128;
 
 struct NvidiaTarget {
   std::string chip = "sm_80";
-  std::string features = "+ptx80"; ///< picked per chip: a version the chip does not know aborts LLVM
+  std::string features = "+ptx80";  ///< picked per chip: a PTX version that does not know the chip aborts LLVM
   int64_t sharedBytes = 163 * 1024; ///< most dynamic shared memory of one block
 
-  static NvidiaTarget sm80() { return {}; }
-  /// "sm_80"; nothing for any other name.
+  static NvidiaTarget sm80() { return {}; }                                  // A100
+  static NvidiaTarget sm90a() { return {"sm_90a", "+ptx80", 227 * 1024}; }   // H100, H200
+  static NvidiaTarget sm100a() { return {"sm_100a", "+ptx86", 227 * 1024}; } // B200
+  /// "sm_80", "sm_90a" or "sm_100a"; nothing for any other name.
   static std::optional<NvidiaTarget> byChip(llvm::StringRef chip);
   static llvm::ArrayRef<NvidiaTarget> all();
 };
@@ -40,14 +42,16 @@ struct NvidiaKernelInfo {
   int64_t sharedBytes;
 };
 
-/// Lowers every tile.kernel of `module` to an llvm.func with the nvvm.kernel attribute: one generic pointer per buffer, dynamic shared
-/// memory in the external global `oriel_shared`. `module` is left as it is. Errors (a tile that does not fit in shared memory, an element type
-/// that has no lowering) are diagnostics at the op.
+/// Lowers every tile.kernel of `module` to an llvm.func with the nvvm.kernel attribute: one generic pointer per buffer,
+/// dynamic shared memory in the external global `oriel_shared`. `module` is left as it is. Errors (a tile that does not
+/// fit in shared memory, an element type that has no lowering) are diagnostics at the op.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> lowerToNvvm(mlir::ModuleOp module, const NvidiaTarget &target,
                                                                llvm::SmallVectorImpl<NvidiaKernelInfo> &kernels);
 
-/// Translates the result of lowerToNvvm to optimised LLVM IR for the NVPTX target: the IR that PTX is printed from, and that the emulator runs.
-std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp nvvm, const NvidiaTarget &target, llvm::LLVMContext &context);
+/// Translates the result of lowerToNvvm to optimised LLVM IR for the NVPTX target: the IR that PTX is printed from, and
+/// that the emulator runs.
+std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp nvvm, const NvidiaTarget &target,
+                                              llvm::LLVMContext &context);
 
 /// Prints PTX; empty on failure, with the reason in `error`.
 std::string emitPtx(llvm::Module &module, const NvidiaTarget &target, std::string &error);

@@ -4,7 +4,7 @@
 namespace oriel::codegen::nvidia {
 
 llvm::ArrayRef<NvidiaTarget> NvidiaTarget::all() {
-  static const NvidiaTarget targets[] = {sm80()};
+  static const NvidiaTarget targets[] = {sm80(), sm90a(), sm100a()};
   return targets;
 }
 

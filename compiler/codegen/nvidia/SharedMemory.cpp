@@ -1,12 +1,11 @@
 // First-fit placement of tiles along one walk over the kernel in program order.
 #include "compiler/codegen/nvidia/SharedMemory.h"
+#include "compiler/codegen/nvidia/TileTypes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 
 namespace oriel::codegen::nvidia {
-
-static bool isTile(Value value) { return isa<RankedTensorType>(value.getType()); }
 
 int64_t tileBytes(Value tile) {
   auto type = cast<RankedTensorType>(tile.getType());
@@ -40,8 +39,8 @@ void SharedMemory::release(Value value) {
   llvm::erase_if(live_, [&](const Range &range) { return range.begin == begin; });
 }
 
-/// Whether no use of `value` comes after `op` in the block that defines `value`. Uses inside nested regions count at the
-/// op of that block which contains them, so that a value used in a loop lives until the loop ends.
+/// Whether no use of `value` comes after `op` in the block that defines `value`. Uses inside nested regions count at
+/// the op of that block which contains them, so that a value used in a loop lives until the loop ends.
 bool SharedMemory::diesAt(Value value, Operation *op) const {
   Block *block = value.getParentBlock();
   Operation *here = block->findAncestorOpInBlock(*op);

@@ -7,7 +7,8 @@
 
 namespace oriel::codegen::nvidia {
 
-/// Byte offsets of tile values. Values that share an offset are never alive together, or are one value updated in place.
+/// Byte offsets of tile values. Values that share an offset are never alive together, or are one value updated in
+/// place.
 class SharedMemory {
 public:
   /// Plans `kernel`. Every tile has its place when this returns; `bytes()` is the high-water mark.

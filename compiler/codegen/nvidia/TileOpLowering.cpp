@@ -1,6 +1,7 @@
 // Tile ops as loops over elements: element i of a tile belongs to thread i mod 128.
 #include "compiler/codegen/nvidia/KernelLowering.h"
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "compiler/codegen/nvidia/TileTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
@@ -10,24 +11,7 @@ namespace oriel::codegen::nvidia {
 
 using V = mlir::Value;
 
-static RankedTensorType tileType(V tile) { return cast<RankedTensorType>(tile.getType()); }
-
 // ---- Small emitters -------------------------------------------------------------------------------------------------
-
-V KernelLowering::i32(int64_t value) { return arith::ConstantIntOp::create(builder_, loc_, value, 32); }
-V KernelLowering::i64(int64_t value) { return arith::ConstantIntOp::create(builder_, loc_, value, 64); }
-V KernelLowering::add(V a, V b) { return arith::AddIOp::create(builder_, loc_, a, b); }
-V KernelLowering::mul(V a, V b) { return arith::MulIOp::create(builder_, loc_, a, b); }
-void KernelLowering::barrier() { NVVM::Barrier0Op::create(builder_, loc_); }
-V KernelLowering::zero(Type type) { return arith::ConstantOp::create(builder_, loc_, builder_.getZeroAttr(type)); }
-
-V KernelLowering::toI32(V index) { return arith::IndexCastOp::create(builder_, loc_, builder_.getI32Type(), index); }
-
-V KernelLowering::toI64(V value) {
-  if (value.getType().isIndex())
-    return arith::IndexCastOp::create(builder_, loc_, builder_.getI64Type(), value);
-  return arith::ExtSIOp::create(builder_, loc_, builder_.getI64Type(), value);
-}
 
 void KernelLowering::forEachElement(RankedTensorType type, PerElement body) {
   V count = i32(type.getNumElements()), columns = i32(type.getDimSize(1));
@@ -62,37 +46,9 @@ void KernelLowering::storeElement(V value, V tile, V linear) {
   LLVM::StoreOp::create(builder_, loc_, value, elementPointer(tile, linear));
 }
 
-V KernelLowering::loadIf(V condition, V pointer, Type memory, Type wanted) {
-  auto branch = scf::IfOp::create(builder_, loc_, TypeRange{wanted}, condition, /*addThenBlock=*/true, /*addElseBlock=*/true);
-  OpBuilder::InsertionGuard guard(builder_);
-  builder_.setInsertionPointToEnd(&branch.getThenRegion().front());
-  V value = LLVM::LoadOp::create(builder_, loc_, memory, pointer);
-  if (memory != wanted)
-    value = arith::ExtFOp::create(builder_, loc_, wanted, value);
-  scf::YieldOp::create(builder_, loc_, value);
-  builder_.setInsertionPointToEnd(&branch.getElseRegion().front());
-  scf::YieldOp::create(builder_, loc_, zero(wanted));
-  return branch.getResult(0);
-}
-
-void KernelLowering::storeIf(V condition, V value, V pointer, Type memory, bool accumulate) {
-  auto branch = scf::IfOp::create(builder_, loc_, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(builder_);
-  builder_.setInsertionPointToStart(&branch.getThenRegion().front());
-  if (accumulate) {
-    V before = LLVM::LoadOp::create(builder_, loc_, memory, pointer);
-    if (memory != value.getType())
-      before = arith::ExtFOp::create(builder_, loc_, value.getType(), before);
-    value = arith::AddFOp::create(builder_, loc_, before, value);
-  }
-  if (memory != value.getType())
-    value = arith::TruncFOp::create(builder_, loc_, memory, value);
-  LLVM::StoreOp::create(builder_, loc_, value, pointer);
-}
-
 std::pair<V, V> KernelLowering::bufferElement(V buffer, OperandRange indices, V rowBegin, V rowEnd, int64_t rowDim,
-                                              int64_t colDim, std::optional<uint64_t> colLimit, int64_t colStride, V row,
-                                              V col) {
+                                              int64_t colDim, std::optional<uint64_t> colLimit, int64_t colStride,
+                                              V row, V col) {
   auto type = cast<MemRefType>(buffer.getType());
   V inside = arith::ConstantIntOp::create(builder_, loc_, 1, 1), linear = i64(0);
   auto require = [&](arith::CmpIPredicate predicate, V a, V b) {
@@ -122,29 +78,15 @@ std::pair<V, V> KernelLowering::bufferElement(V buffer, OperandRange indices, V 
   return {pointer, inside};
 }
 
-std::pair<V, V> KernelLowering::matrixElement(V buffer, V id, V column, std::optional<uint64_t> colLimit, V col) {
-  auto type = cast<MemRefType>(buffer.getType());
-  V row = toI64(id), at = add(toI64(column), toI64(col));
-  V inside = arith::CmpIOp::create(builder_, loc_, arith::CmpIPredicate::ult, row, i64(type.getDimSize(0)));
-  V fits = arith::CmpIOp::create(builder_, loc_, arith::CmpIPredicate::ult, at, i64(type.getDimSize(1)));
-  inside = arith::AndIOp::create(builder_, loc_, inside, fits);
-  if (colLimit) {
-    V within = arith::CmpIOp::create(builder_, loc_, arith::CmpIPredicate::slt, toI64(col), i64(*colLimit));
-    inside = arith::AndIOp::create(builder_, loc_, inside, within);
-  }
-  V base = scalar(buffer), linear = add(mul(row, i64(type.getDimSize(1))), at);
-  V pointer = LLVM::GEPOp::create(builder_, loc_, base.getType(), type.getElementType(), base, ValueRange{linear});
-  return {pointer, inside};
-}
-
 // ---- Memory ---------------------------------------------------------------------------------------------------------
 
 void KernelLowering::lowerLoad(tile::LoadOp op) {
   RankedTensorType type = tileType(op.getTile());
   Type memory = cast<MemRefType>(op.getBuffer().getType()).getElementType();
   forEachElement(type, [&](V linear, V row, V col) {
-    auto [pointer, inside] = bufferElement(op.getBuffer(), op.getIndices(), op.getRowBegin(), op.getRowEnd(), op.getRowDim(),
-                                           op.getColDim(), op.getColLimit(), op.getColStride(), row, col);
+    auto [pointer, inside] =
+        bufferElement(op.getBuffer(), op.getIndices(), op.getRowBegin(), op.getRowEnd(), op.getRowDim(), op.getColDim(),
+                      op.getColLimit(), op.getColStride(), row, col);
     storeElement(loadIf(inside, pointer, memory, type.getElementType()), op.getTile(), linear);
   });
   barrier();
@@ -153,8 +95,9 @@ void KernelLowering::lowerLoad(tile::LoadOp op) {
 void KernelLowering::lowerStore(tile::StoreOp op) {
   Type memory = cast<MemRefType>(op.getBuffer().getType()).getElementType();
   forEachElement(tileType(op.getTile()), [&](V linear, V row, V col) {
-    auto [pointer, inside] = bufferElement(op.getBuffer(), op.getIndices(), op.getRowBegin(), op.getRowEnd(), op.getRowDim(),
-                                           op.getColDim(), op.getColLimit(), op.getColStride(), row, col);
+    auto [pointer, inside] =
+        bufferElement(op.getBuffer(), op.getIndices(), op.getRowBegin(), op.getRowEnd(), op.getRowDim(), op.getColDim(),
+                      op.getColLimit(), op.getColStride(), row, col);
     storeIf(inside, loadElement(op.getTile(), linear), pointer, memory, op.getAccumulate());
   });
   barrier(); // a later load of the same place by another thread sees the store
@@ -191,7 +134,8 @@ void KernelLowering::lowerScatterAdd(tile::ScatterAddOp op) {
 // ---- Elementwise and reductions -------------------------------------------------------------------------------------
 
 void KernelLowering::lowerFill(tile::FillOp op) {
-  forEachElement(tileType(op.getTile()), [&](V linear, V, V) { storeElement(scalar(op.getValue()), op.getTile(), linear); });
+  forEachElement(tileType(op.getTile()),
+                 [&](V linear, V, V) { storeElement(scalar(op.getValue()), op.getTile(), linear); });
   barrier();
 }
 
@@ -233,7 +177,9 @@ void KernelLowering::lowerReduce(tile::ReduceOp op) {
     llvm_unreachable("all kinds of reduction are handled");
   };
   forEachElement(tileType(op.getResult()), [&](V linear, V, V) {
-    auto at = [&](V step) { return op.getAxis() == 1 ? loadBroadcast(op.getTile(), linear, step) : loadBroadcast(op.getTile(), step, linear); };
+    auto at = [&](V step) {
+      return op.getAxis() == 1 ? loadBroadcast(op.getTile(), linear, step) : loadBroadcast(op.getTile(), step, linear);
+    };
     V first = at(i32(0));
     auto walk = scf::ForOp::create(builder_, loc_, i32(1), i32(length), i32(1), ValueRange{first});
     {

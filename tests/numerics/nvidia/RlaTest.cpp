@@ -1,6 +1,7 @@
 // The forward of residual linear attention on the emulator: against the recurrence in double precision at awkward
 // sizes, and (when ORIEL_GOLDEN names the folder of reference tensors) against the golden cases. Also what ptxas says
 // of it.
+#include "tests/numerics/nvidia/Assembler.h"
 #include "tests/numerics/nvidia/NvidiaRunner.h"
 
 #include "dialects/tile/TileOps.h"
@@ -150,7 +151,7 @@ Inputs randomInputs(const RlaSpec &s) {
 TEST_P(NvidiaRlaTest, EqualsTheRecurrence) {
   RlaSpec spec = scheduledForSm80(GetParam());
   Inputs in = randomInputs(spec);
-  EXPECT_LT(relativeError(run(spec, in), recurrence(spec, in)), 1e-2); // bf16 operands
+  EXPECT_LT(relativeError(run(spec, in), recurrence(spec, in)), 1e-3); // tf32 operands
 }
 
 //                              B  T    N  KV D   E   window  map                  initial state             documents
@@ -164,20 +165,14 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(NvidiaRlaTest, AssemblesForSm80WithoutSpillsAndUsesTensorCores) {
   RlaSpec spec = scheduledForSm80({1, 256, 4, 2, 64, 64, 127});
   NvidiaCode code = compile(spec);
-  EXPECT_THAT(code.ptx, HasSubstr("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"));
-  std::string folder = std::filesystem::temp_directory_path() / ("oriel-ptx-" + std::to_string(getpid()));
-  ASSERT_TRUE(runtime::makeFolders(folder).ok());
-  ASSERT_TRUE(runtime::writeFileAtomically(folder + "/k.ptx", code.ptx).ok());
-  std::string command = "ptxas -arch=sm_80 -v " + folder + "/k.ptx -o " + folder + "/k.cubin > " + folder + "/log 2>&1";
-  bool present = std::system("ptxas --version > /dev/null 2>&1") == 0;
-  int status = present ? std::system(command.c_str()) : 0;
-  std::string log = present ? *runtime::readFile(folder + "/log") : "";
-  std::filesystem::remove_all(folder);
-  if (!present)
+  EXPECT_THAT(code.ptx, HasSubstr("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"));
+  if (ptxasVersion().empty())
     GTEST_SKIP() << "ptxas is not on PATH: the kernel was not assembled";
-  EXPECT_EQ(status, 0) << log;
-  EXPECT_THAT(log, HasSubstr("0 bytes spill stores, 0 bytes spill loads"));
-  std::cout << log;
+  std::string error;
+  auto resources = assemble(code.ptx, "sm_80", error);
+  EXPECT_EQ(error, "");
+  EXPECT_GT(resources[code.kernels[0].symbol].registers, 0);
+  EXPECT_EQ(resources[code.kernels[0].symbol].spillBytes, 0);
 }
 
 TEST_F(NvidiaRlaTest, GoldenCases) {
@@ -206,7 +201,7 @@ TEST_F(NvidiaRlaTest, GoldenCases) {
     };
     Inputs in{toBTHD("q"), toBTHD("k"), toBTHD("v"), file->find("h0")->toFloats(), {}};
     Floats want = toBTHD("o");
-    EXPECT_LT(relativeError(run(spec, in), want), 1e-2) << entry.path();
+    EXPECT_LT(relativeError(run(spec, in), want), 1e-3) << entry.path();
     ++cases;
   }
   EXPECT_GT(cases, 0);

@@ -67,20 +67,14 @@ double errorOf(const std::string &line) {
   return std::isinf(relative) ? numberAfter(line, " max ") : relative;
 }
 
-/// Operands of a kernel's dots are bf16 so far, whatever lies in memory: held to what bf16 allows. A kernel that has no
-/// lowering, or tiles too large for a block, is the code generator's word; anything else that keeps a case from running
-/// is a fault.
-TEST_P(NvidiaRun, TensorsAgreeWithinBf16) {
+/// Operands of products are rounded to tf32, half a unit of which is 2^-11: most tensors are off by 3e-4 to 1e-3, sharp
+/// softmaxes (soft caps of 30 and 50) and their gradients by up to 4e-3.
+TEST_P(NvidiaRun, TensorsAgreeWithinTf32) {
   int tensors = 0;
   for (const std::string &line : run()) {
-    if (line.find("not run") != line.npos) {
-      EXPECT_TRUE(line.find("has no lowering to NVIDIA GPUs") != line.npos ||
-                  line.find("bytes of shared memory for its tiles") != line.npos)
-          << line;
-      continue;
-    }
     ++tensors;
-    EXPECT_LE(errorOf(line), 1e-2) << line;
+    ASSERT_EQ(line.find("not run"), line.npos) << line;
+    EXPECT_LE(errorOf(line), 5e-3) << line;
   }
   EXPECT_GT(tensors, 0) << status_;
 }

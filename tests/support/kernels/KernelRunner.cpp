@@ -10,6 +10,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "tests/support/kernels/EmulatedKernel.h"
 #include "gtest/gtest.h"
 #include <bit>
 #include <cmath>
@@ -37,18 +38,33 @@ template <typename T> bool GuardedArray<T>::guardsIntact() const {
 template bool GuardedArray<float>::guardsIntact() const;
 template bool GuardedArray<int32_t>::guardsIntact() const;
 
+/// The value of an environment variable; empty where it is not set.
+static std::string_view setting(const char *name) {
+  const char *value = std::getenv(name);
+  return value ? value : "";
+}
+
 bool usesBf16Storage() {
-  static const bool result = [] {
-    const char *wanted = std::getenv("ORIEL_TEST_STORAGE");
-    return wanted && std::string_view(wanted) == "bf16";
-  }();
+  static const bool result = setting("ORIEL_TEST_STORAGE") == "bf16" || setting("ORIEL_TEST_TARGET").ends_with("-bf16");
+  return result;
+}
+
+bool runsOnNvidia() {
+  static const bool result = setting("ORIEL_TEST_TARGET").starts_with("nvidia-emulated");
   return result;
 }
 
 namespace {
 
-/// Relative, of a whole tensor: what the public implementations ask of bf16.
-constexpr double bf16Tolerance = 1e-2;
+/// Relative, of a whole tensor: what the public implementations ask of bf16; what products of tf32 operands, which have
+/// 10 bits of fraction, leave of f32; what the GPU's approximate powers and logarithms leave of it.
+constexpr double bf16Tolerance = 1e-2, tf32Tolerance = 2e-3, approximateTolerance = 1e-5;
+/// Below this, a difference is rounding noise around a zero.
+constexpr double noise = 1e-6, tf32Noise = 1e-3;
+
+/// The test in which a kernel with products last ran on tf32.
+const ::testing::TestInfo *testWithTf32 = nullptr;
+bool usesTf32() { return testWithTf32 && testWithTf32 == ::testing::UnitTest::GetInstance()->current_test_info(); }
 
 using KernelFn = void (*)(void *const *, int64_t, int64_t, int64_t, void *);
 
@@ -63,6 +79,8 @@ float fromBf16(uint16_t value) { return std::bit_cast<float>(static_cast<uint32_
 
 struct CompiledKernel {
   KernelFn function = nullptr;
+  std::unique_ptr<EmulatedKernel> emulated; // in place of `function`
+  bool hasProducts = false;
   codegen::KernelInfo info;
   std::vector<int64_t> bufferElements;
   llvm::SmallVector<bool> isBf16; // per buffer
@@ -137,9 +155,16 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
     kernel.bufferElements.push_back(cast<MemRefType>(type).getNumElements());
   auto info = codegen::describeKernel(op);
   std::string path = (folder_ / (std::to_string(kernels_.size()) + ".so")).string();
-  if (failed(info) || failed(codegen::compileKernels(*module, codegen::CpuTarget::host(), path)))
+  if (failed(info))
     return nullptr;
   kernel.info = *info;
+  op.walk([&](tile::DotOp) { kernel.hasProducts = true; });
+  if (runsOnNvidia()) {
+    kernel.emulated = EmulatedKernel::compile(*module, path);
+    return kernel.emulated ? &kernels_.emplace(symbol, std::move(kernel)).first->second : nullptr;
+  }
+  if (failed(codegen::compileKernels(*module, codegen::CpuTarget::host(), path)))
+    return nullptr;
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
     return nullptr;
@@ -156,6 +181,11 @@ struct Launch {
 
   /// Cells run from the last to the first.
   void run() const {
+    if (kernel->emulated) {
+      if (kernel->hasProducts)
+        testWithTf32 = ::testing::UnitTest::GetInstance()->current_test_info();
+      return kernel->emulated->run(pointers);
+    }
     auto [x, y, z] = kernel->info.grid;
     for (int64_t cell = x * y * z - 1; cell >= 0; --cell)
       kernel->function(pointers.data(), cell % x, cell / x % y, cell / (x * y), scratch.get());
@@ -166,7 +196,8 @@ struct Launch {
 static Launch prepare(const BuildFn &build, const std::string &symbol, const std::vector<Argument> &arguments) {
   static Compiler compiler;
   Launch launch{compiler.get(build, symbol), {}};
-  if (!launch.kernel || !launch.kernel->function || launch.kernel->bufferElements.size() != arguments.size()) {
+  if (!launch.kernel || (!launch.kernel->function && !launch.kernel->emulated) ||
+      launch.kernel->bufferElements.size() != arguments.size()) {
     ADD_FAILURE() << "no code, or " << arguments.size() << " arguments are not what the kernel takes";
     launch.kernel = nullptr;
     return launch;
@@ -234,6 +265,8 @@ void expectClose(std::span<const float> actual, std::span<const double> expected
   ASSERT_EQ(actual.size(), expected.size()) << name;
   if (usesBf16Storage())
     tolerance = std::max(tolerance, bf16Tolerance);
+  if (runsOnNvidia())
+    tolerance = std::max(tolerance, usesTf32() ? tf32Tolerance : approximateTolerance);
   double difference = 0, norm = 0, worst = 0;
   for (size_t i = 0; i < actual.size(); ++i) {
     double d = std::abs(actual[i] - expected[i]);
@@ -242,7 +275,7 @@ void expectClose(std::span<const float> actual, std::span<const double> expected
     norm += expected[i] * expected[i];
     worst = std::max(worst, d);
   }
-  if (worst > 1e-6)
+  if (worst > (usesTf32() ? tf32Noise : noise))
     EXPECT_LE(std::sqrt(difference), tolerance * std::sqrt(norm)) << name << ": greatest difference " << worst;
 }
 

@@ -50,10 +50,14 @@ struct Argument {
   std::function<bool()> guardsIntact;
 };
 
-/// Whether kernels run in bf16 storage here: with ORIEL_TEST_STORAGE=bf16 in the environment every kernel is narrowed
+/// Whether kernels run in bf16 storage here: with ORIEL_TEST_STORAGE=bf16 in the environment (or nvidia-emulated-bf16 as the target) every kernel is narrowed
 /// (compiler/transforms/NarrowKernel.h), its arguments are rounded on the way in and extended on the way out, and
 /// expectClose allows 1e-2.
 bool usesBf16Storage();
+
+/// Whether kernels run as NVIDIA code on the emulator: with ORIEL_TEST_TARGET=nvidia-emulated or nvidia-emulated-bf16 in the environment.
+/// Products round operands of f32 to tf32 (half a unit is 2^-11); expectClose allows 2e-3 then.
+bool runsOnNvidia();
 
 using BuildFn = std::function<tile::KernelOp(mlir::OpBuilder &, mlir::Location, llvm::StringRef)>;
 

@@ -1,0 +1,54 @@
+#include "compiler/codegen/nvidia/Hazards.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLExtras.h"
+
+namespace oriel::codegen::nvidia {
+
+static bool anyOverlaps(llvm::ArrayRef<Resource> resources, const Resource &resource) {
+  return llvm::any_of(resources, [&](const Resource &other) { return other.overlaps(resource); });
+}
+
+/// A copy in flight is waited for together with all older ones, and a barrier tells the other threads.
+Ordering Hazards::order(bool conflict, llvm::function_ref<bool(const Copy &)> conflictsWith) {
+  Ordering ordering{conflict};
+  for (size_t i = copies_.size(); i-- > 0;)
+    if (conflictsWith(copies_[i])) {
+      ordering = {true, static_cast<int>(copies_.size() - 1 - i)};
+      copies_.erase(copies_.begin(), copies_.begin() + i + 1);
+      break;
+    }
+  if (ordering.barrier)
+    afterBarrier();
+  return ordering;
+}
+
+Ordering Hazards::beforeRead(const Resource &resource) {
+  return order(anyOverlaps(writes_, resource), [&](const Copy &copy) { return copy.to.overlaps(resource); });
+}
+
+Ordering Hazards::beforeWrite(const Resource &resource) {
+  return order(anyOverlaps(writes_, resource) || anyOverlaps(reads_, resource),
+               [&](const Copy &copy) { return copy.to.overlaps(resource) || copy.from.overlaps(resource); });
+}
+
+/// Copies in flight stay in flight.
+void Hazards::afterBarrier() {
+  reads_.clear();
+  writes_.clear();
+}
+
+Ordering Hazards::beforeLeavingBranch(const Hazards &before) {
+  if (copies_.size() == before.copies_.size())
+    return {};
+  for (const Copy &copy : copies_)
+    writes_.push_back(copy.to); // landed, but not ordered for the other threads yet
+  copies_.clear();
+  return {false, 0};
+}
+
+void Hazards::mergeWith(const Hazards &other) {
+  reads_.append(other.reads_);
+  writes_.append(other.writes_);
+}
+
+} // namespace oriel::codegen::nvidia

@@ -1,0 +1,106 @@
+// Turns one tile.kernel into one llvm.func whose body is what every thread of a block executes, with tiles in
+// registers.
+//
+// A tile is a list of slots: the elements that the thread holds, in the order of its layout (Layout.h). Elementwise ops
+// work slot by slot, reductions by shuffles, products on mma.sync whose accumulators are slots. Only what products read
+// from other threads, and what moves between layouts, goes through shared memory; barriers stand where that needs them
+// (Hazards.h). Control flow is uniform: bounds and conditions come from the grid and from buffers, never from the
+// thread.
+#ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_REGISTERLOWERING_H
+#define ORIEL_COMPILER_CODEGEN_NVIDIA_REGISTERLOWERING_H
+
+#include "compiler/codegen/nvidia/BufferAccess.h"
+#include "compiler/codegen/nvidia/Hazards.h"
+#include "compiler/codegen/nvidia/ThreadBuilder.h"
+#include "compiler/codegen/nvidia/TilePlacement.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace oriel::codegen::nvidia {
+
+class RegisterLowering : ThreadBuilder {
+public:
+  /// Emits the function at the end of `into`; the external global `oriel_shared` must be there.
+  RegisterLowering(tile::KernelOp kernel, mlir::ModuleOp into, const TilePlacement &placement);
+
+  mlir::LogicalResult run();
+
+private:
+  using Slots = llvm::SmallVector<Value>;
+
+  // Control and the slots of tiles (RegisterLowering.cpp).
+  mlir::LogicalResult lowerBlock(mlir::Block &block);
+  mlir::LogicalResult lowerOp(mlir::Operation &op);
+  mlir::LogicalResult lowerFor(mlir::scf::ForOp loop);
+  mlir::LogicalResult lowerIf(mlir::scf::IfOp branch);
+  void appendSlots(Value tile, const Layout &layout, Slots &into);
+  Slots flatten(mlir::ValueRange values, mlir::ValueRange layouts);
+  void unflatten(mlir::ValueRange values, mlir::ValueRange flat);
+  /// Makes `slots` the value of `tile`, and fills its home if it has one.
+  void define(Value tile, Slots slots);
+  /// Slot (i, j) of a tile in its own layout.
+  Value slot(Value tile, int64_t i, int64_t j);
+  /// What slot (i, j) of a tile of `shape` in `layout` sees of `tile`: broadcast, moved through the home if need be.
+  Value read(Value tile, const Layout &layout, llvm::ArrayRef<int64_t> shape, int64_t i, int64_t j);
+  /// Announces that an op reads `tile` in `layout`, so that its home is complete.
+  void prepareRead(Value tile, const Layout &layout);
+
+  // A thread's place (ThreadPlaces.cpp).
+  Value warpIndex(const LayoutDim &dim);
+  Value laneIndex(const LayoutDim &dim);
+  /// Coordinate of a slot, i32.
+  Value place(const LayoutDim &dim, int64_t size, int64_t slot);
+  /// Whether this thread is the one that answers for its slots: of the copies of an element one is stored. Null: all
+  /// are.
+  Value isOwner(const Layout &layout, llvm::ArrayRef<int64_t> shape);
+
+  // Homes (ThreadPlaces.cpp).
+  Value homePointer(Value base, Value row, Value col);
+  void fillHome(Value base, const Layout &layout, llvm::function_ref<Value(int64_t, int64_t)> element);
+  Resource homeResource(Value base);
+  Resource bufferResource(Value buffer);
+  void apply(Ordering ordering);
+  void readResource(const Resource &resource);
+  void beginWrite(const Resource &resource) { apply(hazards_.beforeWrite(resource)); }
+
+  // Buffers (BufferLowering.cpp).
+  /// The rows and columns of a buffer that the slots of a tile meet.
+  struct Window;
+  Window openWindow(const BufferAccess &access);
+  Value loadVector(Value pointer, mlir::Type element, int64_t count);
+  void lowerLoad(tile::LoadOp op);
+  void copyHome(tile::LoadOp op);
+  void lowerStore(tile::StoreOp op);
+  void lowerGather(tile::GatherOp op);
+  void lowerScatterAdd(tile::ScatterAddOp op);
+
+  // Elementwise and reductions (ElementLowering.cpp).
+  void lowerFill(tile::FillOp op);
+  void lowerMap(tile::MapOp op);
+  void lowerCast(tile::CastOp op);
+  mlir::LogicalResult lowerReduce(tile::ReduceOp op);
+  Value combine(tile::ReduceKind kind, Value a, Value b);
+  Value shuffle(Value value, int64_t laneMask);
+  void exchangeAcrossWarps(tile::ReduceOp op, const LayoutDim &along, const LayoutDim &across, int64_t acrossSize,
+                           Slots &partial);
+
+  // Products (ProductLowering.cpp, Fragments.cpp).
+  struct Operand;
+  void lowerDot(tile::DotOp op);
+  void lowerVectorDot(tile::DotOp op);
+  Slots multiply(const Slots &a, const Slots &b, const Slots &accumulator, bool isBf16);
+  Slots fragmentFromSlots(const Operand &operand, int64_t rowTile, int64_t step);
+  Slots firstFragment(const Operand &operand, Value row, int64_t step);
+  Slots secondFragments(const Operand &operand, Value col, int64_t step, int64_t tiles);
+  Slots loadMatrices(const Operand &operand, Value outer, Value inner, int64_t count);
+  Value loadPair(const Operand &operand, Value outer, Value inner, Value &second);
+  Value packBf16(Value first, Value second);
+  Value toTf32(Value value);
+
+  const TilePlacement &placement_;
+  Hazards hazards_;
+  llvm::DenseMap<Value, Slots> registers_; // of tiles that are neither fills nor views
+};
+
+} // namespace oriel::codegen::nvidia
+
+#endif

@@ -1,0 +1,204 @@
+// How products run, which tiles they read from shared memory, and where those lie.
+#include "compiler/codegen/nvidia/HoistCopies.h"
+#include "compiler/codegen/nvidia/TilePlacement.h"
+#include "compiler/codegen/nvidia/TileTypes.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+
+namespace oriel::codegen::nvidia {
+
+// ---- Products -------------------------------------------------------------------------------------------------------
+
+/// Whether the registers of `operand` are fragments of the first operand of a product with result layout `result`: 16
+/// rows along the same warps, and all of K in each warp.
+static bool isFragment(const Layout &operand, const Layout &result) {
+  return isMmaMajor(operand.rows) && operand.rows == result.rows && isMmaMinor(operand.cols) && operand.cols.warps == 1;
+}
+
+void TilePlacement::planProducts() {
+  kernel_.walk([&](tile::LoadOp load) {
+    if (isReadByProductsOnly(load))
+      onlyAtHome_.insert(load.getTile());
+  });
+  kernel_.walk([&](tile::DotOp dot) {
+    if (!isMatrixProduct(dot))
+      return;
+    Layout result = layoutOf(dot.getResult());
+    ProductPlan plan;
+    plan.swapped = isMmaMajor(result.cols);
+    Value first = plan.swapped ? dot.getB() : dot.getA();
+    bool isTransposed = plan.swapped ? !dot.getTransposeB() : dot.getTransposeA();
+    Value base = viewOf(first).base;
+    if (!isFill(base) && !isOnlyAtHome(base)) {
+      Layout operand = isTransposed ? layoutOf(first).transposed() : layoutOf(first);
+      plan.firstInRegisters = isFragment(operand, plan.swapped ? result.transposed() : result);
+    }
+    products_[dot] = plan;
+  });
+}
+
+// ---- Homes ----------------------------------------------------------------------------------------------------------
+
+void TilePlacement::requireHome(Value tile, Operation *reader) {
+  Value base = viewOf(tile).base;
+  homeReaders_[base].push_back(reader);
+  if (homes_.contains(base))
+    return;
+  RankedTensorType type = tileType(base);
+  Home home;
+  // Neighbours in memory are what one thread holds side by side.
+  home.isTransposed = !isFill(base) && !isOnlyAtHome(base) && layoutOf(base).rows.vector > layoutOf(base).cols.vector;
+  home.rows = type.getDimSize(home.isTransposed ? 1 : 0);
+  home.cols = type.getDimSize(home.isTransposed ? 0 : 1);
+  home.rowBytes = home.cols * (type.getElementTypeBitWidth() / 8);
+  if (home.rows > 1 && home.cols > 1)
+    home.rowBytes = (home.rowBytes + 15) / 16 * 16 + 16;
+  homes_[base] = home;
+}
+
+void TilePlacement::requireIfMoved(Value tile, const Layout &reader, Operation *op) {
+  Value base = viewOf(tile).base;
+  if (isFill(base))
+    return;
+  RankedTensorType type = tileType(tile);
+  if (!isReadableIn(layoutOf(tile), type.getDimSize(0), type.getDimSize(1), reader))
+    requireHome(tile, op);
+}
+
+void TilePlacement::requireHomes() {
+  kernel_.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (auto dot = dyn_cast<tile::DotOp>(op)) {
+      ProductPlan plan = planOf(dot);
+      bool isMatrix = isMatrixProduct(dot);
+      if (!isMatrix || plan.swapped || !plan.firstInRegisters)
+        requireHome(dot.getA(), dot);
+      if (!isMatrix || !plan.swapped || !plan.firstInRegisters)
+        requireHome(dot.getB(), dot);
+    } else if (auto map = dyn_cast<tile::MapOp>(op)) {
+      for (Value input : map.getInputs())
+        requireIfMoved(input, layoutOf(map.getResult(0)), map);
+    } else if (auto gather = dyn_cast<tile::GatherOp>(op)) {
+      requireIfMoved(gather.getIds(), layoutOf(gather.getTile()), gather);
+    } else if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
+      ArrayRef<int64_t> shape = tileType(reduce.getResult()).getShape();
+      if (!isReadableIn(layoutOf(reduce.getTile()), shape[0], shape[1], layoutOf(reduce.getResult())))
+        requireHome(reduce.getResult(), reduce);
+    } else if (auto scatter = dyn_cast<tile::ScatterAddOp>(op)) {
+      requireHome(scatter.getTile(), scatter);
+      requireHome(scatter.getIds(), scatter);
+    }
+  });
+}
+
+// ---- Shared memory --------------------------------------------------------------------------------------------------
+
+namespace {
+/// Numbers of the ops of a kernel in program order.
+struct ProgramOrder {
+  explicit ProgramOrder(tile::KernelOp kernel) {
+    int64_t next = 0;
+    number(kernel, next);
+  }
+  void number(Operation *op, int64_t &next) {
+    first[op] = next++;
+    if (!isa<tile::MapOp>(op))
+      for (Region &region : op->getRegions())
+        for (Operation &inner : region.getOps())
+          number(&inner, next);
+    last[op] = next - 1;
+  }
+  /// From where `value` is made to its last reader; a reader in a loop around which `value` stays counts to the loop's
+  /// end.
+  std::pair<int64_t, int64_t> interval(Value value, ArrayRef<Operation *> readers) const {
+    Block *block = value.getParentBlock();
+    Operation *maker = value.getDefiningOp();
+    // A loop's results are made at its end.
+    int64_t begin = maker ? last.lookup(maker) : first.lookup(&block->front());
+    int64_t end = begin;
+    for (Operation *reader : readers)
+      end = std::max(end, last.lookup(block->findAncestorOpInBlock(*reader)));
+    return {begin, end};
+  }
+  llvm::DenseMap<Operation *, int64_t> first, last;
+};
+} // namespace
+
+/// First fit, in the order of the kernel.
+void TilePlacement::placeHomes() {
+  ProgramOrder order(kernel_);
+  struct Placed {
+    int64_t begin, end; // in program order
+    Home *home;
+    int64_t bytes;
+  };
+  SmallVector<Placed> all, placed;
+  for (auto &[value, home] : homes_) {
+    auto [begin, end] = order.interval(value, homeReaders_.lookup(value));
+    all.push_back({begin, end, &home, (home.bytes() + 15) / 16 * 16});
+  }
+  llvm::sort(all, [](const Placed &a, const Placed &b) {
+    return std::tuple(a.begin, -a.bytes, a.end) < std::tuple(b.begin, -b.bytes, b.end);
+  });
+  for (Placed &next : all) {
+    SmallVector<std::pair<int64_t, int64_t>> taken;
+    for (const Placed &other : placed)
+      if (other.begin <= next.end && next.begin <= other.end)
+        taken.push_back({other.home->offset, other.home->offset + other.bytes});
+    llvm::sort(taken);
+    int64_t offset = 0;
+    for (auto [begin, end] : taken) {
+      if (begin >= offset + next.bytes)
+        break;
+      offset = std::max(offset, end);
+    }
+    next.home->offset = offset;
+    sharedBytes_ = std::max(sharedBytes_, offset + next.bytes);
+    placed.push_back(next);
+  }
+  exchangeOffset_ = sharedBytes_;
+  int64_t exchangeBytes = 0;
+  kernel_.walk([&](tile::ReduceOp reduce) {
+    Layout layout = layoutOf(reduce.getTile());
+    int64_t others = tileType(reduce.getTile()).getDimSize(1 - reduce.getAxis());
+    int64_t warps = (reduce.getAxis() == 0 ? layout.rows : layout.cols).warps;
+    if (warps > 1)
+      exchangeBytes = std::max(exchangeBytes, warps * others * 4);
+  });
+  sharedBytes_ += (exchangeBytes + 15) / 16 * 16;
+}
+
+void TilePlacement::countRegisters() {
+  ProgramOrder order(kernel_);
+  llvm::DenseMap<int64_t, int64_t> change;
+  int64_t steps = 0;
+  for (Value value : values_) {
+    if (isOnlyAtHome(value))
+      continue;
+    SmallVector<Operation *> readers(value.getUsers());
+    for (size_t i = 0; i < readers.size(); ++i)
+      if (auto transpose = dyn_cast<tile::TransposeOp>(readers[i]))
+        llvm::append_range(readers, transpose->getUsers());
+    auto [begin, end] = order.interval(value, {});
+    for (Operation *reader : readers) {
+      // A loop takes over what it starts from.
+      Operation *here = value.getParentBlock()->findAncestorOpInBlock(*reader);
+      end =
+          std::max(end, here == reader && isa<scf::ForOp>(reader) ? order.first.lookup(here) : order.last.lookup(here));
+    }
+    RankedTensorType type = tileType(value);
+    int64_t slots = layoutOf(value).slots(type.getDimSize(0), type.getDimSize(1));
+    int64_t registers = (slots * type.getElementTypeBitWidth() + 31) / 32;
+    change[begin] += registers;
+    change[end + 1] -= registers;
+    steps = std::max(steps, end + 1);
+  }
+  int64_t live = 0;
+  for (int64_t step = 0; step <= steps; ++step) {
+    live += change.lookup(step);
+    peakRegisters_ = std::max(peakRegisters_, live);
+  }
+}
+
+} // namespace oriel::codegen::nvidia

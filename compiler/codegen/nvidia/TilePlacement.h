@@ -1,0 +1,114 @@
+// Where each tile of a kernel lives: in registers, with a layout; in shared memory, as a home that products read; or
+// both.
+//
+// Tiles of one shape that elementwise ops, products' accumulators and loops tie together form a class and have one
+// layout, so that none of them moves. What a class is used for votes on its orientation: the first operand of a product
+// wants its rows along the dimension of 16, a reduced dimension wants to stay inside a warp. A transposed tile is its
+// source seen the other way round; nothing is copied.
+#ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_TILEPLACEMENT_H
+#define ORIEL_COMPILER_CODEGEN_NVIDIA_TILEPLACEMENT_H
+
+#include "compiler/codegen/nvidia/Layout.h"
+#include "dialects/tile/TileOps.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+#include <optional>
+
+namespace oriel::codegen::nvidia {
+
+/// A tile as its source sees it.
+struct TileView {
+  mlir::Value base;
+  bool isTransposed = false;
+};
+/// Looks through tile.transpose.
+TileView viewOf(mlir::Value tile);
+
+/// A tile in shared memory: rows of `cols` elements, `rowBytes` apart. Rows are an odd number of 16-byte units apart,
+/// so that the 8 rows of an 8x8 matrix (ldmatrix, or the rows of a fragment) lie in different banks.
+struct Home {
+  int64_t offset = 0; // bytes from the start of shared memory
+  int64_t rowBytes = 0;
+  int64_t rows = 0, cols = 0;
+  bool isTransposed = false; // stored as the transpose of the tile
+  int64_t bytes() const { return rows * rowBytes; }
+};
+
+/// How one product runs: with `swapped`, the result's transpose is computed, from the operands' transposes in the other
+/// order, so that the dimension of 16 of the instruction goes along the result's columns.
+struct ProductPlan {
+  bool swapped = false;
+  bool firstInRegisters = false; // the operand of 16 rows comes from the registers of another tile
+};
+
+class TilePlacement {
+public:
+  /// Plans `kernel` for blocks of `warps` warps.
+  TilePlacement(tile::KernelOp kernel, int64_t warps);
+
+  int64_t warps() const { return warps_; }
+  /// Whether every class has one orientation: a tile that a loop carries to its own transpose has none.
+  bool isConsistent() const { return isConsistent_; }
+  int64_t sharedBytes() const { return sharedBytes_; }
+  /// Most registers that hold tiles at one time, of one thread.
+  int64_t peakRegisters() const { return peakRegisters_; }
+
+  /// Layout of a tile that is no fill.
+  Layout layoutOf(mlir::Value tile) const;
+  /// Whether products alone read this load, which therefore goes past the registers.
+  bool isOnlyAtHome(mlir::Value base) const { return onlyAtHome_.contains(base); }
+  const Home *homeOf(mlir::Value base) const {
+    auto found = homes_.find(base);
+    return found == homes_.end() ? nullptr : &found->second;
+  }
+  ProductPlan planOf(tile::DotOp dot) const { return products_.lookup(dot); }
+  /// Shared memory where warps exchange partial results of reductions.
+  int64_t exchangeOffset() const { return exchangeOffset_; }
+
+private:
+  struct Class {
+    int64_t rows = 0, cols = 0; // as the class's first value sees them
+    int columnVotes = 0;        // for the major dimension along columns, less those for rows
+    bool isAccumulator = false;
+    std::optional<Layout> layout;
+  };
+  struct Member {
+    unsigned number;
+    bool isTransposed;
+  };
+
+  void formClasses();
+  void joinResults(mlir::Operation &op);
+  void join(mlir::Value a, mlir::Value b, bool mayMove = false);
+  Member find(mlir::Value value) const;
+  void vote(mlir::Value value, bool majorIsCols, int weight);
+  void voteByUse();
+  void chooseLayouts();
+  void adoptNeighbours();
+  bool adopt(mlir::Value vector, const Layout &layout);
+  void planProducts();
+  void requireHomes();
+  void requireHome(mlir::Value tile, mlir::Operation *reader);
+  void requireIfMoved(mlir::Value tile, const Layout &reader, mlir::Operation *op);
+  void placeHomes();
+  void countRegisters();
+
+  tile::KernelOp kernel_;
+  int64_t warps_;
+  bool hasProducts_ = false, isConsistent_ = true;
+  llvm::SmallVector<mlir::Value> values_;       // that are neither fills nor views
+  llvm::DenseMap<mlir::Value, Member> members_; // their classes
+  llvm::SmallVector<Class> classes_;
+  llvm::DenseSet<mlir::Value> onlyAtHome_;
+  llvm::DenseMap<mlir::Value, Home> homes_;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Operation *>> homeReaders_;
+  llvm::DenseMap<mlir::Operation *, ProductPlan> products_;
+  int64_t sharedBytes_ = 0, exchangeOffset_ = 0, peakRegisters_ = 0;
+};
+
+/// Whether the product runs on tensor cores: sizes are 1 or multiples of 16, and none is 1.
+bool isMatrixProduct(tile::DotOp dot);
+
+} // namespace oriel::codegen::nvidia
+
+#endif
