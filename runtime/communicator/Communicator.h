@@ -1,5 +1,5 @@
 // What ranks say to each other: six collectives behind one interface, for threads in one process (local/) and
-// processes under mpirun (mpi/). NCCL will be a third.
+// processes under mpirun (mpi/). What lies in GPU memory may go by NCCL: DeviceCollectives.h.
 //
 // Every rank of a group calls the same operations in the same order with the same sizes. Each call blocks until this
 // rank's part is done and takes a deadline; no wait is unbounded. When a deadline passes the call returns

@@ -32,6 +32,7 @@ struct Executor::Impl {
   };
   absl::flat_hash_map<std::string, Entry> entries;
   double collectiveSeconds = defaultCollectiveSeconds;
+  DeviceCollectives *deviceCollectives = nullptr;
   std::function<void(const StepTrace &)> hook;
 
   absl::Status allocate();
@@ -168,7 +169,7 @@ absl::StatusOr<absl::Span<std::byte>> Executor::typedBuffer(absl::string_view na
 absl::Status Executor::Impl::run(Entry &entry, int64_t slot) {
   for (int input : entry.inputs)
     ORIEL_RETURN_IF_ERROR(toDevice(input));
-  ORIEL_RETURN_IF_ERROR(entry.prepared.run(slot, {*device, *communicator, collectiveSeconds, hook}));
+  ORIEL_RETURN_IF_ERROR(entry.prepared.run(slot, {*device, *communicator, deviceCollectives, collectiveSeconds, hook}));
   for (int output : entry.outputs)
     ORIEL_RETURN_IF_ERROR(toHost(output));
   return withContext(device->synchronize(), entry.prepared.entry().name());
@@ -180,6 +181,8 @@ absl::Status Executor::run(absl::string_view entry, int64_t slot) {
     return absl::NotFoundError(absl::StrCat("the plan has no entry '", entry, "'"));
   return impl_->run(it->second, slot);
 }
+
+void Executor::setDeviceCollectives(DeviceCollectives *collectives) { impl_->deviceCollectives = collectives; }
 
 void Executor::setCollectiveTimeout(double seconds) { impl_->collectiveSeconds = seconds; }
 

@@ -17,6 +17,7 @@
 
 #include "runtime/base/DType.h"
 #include "runtime/communicator/Communicator.h"
+#include "runtime/communicator/DeviceCollectives.h"
 #include "runtime/device/Device.h"
 #include "runtime/plan/Package.h"
 
@@ -75,6 +76,10 @@ public:
   /// Runs an entry point. Buffers with slots are based at `slot`; OutOfRange when a step would leave its buffer.
   /// Errors name entry, step, layer and kernel; those of collectives also rank, op and peers.
   absl::Status run(absl::string_view entry, int64_t slot = 0);
+
+  /// From now on collective steps of several ranks go through `collectives`, which works on the device's memory and
+  /// must outlive the executor; null: through the communicator, by way of host memory where that is not the device's.
+  void setDeviceCollectives(DeviceCollectives *collectives);
 
   /// How long a collective step may wait for its peers. 120 s unless set.
   void setCollectiveTimeout(double seconds);

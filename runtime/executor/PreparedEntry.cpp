@@ -178,6 +178,13 @@ absl::Status PreparedEntry::runCollective(const PreparedStep &step, const RunCon
   if (!ranksMeet_)
     return absl::OkStatus();
   void *const *at = addresses_.data() + step.firstAddress;
+  if (context.deviceCollectives) {
+    const plan::Collective &collective = step.step->collective();
+    Deadline deadline = Deadline::after(context.collectiveSeconds);
+    return collective.kind() == plan::Collective::ALL_GATHER
+               ? context.deviceCollectives->allGather(at[0], collective.count(), step.dtype, deadline)
+               : context.deviceCollectives->reduceScatter(at[0], collective.count(), step.dtype, deadline);
+  }
   if (hostData_.empty()) {
     ORIEL_RETURN_IF_ERROR(context.device.synchronize());
     bool scratch = step.step->collective().kind() == plan::Collective::REDUCE_SCATTER_TREE;

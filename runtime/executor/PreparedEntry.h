@@ -33,6 +33,7 @@ public:
   struct RunContext {
     Device &device;
     Communicator &communicator;
+    DeviceCollectives *deviceCollectives; // null: through the communicator
     double collectiveSeconds;
     const std::function<void(const StepTrace &)> &hook;
   };

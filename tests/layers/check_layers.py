@@ -46,7 +46,7 @@ FENCED = [
     (r"^mpi\.h$", ["runtime/communicator/mpi", "tests"]),
     (r"^(dnnl|oneapi)", ["runtime/device/cpu"]),
     (r"^(cuda|nvrtc|cublas)", ["runtime/device/cuda", "tests"]),
-    (r"^nccl", ["runtime/communicator/nccl"]),
+    (r"^nccl", ["runtime/communicator/nccl", "tests"]),
 ]
 # Parts of the compiler that must build without MLIR as well.
 NO_MLIR = ["compiler/schedule", "compiler/tune"]

@@ -2,7 +2,9 @@
 
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
+#include "runtime/communicator/nccl/NcclCollectives.h"
 #include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/cuda/CudaDevice.h"
 #include "trainer/config/JobConfig.h"
 #include "trainer/device/OpenDevice.h"
 #include "trainer/loop/Agreement.h"
@@ -48,9 +50,26 @@ absl::Status openData(const Job &job, RunSetup &setup) {
   return absl::OkStatus();
 }
 
+/// Collective. NCCL between the ranks' GPUs, where the job wants it and there is more than one.
+absl::Status makeCollectives(const Job &job, RunSetup &setup, runtime::Communicator &communicator) {
+  if (job.distributed().collectives() != "nccl" || communicator.size() == 1)
+    return absl::OkStatus();
+  if (job.training().device() != "cuda")
+    return absl::InvalidArgumentError("distributed.collectives = \"nccl\" needs training.device = \"cuda\"");
+  absl::StatusOr<runtime::nccl::Nccl> library = runtime::nccl::openNccl();
+  ORIEL_RETURN_IF_ERROR(agree(communicator, library.status(), Deadline::after(job.distributed().deadline())));
+  runtime::Device &device = *setup.device;
+  runtime::DeviceStream stream{runtime::cudaStreamOf(device), [&device] { return runtime::isCudaStreamIdle(device); }};
+  ORIEL_ASSIGN_OR_RETURN(setup.collectives,
+                         runtime::createNcclCollectives(*library, communicator, std::move(stream),
+                                                        Deadline::after(job.distributed().deadline())));
+  return absl::OkStatus();
+}
+
 absl::Status makeState(const Job &job, RunSetup &setup, runtime::Communicator &communicator) {
   ORIEL_ASSIGN_OR_RETURN(setup.state, ModelState::create(setup.package, *setup.device, communicator));
   setup.state->executor().setCollectiveTimeout(job.distributed().deadline());
+  setup.state->executor().setDeviceCollectives(setup.collectives.get());
   return openData(job, setup);
 }
 
@@ -124,6 +143,7 @@ absl::StatusOr<RunSetup> setUpRun(const Job &job, runtime::Communicator &communi
     spdlog::info("package {} ({} in {:.2f} s)", setup.package->folder(), cached.compiled ? "compiled" : "cached",
                  runtime::monotonicSeconds() - start);
   ORIEL_ASSIGN_OR_RETURN(setup.device, makeDevice(job.training().device(), job.training().threads(), communicator));
+  ORIEL_RETURN_IF_ERROR(agree(communicator, makeCollectives(job, setup, communicator), Deadline::after(patience)));
   ORIEL_RETURN_IF_ERROR(agree(communicator, makeState(job, setup, communicator), Deadline::after(patience)));
   return setup;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/communicator/Communicator.h"
+#include "runtime/communicator/DeviceCollectives.h"
 #include "runtime/device/Device.h"
 #include "trainer/config/job.pb.h"
 #include "trainer/data/PackedDataset.h"
@@ -24,7 +25,8 @@ struct RunSetup {
   std::shared_ptr<const runtime::Package> package;
   bool compiled = false; // the package is new
   std::unique_ptr<runtime::Device> device;
-  std::unique_ptr<ModelState> state; // ends before the device
+  std::unique_ptr<runtime::DeviceCollectives> collectives; // of ranks whose GPUs exchange by NCCL; or null
+  std::unique_ptr<ModelState> state;                       // ends before the device
   std::optional<PackedDataset> training, validation;
 };
 

@@ -103,7 +103,10 @@ absl::StatusOr<std::vector<NamedComparison>> runCase(const GoldenCase &golden, c
 }
 
 absl::StatusOr<std::vector<NamedComparison>> runCaseInBf16(const GoldenCase &golden, const TextRun &how) {
-  ORIEL_ASSIGN_OR_RETURN(std::vector<NamedComparison> f32, runCase(golden, how));
+  TextRun wide = how;
+  if (how.leastTolerance > 0)
+    wide.leastTolerance = bf16Tolerance;
+  ORIEL_ASSIGN_OR_RETURN(std::vector<NamedComparison> f32, runCase(golden, wide));
   if (std::any_of(f32.begin(), f32.end(), [](const NamedComparison &named) { return !named.comparison.ok; }))
     return f32;
   GoldenCase rounded = golden;

@@ -45,6 +45,8 @@ absl::Status compileCase(const GoldenCase &golden, const TextRun &how, bool bf16
 /// comparisons are returned. Then bf16 kernels are held to what the f32 kernels give for the same arguments rounded to
 /// bf16, within 1e-2: the rounding of arguments is no error of a kernel, and alone may change a gradient by more than
 /// that (by 3e-2 in attention/c04_cap_full, whose scores are large).
+/// Where f32 products are rounded (leastTolerance), the golden values are asked of f32 kernels within 1e-2, too: that
+/// is enough to measure bf16 by them.
 absl::StatusOr<std::vector<NamedComparison>> runCaseInBf16(const GoldenCase &golden, const TextRun &how);
 
 } // namespace oriel::trainer

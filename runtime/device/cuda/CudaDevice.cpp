@@ -22,6 +22,9 @@ absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &opti
   return cuda::createDriverDevice(std::move(backend));
 }
 
+void *cudaStreamOf(Device &device) { return cuda::streamOf(device); }
+absl::StatusOr<bool> isCudaStreamIdle(Device &device) { return cuda::isIdle(device); }
+
 absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedCudaOptions &options) {
   if (options.threads < 0 || options.threads > 4096)
     return absl::InvalidArgumentError(absl::StrCat("threads = ", options.threads, " must be 0 (all cores) to 4096"));

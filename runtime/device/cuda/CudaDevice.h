@@ -15,6 +15,11 @@ struct CudaOptions {
 /// NotFound without a driver ("use --device cpu or install …"), or without such a GPU.
 absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &options);
 
+/// The stream of a CUDA device, for libraries that issue work of their own, and whether all work on it is done. The
+/// device must be one of this header's.
+void *cudaStreamOf(Device &device);
+absl::StatusOr<bool> isCudaStreamIdle(Device &device);
+
 struct EmulatedCudaOptions {
   int threads = 0;   // of the host; 0: every core this process may use
   uint64_t seed = 1; // the order in which threads of a block run

@@ -32,7 +32,6 @@ void findAll(Finder &finder, Driver &driver) {
   finder.find(driver.getErrorString, "cuGetErrorString");
   finder.find(driver.deviceGet, "cuDeviceGet");
   finder.find(driver.deviceGetName, "cuDeviceGetName");
-  finder.find(driver.deviceGetAttribute, "cuDeviceGetAttribute");
   finder.find(driver.devicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain");
   finder.find(driver.ctxSetCurrent, "cuCtxSetCurrent");
   finder.find(driver.moduleLoad, "cuModuleLoad");
@@ -47,6 +46,7 @@ void findAll(Finder &finder, Driver &driver) {
   finder.find(driver.streamCreate, "cuStreamCreate");
   finder.find(driver.streamDestroy, "cuStreamDestroy_v2");
   finder.find(driver.streamSynchronize, "cuStreamSynchronize");
+  finder.find(driver.streamQuery, "cuStreamQuery");
   finder.find(driver.streamBeginCapture, "cuStreamBeginCapture_v2");
   finder.find(driver.streamEndCapture, "cuStreamEndCapture");
   finder.find(driver.graphInstantiate, "cuGraphInstantiateWithFlags");

@@ -25,9 +25,9 @@ using Graph = struct Graph_ *;
 using GraphExec = struct GraphExec_ *;
 
 constexpr Result success = 0, invalidValue = 1, outOfMemory = 2, invalidContext = 201, noBinaryForGpu = 209,
-                 fileNotFound = 301, invalidHandle = 400, notFound = 500, launchFailed = 719, captureUnsupported = 900;
-constexpr int attributeComputeMajor = 75, attributeComputeMinor = 76, attributeMostSharedBytes = 97; // of a device
-constexpr int attributeDynamicSharedBytes = 8;                                                       // of a function
+                 fileNotFound = 301, invalidHandle = 400, notFound = 500, notReady = 600, launchFailed = 719,
+                 captureUnsupported = 900;
+constexpr int attributeDynamicSharedBytes = 8; // of a function
 constexpr unsigned streamNonBlocking = 1;
 constexpr int captureThreadLocal = 1;
 
@@ -37,7 +37,6 @@ struct Driver {
 
   Result (*deviceGet)(Device *, int ordinal);
   Result (*deviceGetName)(char *name, int bytes, Device);
-  Result (*deviceGetAttribute)(int *value, int attribute, Device);
   /// The context lives as long as the process.
   Result (*devicePrimaryCtxRetain)(Context *, Device);
   Result (*ctxSetCurrent)(Context);
@@ -57,6 +56,7 @@ struct Driver {
   Result (*streamCreate)(Stream *, unsigned flags);
   Result (*streamDestroy)(Stream);
   Result (*streamSynchronize)(Stream);
+  Result (*streamQuery)(Stream); ///< success when all work is done, else notReady
   Result (*streamBeginCapture)(Stream, int mode);
   Result (*streamEndCapture)(Stream, Graph *);
 

@@ -130,6 +130,15 @@ public:
     return session_.check(session_.enter().streamSynchronize(stream_), description_);
   }
 
+  Stream stream() const { return stream_; }
+  absl::StatusOr<bool> isIdle() {
+    Result result = session_.enter().streamQuery(stream_);
+    if (result == notReady)
+      return false;
+    ORIEL_RETURN_IF_ERROR(session_.check(result, description_));
+    return true;
+  }
+
   absl::StatusOr<std::unique_ptr<Recording>> record(absl::FunctionRef<absl::Status()> issue) override;
   absl::Status replay(Recording &recording) override {
     GraphExec exec = static_cast<GraphRecording &>(recording).exec();
@@ -208,6 +217,9 @@ absl::StatusOr<std::unique_ptr<Recording>> DriverDevice::record(absl::FunctionRe
 }
 
 } // namespace
+
+Stream streamOf(runtime::Device &device) { return static_cast<DriverDevice &>(device).stream(); }
+absl::StatusOr<bool> isIdle(runtime::Device &device) { return static_cast<DriverDevice &>(device).isIdle(); }
 
 absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend backend) {
   const Driver &driver = *backend.driver;

@@ -26,6 +26,10 @@ struct Backend {
 
 absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend backend);
 
+/// Of a device that createDriverDevice made.
+Stream streamOf(runtime::Device &device);
+absl::StatusOr<bool> isIdle(runtime::Device &device);
+
 } // namespace oriel::runtime::cuda
 
 #endif

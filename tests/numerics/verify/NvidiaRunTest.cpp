@@ -79,6 +79,19 @@ TEST_P(NvidiaRun, TensorsAgreeWithinTf32) {
   EXPECT_GT(tensors, 0) << status_;
 }
 
+/// bf16 kernels against f32 kernels on arguments that bf16 holds.
+TEST_P(NvidiaRun, TensorsAgreeInBf16) {
+  options_.dtype = "bf16";
+  int tensors = 0;
+  for (const std::string &line : run()) {
+    ++tensors;
+    ASSERT_EQ(line.find("not run"), line.npos) << line;
+    EXPECT_THAT(line, HasSubstr("tol 1.0e-02"));
+    EXPECT_LE(errorOf(line), 2e-2) << line; // one gradient cancels: GoldenRunTest.cpp, cancels()
+  }
+  EXPECT_GT(tensors, 0) << status_;
+}
+
 TEST_P(NvidiaRun, NeitherTheOrderOfThreadsNorTheirNumberOnTheHostChangesALine) {
   options_.cases.resize(1);
   options_.threads = 1;

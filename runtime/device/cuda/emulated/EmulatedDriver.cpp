@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include <sys/mman.h>
 
@@ -59,7 +61,7 @@ struct GraphExec_ {
 
 struct Stream_ {
   Context context;
-  std::vector<Work> queue;
+  std::deque<Work> queue;
   std::unique_ptr<Graph_> captured; // while capturing
   std::string fault;                // of the first faulty work; nothing runs after it
 };
@@ -82,7 +84,10 @@ Result add(Stream stream, Work work) {
     return invalidHandle;
   if (!stream->fault.empty())
     return launchFailed;
-  (stream->captured ? stream->captured->work : stream->queue).push_back(std::move(work));
+  if (stream->captured)
+    stream->captured->work.push_back(std::move(work));
+  else
+    stream->queue.push_back(std::move(work));
   return success;
 }
 
@@ -116,16 +121,11 @@ Result deviceGetName(char *name, int bytes, cuda::Device) {
   return success;
 }
 
-Result deviceGetAttribute(int *value, int attribute, cuda::Device) {
-  if (attribute != attributeMostSharedBytes)
-    return invalidValue; // it stands for every chip that code was made for
-  *value = 227 * 1024;
-  return success;
-}
-
 Result devicePrimaryCtxRetain(Context *context, cuda::Device) {
+  static auto &all = *new std::vector<std::unique_ptr<Context_>>(); // as long as the process, like the driver's
   std::lock_guard lock(optionsMutex);
-  *context = new Context_(nextOptions); // as long as the process, like the driver's
+  all.push_back(std::make_unique<Context_>(nextOptions));
+  *context = all.back().get();
   return success;
 }
 
@@ -232,17 +232,33 @@ Result streamDestroy(Stream stream) {
   return success;
 }
 
-Result streamSynchronize(Stream stream) {
+/// Runs what is queued, up to work that waits for something outside.
+Result streamQuery(Stream stream) {
   if (stream->captured)
     return captureUnsupported;
+  bool waiting = false;
   stream->context->protect(PROT_READ | PROT_WRITE);
-  for (const Work &work : stream->queue)
-    if (stream->fault.empty())
-      stream->fault = work(stream->context);
+  while (!stream->queue.empty() && stream->fault.empty() && !waiting) {
+    std::string outcome = stream->queue.front()(stream->context);
+    waiting = outcome == stillWaiting;
+    if (waiting)
+      break;
+    stream->fault = std::move(outcome);
+    stream->queue.pop_front();
+  }
   stream->context->protect(PROT_NONE);
+  if (waiting)
+    return notReady;
   stream->queue.clear();
   lastFault = stream->fault;
   return stream->fault.empty() ? success : launchFailed;
+}
+
+Result streamSynchronize(Stream stream) {
+  Result result = streamQuery(stream);
+  for (; result == notReady; result = streamQuery(stream))
+    std::this_thread::yield();
+  return result;
 }
 
 Result streamBeginCapture(Stream stream, int) {
@@ -294,7 +310,6 @@ const Driver &emulatedDriver(const EmulatorOptions &options) {
                                 getErrorString,
                                 deviceGet,
                                 deviceGetName,
-                                deviceGetAttribute,
                                 devicePrimaryCtxRetain,
                                 ctxSetCurrent,
                                 moduleLoad,
@@ -309,6 +324,7 @@ const Driver &emulatedDriver(const EmulatorOptions &options) {
                                 streamCreate,
                                 streamDestroy,
                                 streamSynchronize,
+                                streamQuery,
                                 streamBeginCapture,
                                 streamEndCapture,
                                 graphInstantiate,

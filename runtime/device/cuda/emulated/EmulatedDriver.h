@@ -1,7 +1,8 @@
 // The driver table without a GPU (CudaDriver.h): its streams are queues in the memory of this process.
 //
 // Hard on its user, on purpose:
-//   * nothing runs when it is issued; all of a stream's work runs in streamSynchronize, in order. Results that are
+//   * nothing runs when it is issued; all of a stream's work runs in streamSynchronize or streamQuery, in
+//     order. Results that are
 //   read,
 //     or operands that are overwritten, before it are wrong;
 //   * device memory starts as NaNs, not zeros, and the host may touch it only while queued work runs: otherwise the
@@ -28,7 +29,9 @@ struct EmulatorOptions {
 const cuda::Driver &emulatedDriver(const EmulatorOptions &options);
 
 /// Work for a stream beside kernels, copies and fills; it may touch device memory. It runs, or is captured, in order
-/// with the rest; what it returns other than "" is reported as a faulty kernel would be.
+/// with the rest; what it returns other than "" is reported as a faulty kernel would be. Work that returns
+/// `stillWaiting` is asked again later, and what comes after it waits too (not in a graph).
+inline constexpr char stillWaiting[] = "still waiting";
 using HostWork = std::function<std::string(WorkerPool &)>;
 cuda::Result enqueueHostWork(cuda::Stream stream, HostWork work);
 

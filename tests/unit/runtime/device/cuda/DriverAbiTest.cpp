@@ -25,7 +25,6 @@ ORIEL_SAME(init, cuInit);
 ORIEL_SAME(getErrorString, cuGetErrorString);
 ORIEL_SAME(deviceGet, cuDeviceGet);
 ORIEL_SAME(deviceGetName, cuDeviceGetName);
-ORIEL_SAME(deviceGetAttribute, cuDeviceGetAttribute);
 ORIEL_SAME(devicePrimaryCtxRetain, cuDevicePrimaryCtxRetain);
 ORIEL_SAME(ctxSetCurrent, cuCtxSetCurrent);
 ORIEL_SAME(moduleLoad, cuModuleLoad);
@@ -40,6 +39,7 @@ ORIEL_SAME(memsetD8Async, cuMemsetD8Async);
 ORIEL_SAME(streamCreate, cuStreamCreate);
 ORIEL_SAME(streamDestroy, cuStreamDestroy);
 ORIEL_SAME(streamSynchronize, cuStreamSynchronize);
+ORIEL_SAME(streamQuery, cuStreamQuery);
 ORIEL_SAME(streamBeginCapture, cuStreamBeginCapture);
 ORIEL_SAME(streamEndCapture, cuStreamEndCapture);
 ORIEL_SAME(graphInstantiate, cuGraphInstantiate);
@@ -52,11 +52,9 @@ static_assert(success == CUDA_SUCCESS && invalidValue == CUDA_ERROR_INVALID_VALU
               outOfMemory == CUDA_ERROR_OUT_OF_MEMORY && invalidContext == CUDA_ERROR_INVALID_CONTEXT &&
               noBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU && fileNotFound == CUDA_ERROR_FILE_NOT_FOUND &&
               invalidHandle == CUDA_ERROR_INVALID_HANDLE && notFound == CUDA_ERROR_NOT_FOUND &&
-              launchFailed == CUDA_ERROR_LAUNCH_FAILED && captureUnsupported == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-static_assert(attributeComputeMajor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR &&
-              attributeComputeMinor == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR &&
-              attributeMostSharedBytes == CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN &&
-              attributeDynamicSharedBytes == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES &&
+              notReady == CUDA_ERROR_NOT_READY && launchFailed == CUDA_ERROR_LAUNCH_FAILED &&
+              captureUnsupported == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+static_assert(attributeDynamicSharedBytes == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES &&
               streamNonBlocking == CU_STREAM_NON_BLOCKING && captureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 
 TEST(DriverAbi, TheToolkitsStubExportsEveryFunction) {
