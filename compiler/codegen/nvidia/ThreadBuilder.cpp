@@ -20,6 +20,9 @@ void ThreadBuilder::openFunction() {
   auto function = LLVM::LLVMFuncOp::create(builder_, loc_, kernel_.getSymName(), type);
   function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder_.getUnitAttr());
   function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(), builder_.getDenseI32ArrayAttr({int32_t(threads_)}));
+  // One block has all registers that its threads can name, if it wants them: ptxas would rather spill than let fewer
+  // blocks in.
+  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder_.getI32IntegerAttr(1));
   Block *entry = function.addEntryBlock(builder_);
   builder_.setInsertionPointToStart(entry);
   for (auto [buffer, argument] : llvm::zip(kernel_.getBuffers(), entry->getArguments()))

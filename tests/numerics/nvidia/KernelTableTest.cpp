@@ -1,0 +1,193 @@
+// Every kernel that the golden cases and the example models call lowers for every GPU and is taken by ptxas; what ptxas
+// says of it stands in kernel_table.txt, so that a change shows as a diff. ORIEL_UPDATE_KERNEL_TABLE=1 writes that file
+// anew.
+#include "tests/numerics/nvidia/Assembler.h"
+
+#include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "compiler/driver/Compile.h"
+#include "dialects/tile/TileOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "runtime/base/Files.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/raw_ostream.h"
+#include "gtest/gtest.h"
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <unistd.h>
+
+namespace oriel::testing {
+namespace {
+
+using codegen::nvidia::NvidiaKernelInfo;
+using codegen::nvidia::NvidiaTarget;
+
+/// A model of one layer of each mixer.
+std::string modelText(int headDim) {
+  std::string size = std::to_string(headDim);
+  return "model heads_" + size + " {\n  d = 256 heads = 4 kv_heads = 2 head_dim = " + size + R"(
+  block layer(mixer) {
+    residual { rms_norm | mixer }
+    residual { rms_norm | gated_mlp(hidden = 3 * d, activation = silu) }
+  }
+  embed(vocab = 512, dim = d)
+  | layer(rattention(heads, kv_heads, head_dim, window = 128, rope = 5e5))
+  | layer(attention(heads, kv_heads, head_dim, rope = none))
+  | rms_norm | unembed(tied) | cross_entropy
+}
+)";
+}
+
+/// One line of the table, without the kernel's name.
+struct Row {
+  int64_t threads = 0, sharedBytes = 0;
+  std::vector<KernelResources> onChips; // in the order of NvidiaTarget::all()
+
+  std::string text() const {
+    std::ostringstream out;
+    const KernelResources &first = onChips.front();
+    out << "threads " << threads << "  shared " << sharedBytes << "  mma " << first.mma << "  barriers "
+        << first.barriers << "  copies " << first.copies << "  registers";
+    for (const KernelResources &chip : onChips)
+      out << " " << chip.registers;
+    out << "  spills";
+    for (const KernelResources &chip : onChips)
+      out << " " << chip.spillBytes;
+    return out.str();
+  }
+};
+
+class KernelTableTest : public ::testing::Test {
+protected:
+  KernelTableTest()
+      : folder_(std::filesystem::temp_directory_path() / ("oriel-kernel-table-" + std::to_string(getpid()))) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~KernelTableTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string writeText(const std::string &name, const std::string &text) {
+    std::string path = folder_ + "/" + name;
+    EXPECT_TRUE(runtime::writeFileAtomically(path, text).ok());
+    return path;
+  }
+
+  /// Adds the kernels of a model or an lm module that are not in the table yet, in f32 and in bf16.
+  void addKernelsOf(const std::string &path) {
+    for (bool bf16 : {false, true}) {
+      mlir::MLIRContext context;
+      driver::CompileOptions options;
+      options.input = path;
+      options.batch = 2;
+      options.tokens = 256;
+      options.target = "nvidia:sm_80";
+      options.bf16 = bf16;
+      options.emit = driver::Emit::Tape;
+      auto module = driver::lower(context, options, llvm::errs());
+      ASSERT_TRUE(succeeded(module)) << path;
+      mlir::OwningOpRef<mlir::ModuleOp> fresh = newKernels(**module);
+      for (const NvidiaTarget &target : NvidiaTarget::all())
+        assembleFor(*fresh, target);
+    }
+  }
+
+  std::map<std::string, Row> table_;
+
+private:
+  mlir::OwningOpRef<mlir::ModuleOp> newKernels(mlir::ModuleOp module);
+  void assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &target);
+
+  std::string folder_;
+};
+
+/// The kernels of `module` that the table lacks and that lower; the others are failures of the test.
+mlir::OwningOpRef<mlir::ModuleOp> KernelTableTest::newKernels(mlir::ModuleOp module) {
+  mlir::OwningOpRef<mlir::ModuleOp> fresh = mlir::ModuleOp::create(module.getLoc());
+  for (auto kernel : module.getOps<tile::KernelOp>()) {
+    std::string name = kernel.getSymName().str(), message;
+    if (table_.count(name))
+      continue;
+    mlir::ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
+      message += diagnostic.str() + "\n";
+      return mlir::success();
+    });
+    mlir::OwningOpRef<mlir::ModuleOp> alone = mlir::ModuleOp::create(module.getLoc());
+    mlir::OpBuilder::atBlockEnd(alone->getBody()).clone(*kernel);
+    llvm::SmallVector<NvidiaKernelInfo> kernels;
+    if (failed(codegen::nvidia::lowerToNvvm(*alone, NvidiaTarget::sm80(), kernels))) {
+      ADD_FAILURE() << name << " does not lower: " << message;
+      continue;
+    }
+    table_[name] = {kernels[0].threads, kernels[0].sharedBytes, {}};
+    mlir::OpBuilder::atBlockEnd(fresh->getBody()).clone(*kernel);
+  }
+  return fresh;
+}
+
+void KernelTableTest::assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &target) {
+  if (kernels.getBody()->empty())
+    return;
+  llvm::SmallVector<NvidiaKernelInfo> infos;
+  auto lowered = codegen::nvidia::lowerToNvvm(kernels, target, infos);
+  ASSERT_TRUE(succeeded(lowered));
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module = codegen::nvidia::translateToLlvm(**lowered, target, context);
+  ASSERT_TRUE(module);
+  std::string error, ptx = codegen::nvidia::emitPtx(*module, target, error);
+  ASSERT_EQ(error, "");
+  std::map<std::string, KernelResources> report = assemble(ptx, target.chip, error);
+  ASSERT_EQ(error, "");
+  for (const NvidiaKernelInfo &info : infos) {
+    const KernelResources &resources = report[info.symbol];
+    EXPECT_GT(resources.registers, 0) << info.symbol;
+    table_[info.symbol].onChips.push_back(resources);
+  }
+}
+
+std::map<std::string, std::string> readLines(const std::string &text) {
+  std::map<std::string, std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);)
+    if (size_t space = line.find(' '); space != std::string::npos)
+      lines[line.substr(0, space)] = line.substr(line.find_first_not_of(' ', space));
+  return lines;
+}
+
+/// Each kernel whose line is another one is a failure, and so is one that is gone.
+void expectSameLines(const std::string &text, const std::string &committed) {
+  std::map<std::string, std::string> is = readLines(text), was = readLines(committed);
+  for (const auto &[name, line] : is)
+    EXPECT_EQ(line, was.count(name) ? was[name] : "(not there)") << name;
+  for (const auto &[name, line] : was)
+    EXPECT_TRUE(is.count(name)) << name << " is gone";
+}
+
+TEST_F(KernelTableTest, EveryKernelAssemblesForEveryGpu) {
+  std::string version = ptxasVersion();
+  if (version.empty())
+    GTEST_SKIP() << "ptxas is not on PATH: no kernel was assembled";
+  for (int headDim : {64, 128, 256})
+    addKernelsOf(writeText("heads.oriel", modelText(headDim)));
+
+  std::string head = "ptxas " + version + "; registers and spilled bytes of a thread on";
+  for (const NvidiaTarget &target : NvidiaTarget::all())
+    head += " " + target.chip;
+  std::string text = head + "\n";
+  for (const auto &[name, row] : table_)
+    text += name + "  " + row.text() + "\n";
+  std::string path = std::string(ORIEL_TESTS) + "/kernel_table.txt";
+  if (std::getenv("ORIEL_UPDATE_KERNEL_TABLE")) {
+    ASSERT_TRUE(runtime::writeFileAtomically(path, text).ok());
+    return;
+  }
+  auto committed = runtime::readFile(path);
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  if (committed->substr(0, head.size()) != head)
+    GTEST_SKIP() << "every kernel assembles, but kernel_table.txt is of another ptxas than this one (" << version
+                 << ")";
+  expectSameLines(text, *committed);
+}
+
+} // namespace
+} // namespace oriel::testing
