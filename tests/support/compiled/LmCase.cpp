@@ -141,7 +141,7 @@ std::vector<std::vector<float>> runCompiled(const LmCase &c, const std::string &
     ADD_FAILURE() << device.status();
     return {};
   }
-  auto outputs = trainer::runText(c.text(), c.arguments(), {**device, compiler, folder.path, options});
+  auto outputs = trainer::runText(c.text(), c.arguments(), {device->get(), compiler, folder.path, options});
   if (!outputs.ok()) {
     ADD_FAILURE() << outputs.status() << "\n" << c.text();
     return {};
