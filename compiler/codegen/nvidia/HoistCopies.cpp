@@ -1,5 +1,6 @@
 #include "compiler/codegen/nvidia/HoistCopies.h"
 #include "compiler/codegen/nvidia/BufferAccess.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 
@@ -45,6 +46,10 @@ void hoistCopies(tile::KernelOp kernel) {
       loads.push_back(load);
   });
   for (tile::LoadOp load : loads) {
+    // Builders put constants where they are used; they would hold the load there.
+    for (Value operand : load->getOperands())
+      if (auto constant = operand.getDefiningOp<arith::ConstantOp>())
+        constant->moveBefore(&constant->getBlock()->front());
     Operation *place = load;
     auto stops = [&](Operation *before) {
       return llvm::is_contained(loads, dyn_cast<tile::LoadOp>(before)) || mayWrite(before, load.getBuffer(), kernel) ||
