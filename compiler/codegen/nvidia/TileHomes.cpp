@@ -138,7 +138,7 @@ void TilePlacement::placeHomes() {
     auto [begin, end] = order.interval(value, homeReaders_.lookup(value));
     all.push_back({begin, end, &home, (home.bytes() + 15) / 16 * 16});
   }
-  llvm::sort(all, [](const Placed &a, const Placed &b) {
+  llvm::stable_sort(all, [](const Placed &a, const Placed &b) {
     return std::tuple(a.begin, -a.bytes, a.end) < std::tuple(b.begin, -b.bytes, b.end);
   });
   for (Placed &next : all) {

@@ -12,6 +12,7 @@
 #include "dialects/tile/TileOps.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/MapVector.h"
 #include <optional>
 
 namespace oriel::codegen::nvidia {
@@ -100,7 +101,7 @@ private:
   llvm::DenseMap<mlir::Value, Member> members_; // their classes
   llvm::SmallVector<Class> classes_;
   llvm::DenseSet<mlir::Value> onlyAtHome_;
-  llvm::DenseMap<mlir::Value, Home> homes_;
+  llvm::MapVector<mlir::Value, Home> homes_; // in the order in which they were asked for
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Operation *>> homeReaders_;
   llvm::DenseMap<mlir::Operation *, ProductPlan> products_;
   int64_t sharedBytes_ = 0, exchangeOffset_ = 0, peakRegisters_ = 0;
