@@ -28,7 +28,7 @@ def LmToTapePass : Pass<"oriel-lm-to-tape", "::mlir::ModuleOp"> {
     `tape.parameter_elements`, `tape.flops_per_token`.
 
     Preconditions: primitive and gradient lm ops only (`oriel-decompose`, `oriel-differentiate` came before), float32.
-    Reads the attributes `tape.chunk`, `tape.save_every`, `tape.two_pass`, `tape.site` that `oriel-schedule-states` left on recurrent mixers,
+    Reads the attributes `tape.chunk`, `tape.save_every`, `tape.two_pass`, `tape.key_tile`, `tape.site` that `oriel-schedule-states` left on recurrent mixers,
     and the module's `tape.cores`, which decides how the gradient of attention is cut.
   }];
   let options = [

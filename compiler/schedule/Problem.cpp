@@ -52,6 +52,12 @@ void addLife(std::vector<int64_t> &change, Interval life, int64_t bytes) {
 
 } // namespace
 
+std::string wordsOf(const MixerWay &way) {
+  return "chunk " + std::to_string(way.chunk) + " save_every " + std::to_string(way.saveEvery) +
+         (way.twoPass ? " two_pass" : "") + (way.fused ? " fused" : "") +
+         (way.tile > 0 ? " tile " + std::to_string(way.tile) : "");
+}
+
 Interval Interval::with(Interval other) const {
   if (empty() || other.empty())
     return empty() ? other : *this;

@@ -22,6 +22,7 @@
 #ifndef ORIEL_COMPILER_SCHEDULE_PROBLEM_H
 #define ORIEL_COMPILER_SCHEDULE_PROBLEM_H
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -67,13 +68,24 @@ struct Op {
   Interval backward() const;   // of all results
 };
 
-/// One way to run a recurrent mixer.
-struct MixerCandidate {
+/// How a recurrent mixer runs: the words of tape.schedule.
+struct MixerWay {
   int64_t chunk = 0;     // tokens per chunk, C
   int64_t saveEvery = 0; // chunks between saved states, m
-  bool twoPass = false;  // states by a parallel prefix over chunks instead of one after the other
-  bool fused = false;    // one kernel with the softmax window
-  int64_t tile = 0;      // tokens per key tile of the window part; 0: the kernel's own
+  bool twoPass = false;  // the segments between saved states side by side, their states made beforehand
+  bool fused = false;    // in one kernel with the window attention of the layer
+  int64_t tile = 0;      // tokens per key tile of that kernel's window part; 0: the kernel's own
+  auto operator<=>(const MixerWay &) const = default;
+};
+
+/// Tiles that are tried beside a kernel's own.
+inline constexpr int64_t keyTiles[] = {32, 64, 128};
+
+/// "chunk 64 save_every 1 two_pass fused tile 32", as tape.schedule reads it.
+std::string wordsOf(const MixerWay &way);
+
+/// One way to run a recurrent mixer, with what it costs.
+struct MixerCandidate : MixerWay {
   double forwardSeconds = 0, backwardSeconds = 0; // a fused candidate counts all that is fused, and so do its rivals
   int64_t savedBytes = 0;                         // states, from where the forward runs to the gradient
   int64_t scratchBytes = 0;                       // states re-made at a time, alive at the gradient's step

@@ -44,9 +44,9 @@ GivenDecision GivenSchedule::find(StringRef path) const {
     return result;
   tape::ScheduleOp decision = found->second;
   if (decision.getChunk())
-    result.mixer =
-        MixerChoice{static_cast<int64_t>(*decision.getChunk()), static_cast<int64_t>(*decision.getSaveEvery()),
-                    decision.getTwoPass(), decision.getFused()};
+    result.mixer = schedule::MixerWay{static_cast<int64_t>(*decision.getChunk()),
+                                      static_cast<int64_t>(*decision.getSaveEvery()), decision.getTwoPass(),
+                                      decision.getFused(), static_cast<int64_t>(decision.getTile().value_or(0))};
   if (decision.getAction())
     result.action = *decision.getAction() == tape::Action::Save ? schedule::Given::Save : schedule::Given::Recompute;
   return result;

@@ -94,11 +94,11 @@ bool isScratchOf(const MixerSite &site, const StepCosts::Piece &piece) {
 /// A trial of the one mixer in `alone`.
 class MixerCandidates::Trial {
 public:
-  static FailureOr<Trial> run(const MixerCandidates &candidates, ModuleOp alone, const MixerChoice &choice);
+  static FailureOr<Trial> run(const MixerCandidates &candidates, ModuleOp alone, const schedule::MixerWay &way);
 
-  schedule::MixerCandidate candidate(const MixerChoice &choice) const;
+  schedule::MixerCandidate candidate(const schedule::MixerWay &way) const;
   /// Of everything in the module.
-  Halves seconds() const;
+  LayerTime time() const;
 
 private:
   Trial(StepSites sites, StepCosts costs) : sites_(std::move(sites)), costs_(std::move(costs)) {}
@@ -108,12 +108,12 @@ private:
 };
 
 FailureOr<MixerCandidates::Trial> MixerCandidates::Trial::run(const MixerCandidates &candidates, ModuleOp alone,
-                                                              const MixerChoice &choice) {
+                                                              const schedule::MixerWay &way) {
   auto function = alone.lookupSymbol<func::FuncOp>("vjp");
   StepSites sites = findStepSites(function);
   if (sites.mixers.size() != 1 || !sites.mixers[0].gradient)
     return function.emitError("the gradient of a recurrent mixer does not have the mixer's operands first");
-  markMixer(sites.mixers[0], choice);
+  markMixer(sites.mixers[0], way);
   FailureOr<OwningOpRef<ModuleOp>> lowered = candidates.lowering_.run(alone);
   if (failed(lowered))
     return failure();
@@ -121,12 +121,9 @@ FailureOr<MixerCandidates::Trial> MixerCandidates::Trial::run(const MixerCandida
   return Trial(std::move(sites), std::move(costs));
 }
 
-schedule::MixerCandidate MixerCandidates::Trial::candidate(const MixerChoice &choice) const {
+schedule::MixerCandidate MixerCandidates::Trial::candidate(const schedule::MixerWay &way) const {
   const MixerSite &site = sites_.mixers[0];
-  schedule::MixerCandidate candidate;
-  candidate.chunk = choice.chunk;
-  candidate.saveEvery = choice.saveEvery;
-  candidate.twoPass = choice.twoPass;
+  schedule::MixerCandidate candidate{way};
   candidate.forwardSeconds = costs_.secondsOf(site.forward);
   candidate.backwardSeconds = costs_.secondsOf(site.gradient);
   for (const StepCosts::Piece &piece : costs_.pieces()) {
@@ -136,11 +133,15 @@ schedule::MixerCandidate MixerCandidates::Trial::candidate(const MixerChoice &ch
   return candidate;
 }
 
-MixerCandidates::Halves MixerCandidates::Trial::seconds() const {
-  Halves seconds;
-  for (Operation &op : *sites_.firstBackward->getBlock())
-    (op.isBeforeInBlock(sites_.firstBackward) ? seconds.forward : seconds.backward) += costs_.secondsOf(&op);
-  return seconds;
+MixerCandidates::LayerTime MixerCandidates::Trial::time() const {
+  LayerTime time;
+  time.forwardMeasured = true;
+  for (Operation &op : *sites_.firstBackward->getBlock()) {
+    bool isForward = op.isBeforeInBlock(sites_.firstBackward);
+    (isForward ? time.forward : time.backward) += costs_.secondsOf(&op);
+    time.forwardMeasured &= !isForward || costs_.wasMeasured(&op);
+  }
+  return time;
 }
 
 FailureOr<MixerCandidates::Modules> MixerCandidates::modulesOf(const MixerSite &site) const {
@@ -160,39 +161,75 @@ FailureOr<MixerCandidates::Modules> MixerCandidates::modulesOf(const MixerSite &
   return modules;
 }
 
-FailureOr<schedule::MixerCandidate> MixerCandidates::apart(const Modules &modules, const MixerChoice &choice) const {
-  FailureOr<Trial> trial = Trial::run(*this, *modules.mixer, {choice.chunk, choice.saveEvery, choice.twoPass, false});
+FailureOr<schedule::MixerCandidate> MixerCandidates::apart(const Modules &modules,
+                                                           const schedule::MixerWay &way) const {
+  schedule::MixerWay alone = way;
+  alone.fused = false;
+  alone.tile = 0;
+  FailureOr<Trial> trial = Trial::run(*this, *modules.mixer, alone);
   if (failed(trial))
     return failure();
-  return trial->candidate(choice);
+  return trial->candidate(alone);
+}
+
+/// Fusion does not touch the states: a layer is tried with one save interval.
+FailureOr<MixerCandidates::LayerTime> MixerCandidates::layerTime(Modules &modules, schedule::MixerWay way) const {
+  way.saveEvery = 1;
+  auto [known, isNew] = modules.layerTimes.try_emplace(way);
+  if (isNew) {
+    FailureOr<Trial> trial = Trial::run(*this, *modules.layer, way);
+    if (failed(trial))
+      return failure();
+    known->second = trial->time();
+  }
+  return known->second;
 }
 
 /// What the window attention, the norms and the sum take apart is in the time of the step whatever the mixer does, so a
-/// fused candidate takes what its layer takes fused, less that. Fusion does not touch the states: what it gains is
-/// tried once per chunk and order of the segments.
-FailureOr<schedule::MixerCandidate> MixerCandidates::fused(Modules &modules, schedule::MixerCandidate apart) const {
-  auto [known, isNew] = modules.gains.try_emplace({apart.chunk, apart.twoPass});
-  if (isNew)
-    for (bool fused : {false, true}) {
-      FailureOr<Trial> trial = Trial::run(*this, *modules.layer, {apart.chunk, 1, apart.twoPass, fused});
-      if (failed(trial))
-        return failure();
-      Halves whole = trial->seconds();
-      known->second.forward += fused ? -whole.forward : whole.forward;
-      known->second.backward += fused ? -whole.backward : whole.backward;
-    }
-  apart.fused = true;
-  apart.forwardSeconds = std::max(0.0, apart.forwardSeconds - known->second.forward);
-  apart.backwardSeconds = std::max(0.0, apart.backwardSeconds - known->second.backward);
-  return apart;
+/// fused candidate takes what its layer takes fused, less that.
+FailureOr<schedule::MixerCandidate> MixerCandidates::fused(Modules &modules, schedule::MixerCandidate apart,
+                                                           int64_t tile) const {
+  schedule::MixerCandidate together = apart;
+  together.fused = true;
+  together.tile = tile;
+  FailureOr<LayerTime> before = layerTime(modules, apart), after = layerTime(modules, together);
+  if (failed(before) || failed(after))
+    return failure();
+  together.forwardSeconds = std::max(0.0, apart.forwardSeconds - before->forward + after->forward);
+  together.backwardSeconds = std::max(0.0, apart.backwardSeconds - before->backward + after->backward);
+  return together;
 }
 
-FailureOr<schedule::MixerCandidate> MixerCandidates::of(const MixerSite &site, const MixerChoice &choice) {
+FailureOr<schedule::MixerCandidate> MixerCandidates::of(const MixerSite &site, const schedule::MixerWay &way) {
   FailureOr<Modules> modules = modulesOf(site);
   if (failed(modules))
     return failure();
-  FailureOr<schedule::MixerCandidate> candidate = apart(*modules, choice);
-  return succeeded(candidate) && choice.fused ? fused(*modules, *candidate) : candidate;
+  FailureOr<schedule::MixerCandidate> candidate = apart(*modules, way);
+  return succeeded(candidate) && way.fused ? fused(*modules, *candidate, way.tile) : candidate;
+}
+
+/// Adds the fused form of a candidate, and its other key tiles where they were measured.
+LogicalResult MixerCandidates::addFused(Modules &modules, const schedule::MixerCandidate &apart,
+                                        std::vector<schedule::MixerCandidate> &candidates) const {
+  FailureOr<schedule::MixerCandidate> own = fused(modules, apart, /*tile=*/0);
+  if (failed(own))
+    return failure();
+  candidates.push_back(*own);
+  auto wasMeasured = [&](const schedule::MixerWay &way) {
+    FailureOr<LayerTime> time = layerTime(modules, way);
+    return succeeded(time) && time->forwardMeasured;
+  };
+  if (!wasMeasured(*own))
+    return success();
+  for (int64_t tile : schedule::keyTiles) {
+    FailureOr<schedule::MixerCandidate> other = fused(modules, apart, tile);
+    if (failed(other))
+      return failure();
+    bool isOwnTile = other->seconds() == own->seconds(); // the same kernel, so the same measurement
+    if (!isOwnTile && wasMeasured(*other))
+      candidates.push_back(*other);
+  }
+  return success();
 }
 
 FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const MixerSite &site) {
@@ -216,16 +253,13 @@ FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const Mixer
       for (bool twoPass : {false, true}) {
         if (twoPass && (!mayTwoPass || saveEvery >= chunks))
           continue;
-        FailureOr<schedule::MixerCandidate> alone = apart(*modules, {chunk, saveEvery, twoPass, false});
+        FailureOr<schedule::MixerCandidate> alone =
+            apart(*modules, {.chunk = chunk, .saveEvery = saveEvery, .twoPass = twoPass});
         if (failed(alone))
           return failure();
         known->second.push_back(*alone);
-        if (!modules->layer || !lowering_.mixers().fused)
-          continue;
-        FailureOr<schedule::MixerCandidate> together = fused(*modules, *alone);
-        if (failed(together))
+        if (modules->layer && lowering_.mixers().fused && failed(addFused(*modules, *alone, known->second)))
           return failure();
-        known->second.push_back(*together);
       }
     }
   }

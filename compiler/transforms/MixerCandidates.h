@@ -14,26 +14,33 @@ public:
       : lowering_(lowering), model_(model) {}
 
   /// Chunks C of 32 … 256 tokens and save intervals m of 1 … 16 chunks, as far as the row has that many, in two passes
-  /// too where one leaves cores idle. Mixers of equal types and attributes share one answer.
+  /// too where one leaves cores idle. Other key tiles than the fused kernel's own stand beside it where both were
+  /// measured: what a tile costs beyond its arithmetic no roofline says. Mixers of equal types and attributes share one
+  /// answer.
   mlir::FailureOr<std::vector<schedule::MixerCandidate>> of(const MixerSite &site);
-  /// The one candidate with that chunk and save interval.
-  mlir::FailureOr<schedule::MixerCandidate> of(const MixerSite &site, const MixerChoice &choice);
+  /// The one candidate that runs so.
+  mlir::FailureOr<schedule::MixerCandidate> of(const MixerSite &site, const schedule::MixerWay &way);
 
 private:
-  struct Halves {
+  /// Of a layer alone.
+  struct LayerTime {
     double forward = 0, backward = 0; // seconds
+    bool forwardMeasured = false;
   };
   /// What trials of one mixer lower.
   struct Modules {
     mlir::OwningOpRef<mlir::ModuleOp> mixer; // and its gradient
     mlir::OwningOpRef<mlir::ModuleOp> layer; // with the window attention, the norms and the sum; null: not fusible
-    std::map<std::pair<int64_t, bool>, Halves> gains; // of fusion, by chunk and twoPass
+    std::map<schedule::MixerWay, LayerTime> layerTimes;
   };
   class Trial;
 
   mlir::FailureOr<Modules> modulesOf(const MixerSite &site) const;
-  mlir::FailureOr<schedule::MixerCandidate> apart(const Modules &modules, const MixerChoice &choice) const;
-  mlir::FailureOr<schedule::MixerCandidate> fused(Modules &modules, schedule::MixerCandidate apart) const;
+  mlir::FailureOr<schedule::MixerCandidate> apart(const Modules &modules, const schedule::MixerWay &way) const;
+  mlir::FailureOr<LayerTime> layerTime(Modules &modules, schedule::MixerWay way) const;
+  mlir::FailureOr<schedule::MixerCandidate> fused(Modules &modules, schedule::MixerCandidate apart, int64_t tile) const;
+  mlir::LogicalResult addFused(Modules &modules, const schedule::MixerCandidate &apart,
+                               std::vector<schedule::MixerCandidate> &candidates) const;
 
   const TrialLowering &lowering_;
   const schedule::CostModel &model_;

@@ -8,7 +8,7 @@ namespace oriel::transforms {
 namespace {
 
 /// What the trial runs, unless a person decided otherwise.
-constexpr MixerChoice trialChoice{64, 4, false};
+constexpr schedule::MixerWay trialWay{.chunk = 64, .saveEvery = 4};
 
 class Poser {
 public:
@@ -52,9 +52,10 @@ LogicalResult Poser::runTrial() {
   OwningOpRef<ModuleOp> copy = module.clone();
   for (auto function : copy->getOps<func::FuncOp>())
     for (const MixerSite &site : findStepSites(function).mixers) {
-      MixerChoice choice = given_(site.path).mixer.value_or(trialChoice);
-      markMixer(site, {choice.chunk, choice.saveEvery, choice.twoPass,
-                       /*fused=*/false}); // so that every op has steps of its own
+      schedule::MixerWay way = given_(site.path).mixer.value_or(trialWay);
+      way.fused = false; // so that every op has steps of its own
+      way.tile = 0;
+      markMixer(site, way);
     }
   FailureOr<OwningOpRef<ModuleOp>> lowered = lowering_.run(*copy);
   if (failed(lowered))
@@ -115,10 +116,10 @@ void Poser::addOps() {
 }
 
 FailureOr<std::vector<schedule::MixerCandidate>> Poser::candidatesOf(const MixerSite &site) {
-  std::optional<MixerChoice> choice = given_(site.path).mixer;
-  if (!choice)
+  std::optional<schedule::MixerWay> way = given_(site.path).mixer;
+  if (!way)
     return candidates_.of(site);
-  FailureOr<schedule::MixerCandidate> one = candidates_.of(site, *choice);
+  FailureOr<schedule::MixerCandidate> one = candidates_.of(site, *way);
   if (failed(one))
     return failure();
   return std::vector<schedule::MixerCandidate>{*one};

@@ -9,7 +9,7 @@ namespace oriel::transforms {
 
 /// What a person decided, by path.
 struct GivenDecision {
-  std::optional<MixerChoice> mixer;
+  std::optional<schedule::MixerWay> mixer;
   schedule::Given action = schedule::Given::Nothing;
 };
 using GivenDecisions = llvm::function_ref<GivenDecision(llvm::StringRef path)>;

@@ -38,8 +38,7 @@ std::string explainMixer(const schedule::Mixer &mixer, size_t chosen) {
     if (&other != &candidate && (!next || other.seconds() < next->seconds()))
       next = &other;
   if (next)
-    text += llvm::formatv("; next: chunk {0} save_every {1}{2}{3}, {4:f3} ms", next->chunk, next->saveEvery,
-                          next->twoPass ? " two_pass" : "", next->fused ? " fused" : "", next->seconds() * 1e3);
+    text += llvm::formatv("; next: {0}, {1:f3} ms", schedule::wordsOf(*next), next->seconds() * 1e3);
   return text;
 }
 
@@ -70,10 +69,8 @@ void unmarkBroken(const StepSites &sites) {
 
 /// Marks mixers and runs ops again as `schedule` says. An op that the backward does not need does not run again.
 void apply(const StepSites &sites, const schedule::Problem &problem, const schedule::Schedule &schedule) {
-  for (auto [i, site] : llvm::enumerate(sites.mixers)) {
-    const schedule::MixerCandidate &candidate = problem.mixers[i].candidates[schedule.candidates[i]];
-    markMixer(site, {candidate.chunk, candidate.saveEvery, candidate.twoPass, candidate.fused});
-  }
+  for (auto [i, site] : llvm::enumerate(sites.mixers))
+    markMixer(site, problem.mixers[i].candidates[schedule.candidates[i]]);
   schedule::Needs need = needsOf(problem, schedule);
   llvm::DenseSet<Operation *> again;
   for (auto [i, site] : llvm::enumerate(sites.ops))
@@ -109,7 +106,7 @@ private:
   TrialLowering lowering_;
   schedule::CostModel model_;
   std::optional<GivenSchedule> given_;
-  llvm::StringMap<MixerChoice> choices_;
+  llvm::StringMap<schedule::MixerWay> ways_;
 };
 
 LogicalResult StateScheduler::readFiles() {
@@ -185,16 +182,19 @@ void StateScheduler::writeDecisions(func::FuncOp function, const StepSites &site
     if (!isMixer && !needed)
       continue;
     GivenDecision given = given_ ? given_->find(site.path) : GivenDecision();
-    IntegerAttr chunk, saveEvery;
+    IntegerAttr chunk, saveEvery, tile;
     bool twoPass = false, fused = false;
     std::string why = explainOp(problem.ops[i]);
     if (isMixer) {
       const schedule::Mixer &posed = problem.mixers[mixer->second];
       size_t chosen = schedule.candidates[mixer->second];
-      chunk = builder.getI64IntegerAttr(posed.candidates[chosen].chunk);
-      saveEvery = builder.getI64IntegerAttr(posed.candidates[chosen].saveEvery);
-      twoPass = posed.candidates[chosen].twoPass;
-      fused = posed.candidates[chosen].fused;
+      const schedule::MixerWay &way = posed.candidates[chosen];
+      chunk = builder.getI64IntegerAttr(way.chunk);
+      saveEvery = builder.getI64IntegerAttr(way.saveEvery);
+      if (way.tile > 0)
+        tile = builder.getI64IntegerAttr(way.tile);
+      twoPass = way.twoPass;
+      fused = way.fused;
       why = explainMixer(posed, chosen);
     }
     if (given.mixer || given.action != schedule::Given::Nothing)
@@ -204,7 +204,7 @@ void StateScheduler::writeDecisions(func::FuncOp function, const StepSites &site
       action = tape::ActionAttr::get(module_.getContext(),
                                      schedule.recompute[i] ? tape::Action::Recompute : tape::Action::Save);
     tape::ScheduleOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path), chunk, saveEvery, twoPass,
-                             fused, action, builder.getStringAttr(why));
+                             fused, tile, action, builder.getStringAttr(why));
   }
 }
 
@@ -234,9 +234,9 @@ LogicalResult StateScheduler::scheduleFunction(func::FuncOp function) {
   if (failed(schedule))
     return failure();
   for (auto [i, site] : llvm::enumerate(sites.mixers)) {
-    const schedule::MixerCandidate &candidate = problem->mixers[i].candidates[schedule->candidates[i]];
-    int64_t saveEvery = candidate.twoPass ? candidate.saveEvery : 0; // without a gradient only passes need saved states
-    choices_[site.path] = {candidate.chunk, saveEvery, candidate.twoPass, candidate.fused};
+    schedule::MixerWay &way = ways_[site.path] = problem->mixers[i].candidates[schedule->candidates[i]];
+    if (!way.twoPass)
+      way.saveEvery = 0; // without a gradient only passes need saved states
   }
   writeDecisions(function, sites, *problem, *schedule);
   apply(sites, *problem, *schedule);
@@ -250,9 +250,11 @@ void StateScheduler::applyToOtherFunctions() {
     if (sites.firstBackward)
       continue;
     for (const MixerSite &site : sites.mixers)
-      if (auto choice = choices_.find(site.path); choice != choices_.end())
-        markMixer(site, {choice->second.chunk, choice->second.saveEvery, choice->second.twoPass,
-                         choice->second.fused && isFusible(site)});
+      if (auto known = ways_.find(site.path); known != ways_.end()) {
+        schedule::MixerWay way = known->second;
+        way.fused = way.fused && isFusible(site);
+        markMixer(site, way);
+      }
   }
 }
 

@@ -88,23 +88,24 @@ StepCosts::StepCosts(func::FuncOp function, tape::ProgramOp program, const sched
   SmallVector<Operation *> numbered;
   for (Operation &op : function.getBody().front())
     numbered.push_back(&op);
-  llvm::StringMap<double> kernelSeconds; // counting a kernel's work walks its loops: once per kernel
-  auto secondsOf = [&](Operation *step) {
+  llvm::StringMap<schedule::Estimate> ofKernel; // counting a kernel's work walks its loops: once per kernel
+  auto estimate = [&](Operation *step) -> schedule::Estimate {
     auto call = dyn_cast<tape::CallOp>(step);
     if (!call)
-      return isFree(step) ? 0.0 : model.estimate(workOf(step)).seconds;
-    auto [known, isNew] = kernelSeconds.try_emplace(call.getCallee(), 0.0);
+      return isFree(step) ? schedule::Estimate() : model.estimate(workOf(step));
+    auto [known, isNew] = ofKernel.try_emplace(call.getCallee());
     if (isNew)
-      known->second = model.estimate(workOf(step)).seconds;
+      known->second = model.estimate(workOf(step));
     return known->second;
   };
   for (Operation &step : program.getBody().front()) {
-    double seconds = secondsOf(&step);
-    totalSeconds_ += seconds;
+    schedule::Estimate known = estimate(&step);
+    totalSeconds_ += known.seconds;
     if (int64_t number = numberOf(&step); number >= 0 && !isa<tape::ConstantOp, tape::SaveOp>(step)) {
       Cost &cost = costs_[numbered[number]];
       cost.steps = cost.steps.with({stepCount_, stepCount_});
-      cost.seconds += seconds;
+      cost.seconds += known.seconds;
+      cost.measured &= isFree(&step) || known.bound == schedule::Bound::Measured;
     }
     ++stepCount_;
   }
@@ -154,5 +155,7 @@ void StepCosts::addPieces(tape::ProgramOp program, ArrayRef<Operation *> numbere
 schedule::Interval StepCosts::stepsOf(Operation *op) const { return costs_.lookup(op).steps; }
 
 double StepCosts::secondsOf(Operation *op) const { return costs_.lookup(op).seconds; }
+
+bool StepCosts::wasMeasured(Operation *op) const { return costs_.lookup(op).measured; }
 
 } // namespace oriel::transforms

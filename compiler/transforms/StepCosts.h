@@ -54,6 +54,8 @@ public:
   /// Steps of `op`, an op of the function; empty when it became none.
   schedule::Interval stepsOf(mlir::Operation *op) const;
   double secondsOf(mlir::Operation *op) const;
+  /// Whether the time of each of its kernels and products was measured, not predicted.
+  bool wasMeasured(mlir::Operation *op) const;
   double totalSeconds() const { return totalSeconds_; }
   int64_t stepCount() const { return stepCount_; }
 
@@ -76,6 +78,7 @@ private:
   struct Cost {
     schedule::Interval steps;
     double seconds = 0;
+    bool measured = true;
   };
   llvm::DenseMap<mlir::Operation *, Cost> costs_;
   std::vector<Piece> pieces_;

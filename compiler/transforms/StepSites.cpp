@@ -103,16 +103,19 @@ StepSites findStepSites(func::FuncOp function) {
   return sites;
 }
 
-void markMixer(const MixerSite &site, const MixerChoice &choice) {
+void markMixer(const MixerSite &site, const schedule::MixerWay &way) {
   Builder builder(site.forward->getContext());
   for (Operation *half : {site.forward, site.gradient}) {
     if (!half)
       continue;
     half->setAttr("tape.site", builder.getStringAttr(site.path));
-    half->setAttr("tape.chunk", builder.getI64IntegerAttr(choice.chunk));
-    if (choice.saveEvery > 0)
-      half->setAttr("tape.save_every", builder.getI64IntegerAttr(choice.saveEvery));
-    for (auto [name, holds] : {std::pair("tape.two_pass", choice.twoPass), std::pair("tape.fused", choice.fused)}) {
+    half->setAttr("tape.chunk", builder.getI64IntegerAttr(way.chunk));
+    if (way.saveEvery > 0)
+      half->setAttr("tape.save_every", builder.getI64IntegerAttr(way.saveEvery));
+    half->removeAttr("tape.key_tile");
+    if (way.tile > 0)
+      half->setAttr("tape.key_tile", builder.getI64IntegerAttr(way.tile));
+    for (auto [name, holds] : {std::pair("tape.two_pass", way.twoPass), std::pair("tape.fused", way.fused)}) {
       half->removeAttr(name);
       if (holds)
         half->setAttr(name, builder.getUnitAttr());

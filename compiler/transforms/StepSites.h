@@ -2,6 +2,7 @@
 #ifndef ORIEL_COMPILER_TRANSFORMS_STEPSITES_H
 #define ORIEL_COMPILER_TRANSFORMS_STEPSITES_H
 
+#include "compiler/schedule/Problem.h"
 #include "dialects/lm/LmOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <string>
@@ -33,14 +34,9 @@ StepSites findStepSites(mlir::func::FuncOp function);
 /// The op behind a value of the function, seen through views; null for an argument.
 mlir::Operation *sourceOf(mlir::Value value);
 
-/// How a mixer runs.
-struct MixerChoice {
-  int64_t chunk = 0, saveEvery = 0;
-  bool twoPass = false; // the segments between saved states side by side
-  bool fused = false;   // with the window attention of its layer
-};
-/// Attaches tape.site, tape.chunk, tape.save_every (if > 0), tape.two_pass and tape.fused to both halves of the mixer.
-void markMixer(const MixerSite &site, const MixerChoice &choice);
+/// Attaches tape.site, tape.chunk, tape.save_every and tape.key_tile (if > 0), tape.two_pass and tape.fused to both
+/// halves of the mixer.
+void markMixer(const MixerSite &site, const schedule::MixerWay &way);
 
 /// Runs the ops again of which `runsAgain` is true: last first, each is cloned in front of the first op of the backward
 /// that reads one of its results, and the backward reads the clone. A clone is an op of the backward, so that what it

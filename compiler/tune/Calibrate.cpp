@@ -39,16 +39,16 @@ absl::StatusOr<std::vector<Run>> compileSchedules(Workbench &bench, const std::s
   if (!first.problem)
     return absl::InvalidArgumentError(model + " is a package: calibration compiles a model (.oriel) in several ways");
   ORIEL_RETURN_IF_ERROR(addRun(bench, "as chosen", model, request.model, runs));
-  for (const MixerWay &way : {MixerWay{.chunk = 64, .saveEvery = 1, .fused = true},
-                              {.chunk = 64, .saveEvery = 1, .twoPass = true},
-                              {.chunk = 32, .saveEvery = 1},
-                              {.chunk = 128, .saveEvery = 1}}) {
+  for (const schedule::MixerWay &way : {schedule::MixerWay{.chunk = 64, .saveEvery = 1, .fused = true},
+                                        {.chunk = 64, .saveEvery = 1, .twoPass = true},
+                                        {.chunk = 32, .saveEvery = 1},
+                                        {.chunk = 128, .saveEvery = 1}}) {
     ModelOptions options = request.model;
     std::string text = scheduleText(*first.problem, way);
     if (text.empty())
       continue;
     ORIEL_ASSIGN_OR_RETURN(options.schedule, bench.write("given.mlir", text));
-    ORIEL_RETURN_IF_ERROR(addRun(bench, nameOf(way), model, options, runs));
+    ORIEL_RETURN_IF_ERROR(addRun(bench, wordsOf(way), model, options, runs));
   }
   ModelOptions least = request.model;
   least.memoryBudget = "least";

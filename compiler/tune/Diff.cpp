@@ -1,6 +1,7 @@
 // oriel-tune diff: where the training steps of two packages or models differ.
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
+#include "compiler/tune/MixerWay.h"
 #include "compiler/tune/StepReport.h"
 #include "compiler/tune/Table.h"
 
@@ -96,8 +97,8 @@ Table totalTable(const Comparison &c) {
 }
 
 std::string mixerText(const MixerRow &row) {
-  return fmt::format("C {} m {} {}{}{}", row.chunk, row.saveEvery, row.twoPass ? "two passes " : "",
-                     row.fused ? "fused" : "apart", row.recompute ? ", made again" : "");
+  return fmt::format("C {} m {} {}{}", row.way.chunk, row.way.saveEvery, kernelText(row.way),
+                     row.recompute ? ", made again" : "");
 }
 
 /// By layer, where they differ.

@@ -67,10 +67,7 @@ absl::StatusOr<Schedule> scheduleOf(const Problem &problem, const plan::EntryPoi
       const schedule::Mixer &mixer = problem.mixers[m];
       if (problem.path(mixer) != decision.path())
         continue;
-      auto isChosen = [&](const MixerCandidate &c) {
-        return c.chunk == decision.chunk() && c.saveEvery == decision.save_every() &&
-               c.twoPass == decision.two_pass() && c.fused == decision.fused();
-      };
+      auto isChosen = [&](const schedule::MixerWay &way) { return way == wayOf(decision); };
       auto found = std::find_if(mixer.candidates.begin(), mixer.candidates.end(), isChosen);
       if (found == mixer.candidates.end())
         return absl::InternalError("the schedule problem does not have what was chosen for " + decision.path());
@@ -156,8 +153,7 @@ Table mixerTable(const MixerStory &story, size_t most) {
     const Rival &rival = story.rivals[r];
     const MixerCandidate &c = rival.candidate;
     table.rows.push_back({rival.chosen ? "chosen" : "", fmt::format("{}", c.chunk), fmt::format("{}", c.saveEvery),
-                          kernelText(c.twoPass, c.fused), formatSeconds(c.forwardSeconds),
-                          formatSeconds(c.backwardSeconds),
+                          kernelText(c), formatSeconds(c.forwardSeconds), formatSeconds(c.backwardSeconds),
                           fmt::format("{:.2f}", static_cast<double>(c.savedBytes) / (1 << 20)),
                           fmt::format("{:.2f}", static_cast<double>(c.scratchBytes) / (1 << 20)),
                           signedSeconds(rival.change.seconds), signedMib(rival.change.peakBytes)});
@@ -222,6 +218,7 @@ std::string explainJson(const Story &story) {
                         {"save_every", rival.candidate.saveEvery},
                         {"two_pass", rival.candidate.twoPass},
                         {"fused", rival.candidate.fused},
+                        {"tile", rival.candidate.tile},
                         {"forward_seconds", rival.candidate.forwardSeconds},
                         {"backward_seconds", rival.candidate.backwardSeconds},
                         {"saved_bytes", rival.candidate.savedBytes},

@@ -2,27 +2,31 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace oriel::tune {
 
-MixerWay wayOf(const schedule::MixerCandidate &candidate) {
-  return {candidate.chunk, candidate.saveEvery, candidate.twoPass, candidate.fused};
+schedule::MixerWay wayOf(const plan::Decision &decision) {
+  return {.chunk = decision.chunk(),
+          .saveEvery = decision.save_every(),
+          .twoPass = decision.two_pass(),
+          .fused = decision.fused(),
+          .tile = decision.tile()};
 }
 
-std::string nameOf(const MixerWay &way) {
-  return fmt::format("chunk {} save_every {}{}{}", way.chunk, way.saveEvery, way.twoPass ? " two_pass" : "",
-                     way.fused ? " fused" : "");
+std::string kernelText(const schedule::MixerWay &way) {
+  return fmt::format("{}{}{}", way.twoPass ? "in two passes, " : "", way.fused ? "fused with its window" : "apart",
+                     way.tile > 0 ? fmt::format(", key tile {}", way.tile) : "");
 }
 
-std::string kernelText(bool twoPass, bool fused) {
-  return fmt::format("{}{}", twoPass ? "in two passes, " : "", fused ? "fused with its window" : "apart");
-}
-
-std::string scheduleText(const schedule::Problem &problem, const MixerWay &way) {
+std::string scheduleText(const schedule::Problem &problem, const schedule::MixerWay &way) {
+  schedule::MixerWay ownTile = way;
+  ownTile.tile = 0;
+  auto runsSo = [&](const schedule::MixerWay &candidate) { return candidate == ownTile; };
   std::string text;
   for (const schedule::Mixer &mixer : problem.mixers)
-    for (const schedule::MixerCandidate &candidate : mixer.candidates)
-      if (wayOf(candidate) == way)
-        text += fmt::format("tape.schedule @{} {}\n", problem.path(mixer), nameOf(way));
+    if (std::any_of(mixer.candidates.begin(), mixer.candidates.end(), runsSo))
+      text += fmt::format("tape.schedule @{} {}\n", problem.path(mixer), schedule::wordsOf(way));
   return text;
 }
 

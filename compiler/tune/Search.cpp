@@ -1,8 +1,8 @@
 // oriel-tune search: measures schedules of a model's recurrent mixers and records what their kernels took.
 //
-// A candidate (chunk, save interval, fused or apart) runs in all mixers that may run so, in the whole step, so that
-// caches and memory are as in training. The record is by kernel and product with their sizes: it holds for every model
-// that has them.
+// A candidate (chunk, save interval, one or two passes, fused or apart) runs in all mixers that may run so, in the
+// whole step, so that caches and memory are as in training; then the key tiles of the fastest fused one do. The record
+// is by kernel and product with their sizes: it holds for every model that has them.
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
 #include "compiler/tune/MixerWay.h"
@@ -23,6 +23,7 @@ namespace {
 
 using nlohmann::ordered_json;
 using schedule::MixerCandidate;
+using schedule::MixerWay;
 using schedule::Problem;
 
 struct Trial {
@@ -37,7 +38,8 @@ std::vector<MixerWay> waysToTry(const Problem &problem, size_t most) {
   std::map<MixerWay, double> seconds; // of all mixers that may run so
   for (const schedule::Mixer &mixer : problem.mixers)
     for (const MixerCandidate &candidate : mixer.candidates)
-      seconds[wayOf(candidate)] += candidate.seconds();
+      if (candidate.tile == 0)
+        seconds[candidate] += candidate.seconds();
   std::vector<MixerWay> ways;
   for (const auto &[way, unused] : seconds)
     ways.push_back(way);
@@ -48,11 +50,12 @@ std::vector<MixerWay> waysToTry(const Problem &problem, size_t most) {
   return ways;
 }
 
+/// Runs all ways in turns.
 absl::StatusOr<std::vector<Trial>> tryWays(Workbench &bench, const std::string &model, const Request &request,
-                                           const Problem &problem, size_t most) {
+                                           const Problem &problem, const std::vector<MixerWay> &ways) {
   std::vector<Trial> trials;
   std::vector<std::shared_ptr<const runtime::Package>> packages;
-  for (const MixerWay &way : waysToTry(problem, most)) {
+  for (const MixerWay &way : ways) {
     ModelOptions options = request.model;
     ORIEL_ASSIGN_OR_RETURN(options.schedule, bench.write("given.mlir", scheduleText(problem, way)));
     ORIEL_ASSIGN_OR_RETURN(Compiled compiled, bench.compile(model, options));
@@ -62,6 +65,39 @@ absl::StatusOr<std::vector<Trial>> tryWays(Workbench &bench, const std::string &
   ORIEL_ASSIGN_OR_RETURN(std::vector<Measured> measured, bench.benchInTurns(packages, request.repeats));
   for (size_t i = 0; i < trials.size(); ++i)
     trials[i].measured = std::move(measured[i]);
+  return trials;
+}
+
+/// Fastest first.
+void sortTrials(std::vector<Trial> &trials) {
+  std::stable_sort(trials.begin(), trials.end(),
+                   [](const Trial &a, const Trial &b) { return a.measured.seconds() < b.measured.seconds(); });
+}
+
+/// The key tiles of the fastest fused way; none where no way is fused. A tile has its say with saved states at every
+/// chunk, as the cost model tries it.
+std::vector<MixerWay> tilesToTry(const std::vector<Trial> &trials) {
+  auto fused = std::find_if(trials.begin(), trials.end(), [](const Trial &trial) { return trial.way.fused; });
+  std::vector<MixerWay> ways;
+  if (fused == trials.end())
+    return ways;
+  MixerWay way = fused->way;
+  way.saveEvery = 1;
+  for (int64_t tile : {int64_t{0}, schedule::keyTiles[0], schedule::keyTiles[1], schedule::keyTiles[2]}) {
+    way.tile = tile;
+    ways.push_back(way);
+  }
+  return ways;
+}
+
+/// Ways with their kernels' own tiles first, then tiles.
+absl::StatusOr<std::vector<Trial>> tryAll(Workbench &bench, const std::string &model, const Request &request,
+                                          const Problem &problem, size_t most) {
+  ORIEL_ASSIGN_OR_RETURN(std::vector<Trial> trials, tryWays(bench, model, request, problem, waysToTry(problem, most)));
+  sortTrials(trials);
+  ORIEL_ASSIGN_OR_RETURN(std::vector<Trial> tiles, tryWays(bench, model, request, problem, tilesToTry(trials)));
+  std::move(tiles.begin(), tiles.end(), std::back_inserter(trials));
+  sortTrials(trials);
   return trials;
 }
 
@@ -92,8 +128,7 @@ struct Findings {
 std::string choicesOf(const StepReport &report) {
   std::string text;
   for (const MixerRow &row : report.mixers)
-    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", formatLayers(row.layers),
-                        nameOf({row.chunk, row.saveEvery, row.twoPass, row.fused}));
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", formatLayers(row.layers), wordsOf(row.way));
   return text;
 }
 
@@ -103,7 +138,7 @@ Table trialTable(const Findings &findings) {
       {}};
   for (const Trial &trial : findings.trials) {
     double fastest = findings.trials.front().measured.seconds();
-    table.rows.push_back({nameOf(trial.way), formatSeconds(trial.measured.seconds()),
+    table.rows.push_back({wordsOf(trial.way), formatSeconds(trial.measured.seconds()),
                           fmt::format("{:+.1f} %", 100 * (trial.measured.seconds() / fastest - 1)),
                           formatSeconds(trial.predicted), formatMib(trial.measured.memoryBytes)});
   }
@@ -127,6 +162,7 @@ std::string printJson(const Findings &f) {
                               {"save_every", trial.way.saveEvery},
                               {"two_pass", trial.way.twoPass},
                               {"fused", trial.way.fused},
+                              {"tile", trial.way.tile},
                               {"predicted_seconds", trial.predicted},
                               {"measured_seconds", trial.measured.seconds()}});
   return json.dump(2) + "\n";
@@ -170,9 +206,7 @@ absl::StatusOr<std::string> search(Workbench &bench, const std::string &model, c
   findings.repeats = request.repeats;
   findings.before = makeReport(*before.package, bench.costs(), nullptr);
   ORIEL_ASSIGN_OR_RETURN(findings.trials,
-                         tryWays(bench, model, request, *before.problem, static_cast<size_t>(candidates)));
-  std::stable_sort(findings.trials.begin(), findings.trials.end(),
-                   [](const Trial &a, const Trial &b) { return a.measured.seconds() < b.measured.seconds(); });
+                         tryAll(bench, model, request, *before.problem, static_cast<size_t>(candidates)));
   ORIEL_RETURN_IF_ERROR(keepCosts(bench, findings, output));
   ORIEL_ASSIGN_OR_RETURN(Compiled after, bench.compile(model, request.model));
   findings.after = makeReport(*after.package, bench.costs(), nullptr);

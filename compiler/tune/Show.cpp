@@ -73,8 +73,9 @@ Table mixerTable(const StepReport &report) {
   table.columns = {{"recurrent mixer", true}, {"chunk C"},      {"save every m"},
                    {"kernel", true},          {"output", true}, {"why", true, 110}};
   for (const MixerRow &row : report.mixers)
-    table.rows.push_back({formatLayers(row.layers), fmt::format("{}", row.chunk), fmt::format("{}", row.saveEvery),
-                          kernelText(row.twoPass, row.fused), row.recompute ? "made again" : "kept", row.why});
+    table.rows.push_back({formatLayers(row.layers), fmt::format("{}", row.way.chunk),
+                          fmt::format("{}", row.way.saveEvery), kernelText(row.way),
+                          row.recompute ? "made again" : "kept", row.why});
   return table;
 }
 
@@ -169,10 +170,11 @@ std::string showJson(const StepReport &report) {
   json["mixers"] = ordered_json::array();
   for (const MixerRow &row : report.mixers)
     json["mixers"].push_back({{"layers", row.layers},
-                              {"chunk", row.chunk},
-                              {"save_every", row.saveEvery},
-                              {"two_pass", row.twoPass},
-                              {"fused", row.fused},
+                              {"chunk", row.way.chunk},
+                              {"save_every", row.way.saveEvery},
+                              {"two_pass", row.way.twoPass},
+                              {"fused", row.way.fused},
+                              {"tile", row.way.tile},
                               {"recompute", row.recompute},
                               {"why", row.why}});
   json["timeline_bytes"] = report.timeline;

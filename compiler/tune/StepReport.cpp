@@ -1,4 +1,5 @@
 #include "compiler/tune/StepReport.h"
+#include "compiler/tune/MixerWay.h"
 
 #include "runtime/plan/PlanCheck.h"
 
@@ -70,16 +71,9 @@ void addSchedule(StepReport &report, const plan::EntryPoint &entry) {
       ++(decision.recompute() ? report.madeAgain : report.kept);
       continue;
     }
-    MixerRow row{{},
-                 decision.chunk(),
-                 decision.save_every(),
-                 decision.two_pass(),
-                 decision.fused(),
-                 decision.recompute(),
-                 decision.why()};
+    MixerRow row{{}, wayOf(decision), decision.recompute(), decision.why()};
     auto same = std::find_if(report.mixers.begin(), report.mixers.end(), [&](const MixerRow &other) {
-      return std::tie(other.chunk, other.saveEvery, other.twoPass, other.fused, other.recompute, other.why) ==
-             std::tie(row.chunk, row.saveEvery, row.twoPass, row.fused, row.recompute, row.why);
+      return std::tie(other.way, other.recompute, other.why) == std::tie(row.way, row.recompute, row.why);
     });
     if (same == report.mixers.end())
       same = report.mixers.insert(report.mixers.end(), row);

@@ -28,8 +28,8 @@ struct KernelRow {
 /// Recurrent mixers with one decision.
 struct MixerRow {
   std::set<std::string> layers;
-  int64_t chunk = 0, saveEvery = 0;
-  bool twoPass = false, fused = false, recompute = false;
+  schedule::MixerWay way;
+  bool recompute = false;
   std::string why;
 };
 

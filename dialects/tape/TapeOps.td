@@ -101,12 +101,13 @@ def Tape_ScheduleOp : Tape_Op<"schedule"> {
     The text that a person edits (`orielc --schedule file`). For a recurrent mixer: `chunk` tokens per chunk and the
     state saved every `save_every` chunks (the states in between are re-made on chip), `two_pass` with
     the segments between saved states side by side, their states made beforehand (without the word one after the other),
-    `fused` in one kernel with the window attention and the norms of its layer or, without the word, apart. For any op of the forward half: `save` its results
+    `fused` in one kernel with the window attention and the norms of its layer or, without the word, apart;
+    `tile` tokens per key tile of that kernel's window part, which has its own choice without it. For any op of the forward half: `save` its results
     until the backward, or `recompute` them there (what the op reads is then needed there). A mixer may have both. The path is
     the layer path of the model and the op's name, with that of its weight for a projection. `why` is free text.
 
-    * (C1) `chunk` and `save_every`, or an action, or both; `two_pass` and `fused` only with the former.
-    * (C2) `chunk` >= 16 and a multiple of 16; `save_every` >= 1.
+    * (C1) `chunk` and `save_every`, or an action, or both; `two_pass` and `fused` only with the former, `tile` only with `fused`.
+    * (C2) `chunk` and `tile` >= 16 and multiples of 16; `save_every` >= 1.
 
     ```mlir
     tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 fused why "2.0 MiB saved"
@@ -115,8 +116,8 @@ def Tape_ScheduleOp : Tape_Op<"schedule"> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$path, OptionalAttr<I64Attr>:$chunk, OptionalAttr<I64Attr>:$save_every,
-                       UnitAttr:$two_pass, UnitAttr:$fused, OptionalAttr<Tape_Action>:$action, OptionalAttr<StrAttr>:$why);
-  let assemblyFormat = "$path (`chunk` $chunk^ `save_every` $save_every)? (`two_pass` $two_pass^)? (`fused` $fused^)? ($action^)? (`why` $why^)? attr-dict";
+                       UnitAttr:$two_pass, UnitAttr:$fused, OptionalAttr<I64Attr>:$tile, OptionalAttr<Tape_Action>:$action, OptionalAttr<StrAttr>:$why);
+  let assemblyFormat = "$path (`chunk` $chunk^ `save_every` $save_every)? (`two_pass` $two_pass^)? (`fused` $fused^)? (`tile` $tile^)? ($action^)? (`why` $why^)? attr-dict";
   let hasVerifier = 1;
 }
 

@@ -60,6 +60,10 @@ LogicalResult ScheduleOp::verify() {
     return emitOpError("states 'chunk C save_every m' for a recurrent mixer, or one of 'save', 'recompute', or both");
   if ((getTwoPass() || getFused()) && !mixer) // (C1)
     return emitOpError() << "is '" << (getFused() ? "fused" : "two_pass") << "' without 'chunk C save_every m'";
+  if (getTile() && !getFused()) // (C1)
+    return emitOpError("is 'tile' without 'fused': only the fused kernel has a window part");
+  if (getTile() && (*getTile() < 16 || *getTile() % 16 != 0)) // (C2)
+    return emitOpError() << "tile " << *getTile() << " is not a positive multiple of 16";
   if (mixer && (*getChunk() < 16 || *getChunk() % 16 != 0)) // (C2)
     return emitOpError() << "chunk " << *getChunk() << " is not a positive multiple of 16";
   if (mixer && *getSaveEvery() < 1) // (C2)

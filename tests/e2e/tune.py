@@ -152,7 +152,10 @@ class Tune(OrielTest):
         before, key = self.predicted(), self.cached_package()
         found = json.loads(self.tune("search", "tiny.oriel", *SHAPE, "--repeats", "1", "--candidates", "3", "--json"))
         self.assertTrue(found["record"].startswith(self.path("tuning")), found)
-        self.assertEqual(len(found["trials"]), 3)
+        self.assertEqual(len(found["trials"]), 3 + 4)
+        tiled = [trial for trial in found["trials"] if trial["tile"] > 0]
+        self.assertEqual({trial["tile"] for trial in tiled}, {32, 64, 128})
+        self.assertTrue(all(trial["fused"] for trial in tiled))
         times = [trial["measured_seconds"] for trial in found["trials"]]
         self.assertEqual(times, sorted(times))
         self.assertEqual(found["before"]["predicted_seconds"], before)

@@ -218,7 +218,10 @@ kernels::RAttentionSpec fusedSpec(lm::FusedRAttentionOp op, kernels::TileTarget 
   kernels::RAttentionSpec spec{attentionSpec(op), rlaSpec(op), op.getEps().convertToDouble()};
   spec.linear.documents = spec.linear.documents && !op.getLeakDocuments();
   setStates(spec.linear, op);
-  return kernels::withDefaultTiles(spec, tiles);
+  spec = kernels::withDefaultTiles(spec, tiles);
+  if (int64_t keyTile = scheduledKeyTile(op))
+    spec.window.keyTile = std::min(keyTile, kernels::tileSize(spec.window.tokens));
+  return spec;
 }
 
 void lowerFused(Lowering &lowering, lm::FusedRAttentionOp op) {

@@ -26,6 +26,7 @@ bool areHalves(Operation *forward, Operation *gradient) {
 
 int64_t scheduledChunk(Operation *mixer) { return integerAttr(mixer, "tape.chunk", defaultChunk); }
 int64_t scheduledSaveEvery(Operation *mixer) { return integerAttr(mixer, "tape.save_every", defaultSaveEvery); }
+int64_t scheduledKeyTile(Operation *mixer) { return integerAttr(mixer, "tape.key_tile", 0); }
 bool runsInTwoPasses(Operation *mixer) { return mixer->hasAttr("tape.two_pass"); }
 
 bool hasGradient(Operation *forward) {

@@ -55,6 +55,7 @@ void addSchedule(ModuleOp module, plan::EntryPoint &entry) {
     added->set_save_every(static_cast<int64_t>(decision.getSaveEvery().value_or(0)));
     added->set_two_pass(decision.getTwoPass());
     added->set_fused(decision.getFused());
+    added->set_tile(static_cast<int64_t>(decision.getTile().value_or(0)));
     added->set_recompute(decision.getAction() == tape::Action::Recompute);
     added->set_why(decision.getWhy().value_or("").str());
   }

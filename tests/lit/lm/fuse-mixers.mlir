@@ -6,7 +6,7 @@
 // RUN: cd "%t" && oriel-opt step.mlir --oriel-decompose --oriel-differentiate --cse --oriel-schedule-states=schedule-file=fused.mlir --oriel-fuse-mixers --oriel-lm-to-tape | FileCheck "%s" --check-prefix=TAPE
 // RUN: cd "%t" && not oriel-opt alone.mlir --oriel-differentiate --oriel-schedule-states=schedule-file=alone-fused.mlir 2>&1 | FileCheck "%s" --check-prefix=ALONE
 
-// FUSED: tape.schedule @vjp.residual_linear_attention chunk 32 save_every 2 fused why "given"
+// FUSED: tape.schedule @vjp.residual_linear_attention chunk 32 save_every 2 fused tile 64 why "given"
 // FUSED-LABEL: func.func @vjp
 // FUSED-NOT: lm.attention %
 // FUSED-NOT: lm.rms_norm %
@@ -24,14 +24,14 @@
 // The row sums that the gradient of attention needs come from the kernel of the norms: no kernel for them alone.
 // TAPE: tape.program @vjp
 // TAPE-NOT: attn_delta
-// TAPE: tape.call @{{.*}}fused
+// TAPE: tape.call @{{.*}}fused{{.*}}_k64_
 // TAPE: tape.call @head_norms_bwd
 // TAPE-NOT: attn_delta
 
 // ALONE: alone-fused.mlir:1:1: error: this mixer has no window attention beside it to be fused with
 
 //--- fused.mlir
-tape.schedule @vjp.residual_linear_attention chunk 32 save_every 2 fused
+tape.schedule @vjp.residual_linear_attention chunk 32 save_every 2 fused tile 64
 //--- apart.mlir
 tape.schedule @vjp.residual_linear_attention chunk 32 save_every 2
 //--- alone-fused.mlir

@@ -46,6 +46,16 @@ tape.schedule @a chunk 16 save_every 0
 
 // -----
 
+// expected-error @+1 {{is 'tile' without 'fused'}}
+tape.schedule @a chunk 16 save_every 1 tile 32
+
+// -----
+
+// expected-error @+1 {{tile 24 is not a positive multiple of 16}}
+tape.schedule @a chunk 16 save_every 1 fused tile 24
+
+// -----
+
 tape.program @eval(%x: tensor<4xf32> {tape.place = #tape.place<tokens + 0>}) {
   // expected-error @+1 {{calls @missing, which is no tile.kernel}}
   %y = tape.call @missing(%x) : (tensor<4xf32>) -> tensor<4xf32>

@@ -5,8 +5,8 @@
 tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 why "2.0 MiB saved"
 // CHECK: tape.schedule @layers.2.mixer.rla chunk 64 save_every 4 two_pass fused save
 tape.schedule @layers.2.mixer.rla chunk 64 save_every 4 two_pass fused save
-// CHECK: tape.schedule @layers.1.mixer.rla chunk 64 save_every 4 fused why "no traffic between"
-tape.schedule @layers.1.mixer.rla chunk 64 save_every 4 fused why "no traffic between"
+// CHECK: tape.schedule @layers.1.mixer.rla chunk 64 save_every 4 fused tile 32 why "no traffic between"
+tape.schedule @layers.1.mixer.rla chunk 64 save_every 4 fused tile 32 why "no traffic between"
 // CHECK: tape.schedule @layers.0.norm recompute
 tape.schedule @layers.0.norm recompute
 // CHECK: tape.schedule @layers.1.norm save

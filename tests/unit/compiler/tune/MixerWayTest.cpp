@@ -25,7 +25,14 @@ TEST(MixerWayTest, NamesOnlyTheMixersThatMayRunSo) {
                                                           "tape.schedule @layers.1.mixer.rla chunk 32 save_every 1\n");
   EXPECT_EQ(scheduleText(problem, {32, 1, true, true}),
             "tape.schedule @layers.0.mixer.rla chunk 32 save_every 1 two_pass fused\n");
+  EXPECT_EQ(scheduleText(problem, {32, 1, true, true, 64}),
+            "tape.schedule @layers.0.mixer.rla chunk 32 save_every 1 two_pass fused tile 64\n");
   EXPECT_EQ(scheduleText(problem, {64, 1, false, false}), "");
+}
+
+TEST(MixerWayTest, SaysWhatIsOneKernel) {
+  EXPECT_EQ(kernelText({64, 1, false, false}), "apart");
+  EXPECT_EQ(kernelText({64, 1, true, true, 32}), "in two passes, fused with its window, key tile 32");
 }
 
 } // namespace

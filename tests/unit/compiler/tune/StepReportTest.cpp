@@ -118,7 +118,7 @@ TEST_F(StepReportTest, MixersWithOneDecisionAreOneRow) {
   StepReport report = makeReport(*package, {}, nullptr);
   ASSERT_EQ(report.mixers.size(), 2u);
   EXPECT_EQ(report.mixers[0].layers, (std::set<std::string>{"layers.0.mixer", "layers.2.mixer"}));
-  EXPECT_EQ(report.mixers[1].chunk, 64);
+  EXPECT_EQ(report.mixers[1].way.chunk, 64);
   EXPECT_EQ(report.kept, 1);
   EXPECT_EQ(report.madeAgain, 1);
 }
