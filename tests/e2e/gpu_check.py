@@ -1,4 +1,4 @@
-"""Tests tools/gpu-check on a small bundle laid out as `tools/dev gpu-bundle` lays it out: without a GPU it says so in one line,
+"""Tests tools/gpu-check on a small bundle whose program `tools/gpu-bundle` packed: without a GPU it says so in one line,
 and on the emulator it runs golden cases and models from packages, with no compiler in sight."""
 import glob
 import json
@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import unittest
 
-from harness import BIN, ORIEL, OrielTest, main
+from harness import BIN, OrielTest, main
 
-RUNNER = os.path.join(os.path.dirname(__file__), "../../tools/gpu-check")
+BUNDLER = os.path.join(os.path.dirname(__file__), "../../tools/gpu-bundle")
 CASES = sorted(glob.glob(os.path.join(os.environ.get("ORIEL_GOLDEN", "/none"), "group_rmsnorm/*.safetensors")))[:2]
 
 
@@ -17,19 +17,23 @@ CASES = sorted(glob.glob(os.path.join(os.environ.get("ORIEL_GOLDEN", "/none"), "
 class GpuCheck(OrielTest):
     def setUp(self):
         super().setUp()
-        for folder in ("bin", "lib", "bench", "golden/group_rmsnorm"):
-            os.makedirs(self.path(f"bundle/{folder}"))
-        os.symlink(ORIEL, self.path("bundle/bin/oriel"))
-        shutil.copy(RUNNER, self.path("bundle/gpu-check"))
-        self.write("bundle/version", "test sm_80")
-        for case in CASES:
-            shutil.copy(case, self.path("bundle/golden/group_rmsnorm"))
-        self.oriel("verify", "--target", "cuda", "--dtype", "bf16", "--compile-only", "--keep", "bundle/packages", *CASES)
-        subprocess.run([os.path.join(BIN, "orielc"), "tiny.oriel", "--tokens", "32", "--target", "nvidia:sm_80", "-o",
-                        "bundle/bench/tiny"], cwd=self.folder, check=True, capture_output=True, timeout=300)
+        if not os.path.exists(self.shared("bundle")):
+            self.pack(self.shared("bundle"))
+        shutil.copytree(self.shared("bundle"), self.path("bundle"), copy_function=os.link)
 
-    def check(self, *options):
-        environment = dict(os.environ, ORIELC="/none", REPEATS="1")
+    def pack(self, bundle):
+        for folder in ("bench/sm_80", "packages", "golden/group_rmsnorm"):
+            os.makedirs(f"{bundle}/{folder}")
+        subprocess.run([BUNDLER, "--program", bundle], check=True, env=dict(os.environ, ORIEL_BIN=BIN))
+        self.write(f"{bundle}/version", "test sm_80")
+        for case in CASES:
+            shutil.copy(case, f"{bundle}/golden/group_rmsnorm")
+        self.oriel("verify", "--target", "cuda", "--dtype", "bf16", "--compile-only", "--keep", f"{bundle}/packages/sm_80", *CASES)
+        subprocess.run([os.path.join(BIN, "orielc"), "tiny.oriel", "--tokens", "32", "--target", "nvidia:sm_80", "-o",
+                        f"{bundle}/bench/sm_80/tiny"], cwd=self.folder, check=True, capture_output=True, timeout=300)
+
+    def check(self, *options, **variables):
+        environment = dict(os.environ, ORIELC="/none", REPEATS="1", **variables)
         return subprocess.run([self.path("bundle/gpu-check"), *options, "out.json"], cwd=self.folder, env=environment,
                               capture_output=True, text=True, timeout=300)
 
@@ -41,8 +45,19 @@ class GpuCheck(OrielTest):
         self.assertEqual(report["golden"]["bf16"], {"ok": 6, "fail": 0, "not_run": 0})
         self.assertEqual([entry["name"] for entry in report["bench"]["tiny"]["entries"]], ["micro", "update"])
 
+    def test_the_bundle_starts_with_its_own_glibc(self):
+        """As on a machine whose glibc is older than the one of the machine that made the bundle."""
+        loader = [self.path("bundle/glibc/loader"), "--inhibit-cache", "--library-path",
+                  f"{self.path('bundle/glibc')}:{self.path('bundle/lib')}"]
+        loaded = subprocess.run([*loader, "--list", self.path("bundle/bin/oriel")], capture_output=True, text=True, check=True)
+        elsewhere = [line for line in loaded.stdout.splitlines() if "=> /" in line and f"=> {self.path('bundle')}" not in line]
+        self.assertEqual([line for line in elsewhere if "ld-linux" not in line], [])
+        result = self.check("--emulated", "--cases", f"group_rmsnorm/{os.path.basename(CASES[0])}", GPU_CHECK_GLIBC="bundled")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(self.read("out.json"))["golden"]["bf16"], {"ok": 3, "fail": 0, "not_run": 0})
+
     def test_a_missing_package_is_counted(self):
-        shutil.rmtree(glob.glob(self.path("bundle/packages/group_rmsnorm-*"))[0])
+        shutil.rmtree(glob.glob(self.path("bundle/packages/sm_80/group_rmsnorm-*"))[0])
         self.check("--emulated")
         self.assertEqual(json.loads(self.read("out.json"))["golden"]["f32"]["not_run"], 1)
 

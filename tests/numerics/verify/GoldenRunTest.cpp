@@ -1,5 +1,6 @@
 // Golden data of public reference implementations through the whole path of `oriel verify`: lm text, orielc, package,
-// executor. The folder comes from $ORIEL_GOLDEN or the CMake variable ORIEL_GOLDEN_DIR.
+// executor.
+#include "tests/support/golden/GoldenCases.h"
 #include "trainer/verify/VerifyCommand.h"
 
 #include "runtime/base/Files.h"
@@ -8,7 +9,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
@@ -20,23 +20,11 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::vector<std::string> casesOf(const std::string &family) {
-  const char *variable = std::getenv("ORIEL_GOLDEN");
-  std::filesystem::path folder = variable ? variable : ORIEL_GOLDEN_DIR;
-  std::vector<std::string> cases;
-  std::error_code error;
-  for (const auto &entry : std::filesystem::directory_iterator(folder / family, error))
-    if (entry.path().extension() == ".safetensors")
-      cases.push_back(entry.path().string());
-  std::sort(cases.begin(), cases.end());
-  return cases;
-}
-
 class GoldenRun : public ::testing::TestWithParam<const char *> {
 protected:
   void SetUp() override {
     ::setenv("ORIELC", TEST_ORIELC, 1);
-    cases_ = casesOf(GetParam());
+    cases_ = tests::goldenCasesOf(GetParam());
     if (cases_.empty())
       GTEST_SKIP() << "golden data not found: set ORIEL_GOLDEN to the folder that holds " << GetParam();
   }

@@ -1,5 +1,6 @@
 // Golden data through the whole NVIDIA path without a GPU: lm text, orielc --target nvidia-emulated, package, the CUDA
 // executor over the emulated driver.
+#include "tests/support/golden/GoldenCases.h"
 #include "trainer/verify/VerifyCommand.h"
 
 #include "gmock/gmock.h"
@@ -18,24 +19,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::vector<std::string> casesOf(const std::string &family) {
-  const char *variable = std::getenv("ORIEL_GOLDEN");
-  std::filesystem::path folder = variable ? variable : ORIEL_GOLDEN_DIR;
-  std::vector<std::string> cases;
-  std::error_code error;
-  for (const auto &entry : std::filesystem::directory_iterator(folder / family, error))
-    if (entry.path().extension() == ".safetensors")
-      cases.push_back(entry.path().string());
-  std::sort(cases.begin(), cases.end());
-  return cases;
-}
-
 class NvidiaRun : public ::testing::TestWithParam<const char *> {
 protected:
   void SetUp() override {
     ::setenv("ORIELC", TEST_ORIELC, 1);
     options_.target = "nvidia-emulated";
-    options_.cases = casesOf(GetParam());
+    options_.cases = tests::goldenCasesOf(GetParam());
     if (options_.cases.empty())
       GTEST_SKIP() << "golden data not found: set ORIEL_GOLDEN to the folder that holds " << GetParam();
   }

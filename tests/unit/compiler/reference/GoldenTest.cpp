@@ -1,14 +1,13 @@
 // The interpreter against golden data of public reference implementations, values and gradients, through
-// --oriel-decompose and --oriel-differentiate. The folder comes from $ORIEL_GOLDEN or the CMake variable
-// ORIEL_GOLDEN_DIR.
+// --oriel-decompose and --oriel-differentiate.
+#include "tests/support/golden/GoldenCases.h"
 #include "tests/support/lm/LmProgram.h"
 #include "trainer/verify/GoldenCase.h"
 #include "gtest/gtest.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
+#include <string>
 
 using oriel::reference::Tensor;
 using oriel::trainer::GoldenCase;
@@ -19,21 +18,6 @@ namespace {
 
 // Golden outputs are float64 results rounded once to float32: nothing but that rounding may be left (6e-8 relative).
 constexpr double kTolerance = 2e-7;
-
-std::filesystem::path goldenFolder() {
-  const char *variable = std::getenv("ORIEL_GOLDEN");
-  return variable ? variable : ORIEL_GOLDEN_DIR;
-}
-
-std::vector<std::filesystem::path> casesOf(const std::string &family) {
-  std::vector<std::filesystem::path> cases;
-  std::error_code error;
-  for (const auto &entry : std::filesystem::directory_iterator(goldenFolder() / family, error))
-    if (entry.path().extension() == ".safetensors")
-      cases.push_back(entry.path());
-  std::sort(cases.begin(), cases.end());
-  return cases;
-}
 
 Tensor widened(const GoldenTensor &golden) {
   return Tensor(golden.shape, std::vector<double>(golden.values.begin(), golden.values.end()));
@@ -53,9 +37,9 @@ void expectEqual(const GoldenTensor &expected, const Tensor &actual) {
       << expected.name << ": relative error " << std::sqrt(difference / norm) << ", largest " << largest;
 }
 
-void runCase(const std::filesystem::path &path) {
-  SCOPED_TRACE(path.string());
-  absl::StatusOr<SafetensorsFile> file = SafetensorsFile::open(path.string());
+void runCase(const std::string &path) {
+  SCOPED_TRACE(path);
+  absl::StatusOr<SafetensorsFile> file = SafetensorsFile::open(path);
   ASSERT_TRUE(file.ok()) << file.status();
   absl::StatusOr<GoldenCase> golden = readGoldenCase(*file);
   ASSERT_TRUE(golden.ok()) << golden.status();
@@ -75,7 +59,7 @@ void runCase(const std::filesystem::path &path) {
 class GoldenTest : public ::testing::TestWithParam<const char *> {};
 
 TEST_P(GoldenTest, InterpreterAgreesWithTheReference) {
-  std::vector<std::filesystem::path> cases = casesOf(GetParam());
+  std::vector<std::string> cases = oriel::tests::goldenCasesOf(GetParam());
   if (cases.empty())
     GTEST_SKIP() << "golden data not found: set ORIEL_GOLDEN to the folder that holds " << GetParam();
   for (const auto &path : cases)
