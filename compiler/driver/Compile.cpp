@@ -2,12 +2,14 @@
 #include "compiler/driver/WritePackage.h"
 #include "compiler/frontend/Frontend.h"
 #include "compiler/pipeline/Pipeline.h"
+#include "compiler/schedule/ShippedDevices.h"
 #include "compiler/transforms/Passes.h"
 #include "dialects/tape/TapeOps.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "runtime/base/CpuFeatures.h"
 #include "runtime/base/MemoryBudget.h"
 #include "runtime/base/TuningFiles.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -27,6 +29,20 @@ static void loadDialects(MLIRContext &context) {
   context.loadAllAvailableDialects();
 }
 
+static bool isForNvidia(const CompileOptions &options) { return StringRef(options.target).starts_with("nvidia"); }
+
+/// The device descriptor of the cost model: given, or the shipped one of the target's chip.
+static std::string deviceOf(const CompileOptions &options) {
+  if (!options.deviceFile.empty() || !isForNvidia(options))
+    return options.deviceFile;
+  return std::string(schedule::gpuOfChip(StringRef(options.target).split(':').second));
+}
+
+/// What the descriptor is scaled to: the shipped CPU to this machine, unless something is given.
+static int64_t coresOf(const CompileOptions &options) {
+  return options.cores == 0 && deviceOf(options).empty() ? runtime::hostCores() : options.cores;
+}
+
 static FailureOr<std::string> readText(const std::string &path, llvm::raw_ostream &errors) {
   auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
   if (file)
@@ -36,6 +52,8 @@ static FailureOr<std::string> readText(const std::string &path, llvm::raw_ostrea
 }
 
 void useTuningFiles(CompileOptions &options) {
+  if (isForNvidia(options))
+    return;
   runtime::TuningFiles files = runtime::findTuningFiles();
   if (options.deviceFile.empty())
     options.deviceFile = files.device;
@@ -105,10 +123,11 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
                            .gradSlots = options.gradSlots,
                            .scheduleFile = options.scheduleFile,
                            .memoryBudget = *budget,
-                           .deviceFile = options.deviceFile,
+                           .deviceFile = deviceOf(options),
+                           .cores = coresOf(options),
                            .tuningFile = options.tuningFile,
                            .problemFile = options.problemFile,
-                           .tiles = StringRef(options.target).starts_with("nvidia") ? "nvidia" : "cpu",
+                           .tiles = isForNvidia(options) ? "nvidia" : "cpu",
                            .bf16 = options.bf16},
                           phaseOf(options.emit));
   return pm.run(module);

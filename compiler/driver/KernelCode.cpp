@@ -1,12 +1,11 @@
 #include "compiler/driver/KernelCode.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
 #include "compiler/codegen/nvidia/emulated/HostLibrary.h"
+#include "compiler/driver/Ptxas.h"
 #include "dialects/tile/TileOps.h"
 #include "runtime/base/Files.h"
-#include "runtime/base/Subprocess.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
-#include "llvm/Support/Program.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 
 using namespace mlir;
@@ -15,8 +14,6 @@ namespace oriel::driver {
 
 using codegen::nvidia::NvidiaKernelInfo;
 using codegen::nvidia::NvidiaTarget;
-
-static constexpr double ptxasSeconds = 1800;
 
 static std::optional<codegen::CpuTarget> cpuNamed(StringRef name) {
   if (name == "host")
@@ -77,22 +74,7 @@ static FailureOr<KernelCode> compileForCpu(ModuleOp module, const codegen::CpuTa
   return code;
 }
 
-/// kernels.cubin from kernels.ptx; the error text on failure. Nothing is written where there is no ptxas.
-static std::string assemble(const std::string &folder, const NvidiaTarget &target) {
-  auto ptxas = llvm::sys::findProgramByName("ptxas");
-  if (!ptxas)
-    ptxas = llvm::sys::findProgramByName("ptxas", {"/usr/local/cuda/bin"});
-  if (!ptxas)
-    return {};
-  auto result =
-      runtime::runProcess({*ptxas, "-arch=" + target.chip, folder + "/kernels.ptx", "-o", folder + "/kernels.cubin"},
-                          runtime::Deadline::after(ptxasSeconds));
-  if (!result.ok())
-    return std::string(result.status().message());
-  return result->exitStatus == 0 ? std::string() : *ptxas + " failed:\n" + result->standardError;
-}
-
-/// PTX and, with ptxas, its machine code; the error text on failure.
+/// PTX and, where there is ptxas, its machine code with what it takes of the GPU; the error text on failure.
 static std::string emitDeviceCode(llvm::Module &llvmModule, const NvidiaTarget &target, const std::string &folder,
                                   KernelCode &code) {
   std::string error;
@@ -102,8 +84,16 @@ static std::string emitDeviceCode(llvm::Module &llvmModule, const NvidiaTarget &
   if (absl::Status status = runtime::writeFileAtomically(folder + "/kernels.ptx", ptx); !status.ok())
     return std::string(status.message());
   code.deviceFiles.push_back("kernels.ptx");
-  error = assemble(folder, target);
-  if (error.empty() && llvm::sys::fs::exists(folder + "/kernels.cubin"))
+  std::string ptxas = findPtxas();
+  if (ptxas.empty())
+    return {};
+  for (auto &[symbol, of] : assemble(ptxas, folder + "/kernels.ptx", target.chip, folder + "/kernels.cubin", error)) {
+    conversion::LaunchFacts &facts = code.launches[symbol];
+    facts.registers = of.registers;
+    facts.spillBytes = of.spillBytes;
+    facts.tensorInstructions = of.tensorInstructions;
+  }
+  if (error.empty())
     code.deviceFiles.push_back("kernels.cubin");
   return error;
 }
@@ -115,7 +105,7 @@ static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget 
   if (failed(lowered))
     return failure();
   for (const NvidiaKernelInfo &info : infos)
-    code.launches[info.symbol] = {0, info.threads, static_cast<uint64_t>(info.sharedBytes)};
+    code.launches[info.symbol] = {.threads = info.threads, .sharedBytes = static_cast<uint64_t>(info.sharedBytes)};
   if (infos.empty())
     return code;
   llvm::LLVMContext context;

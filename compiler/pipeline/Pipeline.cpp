@@ -49,9 +49,9 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
   // 3. What each recurrent mixer and each op keeps for the backward, what is made again, and which
   //    mixers are fused.
   bool forNvidia = options.tiles == "nvidia";
-  pm.addPass(transforms::createScheduleStatesPass({options.scheduleFile, options.memoryBudget, options.deviceFile,
-                                                   options.tuningFile, options.problemFile, loweringText(options),
-                                                   forNvidia ? mostChunkTokensOfBlock : mostChunkTokens, !forNvidia}));
+  pm.addPass(transforms::createScheduleStatesPass(
+      {options.scheduleFile, options.memoryBudget, options.deviceFile, options.cores, options.tuningFile,
+       options.problemFile, loweringText(options), forNvidia ? mostChunkTokensOfBlock : mostChunkTokens, !forNvidia}));
   pm.addPass(transforms::createFuseMixersPass());
   if (last == Phase::Scheduled)
     return;

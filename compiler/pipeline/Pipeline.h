@@ -25,6 +25,7 @@ struct PipelineOptions {
   /// Bytes of the whole plan; 0: no limit; -1: as few as possible; -2: as few as half a percent of time allows.
   int64_t memoryBudget = 0;
   std::string deviceFile;    ///< device descriptor; empty: the shipped default
+  int64_t cores = 0;         ///< of the CPU that the descriptor is scaled to; 0: the descriptor's
   std::string tuningFile;    ///< tuning record; empty: none
   std::string problemFile;   ///< where the schedule problem is written as text; empty: nowhere
   std::string tiles = "cpu"; ///< what the tiles of kernels are sized for: "cpu" or "nvidia"

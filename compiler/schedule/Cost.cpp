@@ -24,12 +24,13 @@ const typename Map::mapped_type *find(const Map &map, const std::string &key, co
   return found == map.end() ? nullptr : &found->second;
 }
 
-/// A family in bf16 that was not measured runs at the rates of its f32 form.
+/// A family in bf16 that was not measured runs at the rates of its f32 form, or at those of any in bf16.
 const KernelRate *kernelRate(const DeviceDescriptor &device, std::string family) {
   size_t suffix = family.rfind("_bf16");
-  if (!device.kernels.contains(family) && suffix != std::string::npos)
+  bool isBf16 = suffix != std::string::npos;
+  if (!device.kernels.contains(family) && isBf16)
     family.resize(suffix);
-  return find(device.kernels, family, "*");
+  return find(device.kernels, family, isBf16 && device.kernels.contains("*_bf16") ? "*_bf16" : "*");
 }
 
 } // namespace
@@ -45,6 +46,20 @@ DeviceDescriptor genericCpu() {
   device.products["bf16"] = {370e9, 16, 16, 48};
   device.kernels["*"] = {60e9, 20e9};
   return device;
+}
+
+DeviceDescriptor withCores(DeviceDescriptor cpu, int64_t cores) {
+  constexpr int64_t coresOfMemory = 8; // that a socket's memory has work for, about
+  auto share = [](int64_t to, int64_t from) { return static_cast<double>(to) / static_cast<double>(from); };
+  int64_t had = std::max<int64_t>(cpu.cores, 1);
+  double arithmetic = share(cores, had), memory = share(std::min(cores, coresOfMemory), std::min(had, coresOfMemory));
+  cpu.cores = cores;
+  cpu.memoryBytesPerSecond *= memory;
+  for (auto &[dtype, rate] : cpu.products)
+    rate.flopsPerSecond *= arithmetic;
+  for (auto &[family, rate] : cpu.kernels)
+    rate = {rate.flopsPerSecond * arithmetic, rate.bytesPerSecond * memory};
+  return cpu;
 }
 
 double Work::idleFactor(int64_t cores) const {

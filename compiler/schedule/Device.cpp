@@ -33,9 +33,22 @@ void readProduct(TextReader &in, DeviceDescriptor &device) {
     *half = in.readNumber("the size at half the rate");
 }
 
+void readMultiprocessor(TextReader &in, MultiprocessorLimits &limits) {
+  auto read = [&](std::string_view word, int64_t &limit) {
+    in.expect(word);
+    limit = in.readInteger(word);
+    if (!in.failed() && limit <= 0)
+      in.fail(std::string(word) + " must be above 0");
+  };
+  read("shared", limits.sharedBytes);
+  read("registers", limits.registers);
+  read("threads", limits.threads);
+  read("blocks", limits.blocks);
+}
+
 void readDeviceLine(TextReader &in, DeviceDescriptor &device) {
-  enum { Name, Cores, Cache, Memory, Launch, Product, Kernel };
-  switch (in.readChoice({"device", "cores", "cache", "memory", "launch", "product", "kernel"})) {
+  enum { Name, Cores, Cache, Multiprocessor, Memory, Launch, Product, Kernel };
+  switch (in.readChoice({"device", "cores", "cache", "multiprocessor", "memory", "launch", "product", "kernel"})) {
   case Name:
     device.name = in.readName("the name of the device");
     break;
@@ -46,6 +59,9 @@ void readDeviceLine(TextReader &in, DeviceDescriptor &device) {
     do {
       device.cacheBytes.push_back(in.readInteger("bytes of a cache"));
     } while (!in.failed() && !in.atEnd());
+    break;
+  case Multiprocessor:
+    readMultiprocessor(in, device.multiprocessor.emplace());
     break;
   case Memory:
     device.memoryBytesPerSecond = readPositive(in, "bytes per second");
@@ -73,6 +89,10 @@ std::string printDevice(const DeviceDescriptor &device) {
   for (int64_t bytes : device.cacheBytes)
     out.append(" ").append(std::to_string(bytes));
   out += device.cacheBytes.empty() ? "" : "\n";
+  if (const auto &limits = device.multiprocessor)
+    out += "multiprocessor shared " + std::to_string(limits->sharedBytes) + " registers " +
+           std::to_string(limits->registers) + " threads " + std::to_string(limits->threads) + " blocks " +
+           std::to_string(limits->blocks) + "\n";
   out += "memory " + text(device.memoryBytesPerSecond) + "\nlaunch " + text(device.launchSeconds) + "\n";
   for (const auto &[dtype, rate] : device.products)
     out += "product " + dtype + " rate " + text(rate.flopsPerSecond) + " half " + text(rate.halfM) + " " +

@@ -2,13 +2,15 @@
 //
 //   <device>.device                                         <device>.tuning
 //   line := "device" name                                   line := "device" name
-//         | "cores" int                                           | "measured" seconds action…
-//         | "cache" int*           # L1, L2, L3 bytes
-//         | "memory" number        # bytes per second
-//         | "launch" number        # seconds that every step takes besides its work
+//         | "cores" int          # GPU: multiprocessors           | "measured" seconds action…
+//         | "cache" int*         # L1, L2, L3 bytes
+//         | "multiprocessor" "shared" int "registers" int "threads" int "blocks" int    # GPU: what one holds
+//         | "memory" number      # bytes per second
+//         | "launch" number      # seconds that every step takes besides its work
 //         | "product" dtype "rate" number "half" number number number
 //         | "kernel" family "flops" number "bytes" number
-// `oriel-tune calibrate` and `search` write them where orielc finds them (runtime/base/TuningFiles.h).
+// GPUs have shipped descriptors (ShippedDevices.h). `oriel-tune calibrate` and `search` write them where orielc finds
+// them (runtime/base/TuningFiles.h).
 #ifndef ORIEL_COMPILER_SCHEDULE_DEVICE_H
 #define ORIEL_COMPILER_SCHEDULE_DEVICE_H
 
@@ -34,11 +36,19 @@ struct KernelRate {
   bool operator==(const KernelRate &) const = default;
 };
 
-/// Peaks are of the whole device. "*" among the kernels stands for every family that is not named.
+/// What the blocks that run on one multiprocessor of a GPU share.
+struct MultiprocessorLimits {
+  int64_t sharedBytes = 0, registers = 0, threads = 0, blocks = 0;
+  bool operator==(const MultiprocessorLimits &) const = default;
+};
+
+/// Peaks are of the whole device. "*_bf16" among the kernels stands for every family in bf16 that is not named, "*" for
+/// every other one.
 struct DeviceDescriptor {
   std::string name;
   int64_t cores = 0;
   std::vector<int64_t> cacheBytes; // per core L1, L2; then the shared one
+  std::optional<MultiprocessorLimits> multiprocessor;
   double memoryBytesPerSecond = 0;
   double launchSeconds = 0;
   std::map<std::string, ProductRate> products; // by dtype: "f32", "bf16"
@@ -48,6 +58,8 @@ struct DeviceDescriptor {
 
 /// The shipped default: two Zen 4 cores (f32 peak 230 GFLOP/s, bf16 465; 28 GB/s), as calibrated there.
 DeviceDescriptor genericCpu();
+/// A CPU with another number of cores: arithmetic grows with them, memory with the first eight.
+DeviceDescriptor withCores(DeviceDescriptor cpu, int64_t cores);
 
 std::string printDevice(const DeviceDescriptor &device);
 /// Nothing and `error` ("name:line:column: …") when the text is not a descriptor.

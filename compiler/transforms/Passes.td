@@ -122,7 +122,8 @@ def ScheduleStatesPass : Pass<"oriel-schedule-states", "::mlir::ModuleOp"> {
   let options = [
     Option<"scheduleFile", "schedule-file", "std::string", "\"\"", "Text of tape.schedule ops that decide some things by hand">,
     Option<"memoryBudget", "memory-budget", "int64_t", "0", "Bytes that the whole plan may take; 0: no limit; -1: as few as possible; -2: as few as the time of the fastest schedule allows, within half a percent">,
-    Option<"device", "device", "std::string", "\"\"", "Device descriptor of the cost model; empty: the shipped default">,
+    Option<"device", "device", "std::string", "\"\"", "Device descriptor of the cost model, a file or the name of a shipped one (a100, b200, h100, h200); empty: a shipped CPU">,
+    Option<"cores", "cores", "int64_t", "0", "Cores of the CPU to schedule for, to which the descriptor is scaled; 0: the descriptor's">,
     Option<"tuning", "tuning", "std::string", "\"\"", "Tuning record of the cost model; empty: none">,
     Option<"problem", "problem", "std::string", "\"\"", "File to write the schedule problem to, as text; empty: none">,
     Option<"trial", "trial", "std::string", "\"oriel-fuse-mixers,oriel-lm-to-tape,oriel-assign-buffers\"",

@@ -4,6 +4,7 @@
 #include "compiler/analysis/PlannedMemory.h"
 #include "compiler/schedule/FitBudget.h"
 #include "compiler/schedule/ProblemText.h"
+#include "compiler/schedule/ShippedDevices.h"
 #include "compiler/schedule/Solvers.h"
 #include "compiler/transforms/GivenSchedule.h"
 #include "compiler/transforms/MixerFusion.h"
@@ -124,8 +125,16 @@ LogicalResult StateScheduler::readFiles() {
     return success();
   };
   schedule::TuningRecord record;
-  if (failed(read(options_.device, schedule::parseDevice, model_.device)) ||
-      failed(read(options_.tuning, schedule::parseRecord, record)))
+  if (!options_.device.empty()) {
+    std::string error;
+    std::optional<schedule::DeviceDescriptor> device = schedule::findDevice(options_.device, error);
+    if (!device)
+      return module_.emitError() << error;
+    model_.device = *std::move(device);
+  }
+  if (options_.cores > 0 && !model_.device.multiprocessor)
+    model_.device = schedule::withCores(model_.device, options_.cores);
+  if (failed(read(options_.tuning, schedule::parseRecord, record)))
     return failure();
   if (!options_.tuning.empty())
     if (std::string why = model_.use(std::move(record), options_.tuning); !why.empty())
@@ -281,7 +290,7 @@ LogicalResult StateScheduler::run() {
 struct ScheduleStatesPass : impl::ScheduleStatesPassBase<ScheduleStatesPass> {
   using ScheduleStatesPassBase::ScheduleStatesPassBase;
   void runOnOperation() override {
-    ScheduleStatesPassOptions options{scheduleFile, memoryBudget, device,          tuning,
+    ScheduleStatesPassOptions options{scheduleFile, memoryBudget, device,          cores,   tuning,
                                       problem,      trial,        mostChunkTokens, tryFused};
     if (failed(StateScheduler(getOperation(), options).run()))
       signalPassFailure();

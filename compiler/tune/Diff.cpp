@@ -175,7 +175,7 @@ absl::StatusOr<StepReport> reportOf(Workbench &bench, const std::string &path, c
   if (request.measure) {
     ORIEL_ASSIGN_OR_RETURN(measured, bench.bench(*compiled.package, request.repeats));
   }
-  return makeReport(*compiled.package, bench.costs(), measured ? &*measured : nullptr);
+  return makeReport(*compiled.package, bench.costsOf(*compiled.package), measured ? &*measured : nullptr);
 }
 
 } // namespace

@@ -18,15 +18,35 @@ using nlohmann::ordered_json;
 /// Kernels below this share of the time are one line of the text.
 constexpr double smallShare = 0.003;
 
+/// Threads of a block, registers and spilled bytes of a thread, shared memory of a block, share of a multiprocessor's
+/// warps that are there at a time, tensor-core instructions in the kernel's text, least bytes to and from memory.
+std::vector<std::string> gpuCells(const KernelRow &row) {
+  std::string moved = fmt::format("{:.1f}", row.bytes / 1e6);
+  if (!row.gpu)
+    return {"-", "-", "-", "-", "-", "-", moved};
+  const GpuRow &gpu = *row.gpu;
+  bool assembled = gpu.block.registers > 0;
+  auto number = [&](int64_t n) { return assembled ? fmt::format("{}", n) : std::string("?"); };
+  return {fmt::format("{}", gpu.block.threads),
+          number(gpu.block.registers),
+          number(gpu.spillBytes),
+          fmt::format("{:.1f}", static_cast<double>(gpu.block.sharedBytes) / 1024),
+          gpu.occupancy ? formatPercent(gpu.occupancy->warps) : "?",
+          number(gpu.tensorInstructions),
+          moved};
+}
+
 std::vector<Cell> kernelCells(const StepReport &report, const KernelRow &row, double whole, double most) {
   double seconds = row.seconds(report.wasMeasured);
-  std::vector<Cell> cells = {shortName(row.action),
-                             formatLayers(row.layers),
-                             fmt::format("{}", row.calls),
-                             row.grid.empty() ? "-" : row.grid,
-                             row.flops > 0 ? fmt::format("{:.2f}", row.flops / 1e9) : "-",
-                             row.savedBytes > 0 ? formatMib(row.savedBytes) : "-",
-                             formatSeconds(row.predicted)};
+  std::vector<Cell> cells = {shortName(row.action), formatLayers(row.layers), fmt::format("{}", row.calls),
+                             row.grid.empty() ? "-" : row.grid};
+  if (report.isForGpu())
+    for (std::string &text : gpuCells(row))
+      cells.emplace_back(std::move(text));
+  for (std::string text :
+       {row.flops > 0 ? fmt::format("{:.2f}", row.flops / 1e9) : "-",
+        row.savedBytes > 0 ? formatMib(row.savedBytes) : std::string("-"), formatSeconds(row.predicted)})
+    cells.emplace_back(std::move(text));
   if (report.wasMeasured)
     cells.push_back(formatSeconds(row.measured));
   cells.push_back(Cell(formatPercent(whole > 0 ? seconds / whole : 0), most > 0 ? seconds / most : 0));
@@ -37,13 +57,11 @@ std::vector<Cell> kernelCells(const StepReport &report, const KernelRow &row, do
 /// Every kernel; or those of a share of at least `least` of the time, and the others as one row.
 Table kernelTable(const StepReport &report, double least = 0) {
   Table table;
-  table.columns = {{"kernel and tiles", true, 72},
-                   {"layers", true, 34},
-                   {"calls"},
-                   {"grid"},
-                   {"GFLOP"},
-                   {"saved MiB"},
-                   {"predicted"}};
+  table.columns = {{"kernel and tiles", true, 72}, {"layers", true, 34}, {"calls"}, {"grid"}};
+  if (report.isForGpu())
+    table.columns.insert(table.columns.end(),
+                         {{"threads"}, {"registers"}, {"spilled"}, {"shared KiB"}, {"warps"}, {"mma"}, {"moved MB"}});
+  table.columns.insert(table.columns.end(), {{"GFLOP"}, {"saved MiB"}, {"predicted"}});
   if (report.wasMeasured)
     table.columns.push_back({"measured"});
   table.columns.insert(table.columns.end(), {{"share"}, {"bound by", true}});
@@ -149,6 +167,16 @@ ordered_json kernelJson(const KernelRow &row, bool wasMeasured) {
                        {"bound", std::string(schedule::boundName(row.bound))}};
   if (wasMeasured)
     json["measured_seconds"] = row.measured;
+  if (row.gpu) {
+    json["gpu"] = {{"threads", row.gpu->block.threads}, {"shared_bytes", row.gpu->block.sharedBytes}};
+    if (row.gpu->block.registers > 0)
+      json["gpu"].update({{"registers", row.gpu->block.registers},
+                          {"spill_bytes", row.gpu->spillBytes},
+                          {"tensor_instructions", row.gpu->tensorInstructions}});
+    if (row.gpu->occupancy)
+      json["gpu"].update(
+          {{"blocks_per_multiprocessor", row.gpu->occupancy->blocks}, {"occupancy", row.gpu->occupancy->warps}});
+  }
   return json;
 }
 
@@ -189,7 +217,7 @@ absl::StatusOr<std::string> show(Workbench &bench, const std::string &path, cons
   if (request.measure) {
     ORIEL_ASSIGN_OR_RETURN(measured, bench.bench(*compiled.package, request.repeats));
   }
-  StepReport report = makeReport(*compiled.package, bench.costs(), measured ? &*measured : nullptr);
+  StepReport report = makeReport(*compiled.package, bench.costsOf(*compiled.package), measured ? &*measured : nullptr);
   return request.format == Format::Json   ? showJson(report)
          : request.format == Format::Html ? showHtml(report)
                                           : showText(report);

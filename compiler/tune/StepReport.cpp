@@ -16,6 +16,18 @@ bool isOfStep(const plan::EntryPoint &entry) {
 
 int64_t alignUp(uint64_t bytes) { return static_cast<int64_t>((bytes + 63) / 64 * 64); }
 
+std::optional<GpuRow> gpuRowOf(const plan::Launch &launch, const schedule::DeviceDescriptor &device) {
+  if (launch.threads() == 0)
+    return std::nullopt;
+  GpuRow row{{launch.threads(), launch.registers(), static_cast<int64_t>(launch.shared_bytes())},
+             launch.spill_bytes(),
+             launch.tensor_instructions(),
+             std::nullopt};
+  if (device.multiprocessor && row.block.registers > 0)
+    row.occupancy = schedule::occupancyOf(*device.multiprocessor, row.block);
+  return row;
+}
+
 void addStep(StepReport &report, std::map<std::string, size_t> &rowOf, const plan::Step &step,
              const schedule::CostModel &costs, double measuredSeconds) {
   schedule::Work work = workOf(step);
@@ -28,6 +40,7 @@ void addStep(StepReport &report, std::map<std::string, size_t> &rowOf, const pla
     if (const plan::Launch &launch = step.launch(); launch.grid_size() == 3) {
       row.grid = fmt::format("{} x {} x {}", launch.grid(0), launch.grid(1), launch.grid(2));
       row.scratchBytes = static_cast<int64_t>(launch.scratch_bytes());
+      row.gpu = gpuRowOf(launch, costs.device);
     }
     report.kernels.push_back(std::move(row));
   }
@@ -99,6 +112,10 @@ void KernelRow::add(const KernelRow &other) {
   measured += other.measured;
   arithmeticSeconds += other.arithmeticSeconds;
   memorySeconds += other.memorySeconds;
+}
+
+bool StepReport::isForGpu() const {
+  return std::any_of(kernels.begin(), kernels.end(), [](const KernelRow &row) { return row.gpu.has_value(); });
 }
 
 StepReport makeReport(const runtime::Package &package, const schedule::CostModel &costs, const Measured *measured) {

@@ -3,11 +3,19 @@
 #ifndef ORIEL_COMPILER_TUNE_STEPREPORT_H
 #define ORIEL_COMPILER_TUNE_STEPREPORT_H
 
+#include "compiler/schedule/Occupancy.h"
 #include "compiler/tune/Workbench.h"
 
 #include <set>
 
 namespace oriel::tune {
+
+/// What a kernel takes of a GPU.
+struct GpuRow {
+  schedule::BlockNeeds block; // registers 0: not assembled
+  int64_t spillBytes = 0, tensorInstructions = 0;
+  std::optional<schedule::Occupancy> occupancy; // where it was assembled and the device is a GPU
+};
 
 /// All calls of one kernel, or of products of one size.
 struct KernelRow {
@@ -19,6 +27,7 @@ struct KernelRow {
   double arithmeticSeconds = 0, memorySeconds = 0;
   schedule::Bound bound = schedule::Bound::Memory; // of one call
   int64_t scratchBytes = 0;                        // of one running cell
+  std::optional<GpuRow> gpu;                       // of a kernel of a package for GPUs
 
   double seconds(bool wasMeasured) const { return wasMeasured ? measured : predicted; }
   /// Layers, calls, bytes and times of `other` as well.
@@ -34,6 +43,7 @@ struct MixerRow {
 };
 
 struct StepReport {
+  bool isForGpu() const;
   std::string model, device;
   int64_t batch = 0, tokens = 0, threads = 0;
   std::vector<KernelRow> kernels; // most time first

@@ -1,6 +1,8 @@
 #include "compiler/tune/Workbench.h"
 
 #include "compiler/schedule/ProblemText.h"
+#include "compiler/schedule/ShippedDevices.h"
+#include "runtime/base/CpuFeatures.h"
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "runtime/base/Subprocess.h"
@@ -54,7 +56,8 @@ absl::StatusOr<std::unique_ptr<Workbench>> Workbench::open(const runtime::Tuning
   ORIEL_ASSIGN_OR_RETURN(bench->orielc_, runtime::findSiblingProgram("orielc", "ORIELC"));
   ORIEL_ASSIGN_OR_RETURN(bench->oriel_, runtime::findSiblingProgram("oriel", "ORIEL"));
   bench->files_ = runtime::findTuningFiles();
-  if (!files.device.empty())
+  bench->deviceIsGiven_ = !files.device.empty();
+  if (bench->deviceIsGiven_)
     bench->files_.device = files.device;
   if (!files.record.empty())
     bench->files_.record = files.record;
@@ -70,11 +73,25 @@ Workbench::~Workbench() {
 
 absl::Status Workbench::readCosts() {
   schedule::TuningRecord record;
-  ORIEL_RETURN_IF_ERROR(readText(files_.device, schedule::parseDevice, costs_.device));
+  costs_.device = schedule::withCores(costs_.device, runtime::hostCores());
+  if (!files_.device.empty()) {
+    std::string error;
+    std::optional<schedule::DeviceDescriptor> device = schedule::findDevice(files_.device, error);
+    if (!device)
+      return absl::InvalidArgumentError(error);
+    costs_.device = *std::move(device);
+  }
   ORIEL_RETURN_IF_ERROR(readText(files_.record, schedule::parseRecord, record));
   if (!files_.record.empty())
     warning_ = costs_.use(std::move(record), files_.record);
   return absl::OkStatus();
+}
+
+schedule::CostModel Workbench::costsOf(const runtime::Package &package) const {
+  std::string_view gpu = schedule::gpuOfChip(package.plan().target().chip());
+  if (deviceIsGiven_ || gpu.empty())
+    return costs_;
+  return {*schedule::shippedDevice(gpu), {}};
 }
 
 absl::Status Workbench::useCosts(schedule::CostModel costs) {
@@ -111,8 +128,12 @@ absl::StatusOr<Compiled> Workbench::compile(const std::string &path, const Model
       command.insert(command.end(), {option, file});
   };
   give("--schedule", options.schedule);
-  give("--device", files_.device);
-  give("--tuning", files_.record);
+  command.insert(command.end(), {"--target", options.target});
+  bool forThisCpu = options.target == "cpu";
+  if (forThisCpu || deviceIsGiven_)
+    give("--device", files_.device);
+  if (forThisCpu)
+    give("--tuning", files_.record);
   ORIEL_RETURN_IF_ERROR(outputOf(command).status());
   ORIEL_ASSIGN_OR_RETURN(compiled.package, runtime::Package::load(folder));
   ORIEL_ASSIGN_OR_RETURN(std::string text, runtime::readFile(problem));

@@ -22,8 +22,9 @@ namespace oriel::tune {
 struct ModelOptions {
   int64_t batch = 1, tokens = 1024;
   std::string memoryBudget = "auto";
-  std::string dtype = "f32"; // of activations and products
-  std::string schedule;      // file of tape.schedule ops; empty: the compiler's
+  std::string dtype = "f32";  // of activations and products
+  std::string schedule;       // file of tape.schedule ops; empty: the compiler's
+  std::string target = "cpu"; // as orielc takes it
 };
 
 /// A compiled model or a package as it was found.
@@ -49,8 +50,8 @@ Measured medianOf(const std::vector<Measured> &runs);
 class Workbench {
 public:
   /// With a temporary folder that ends with the workbench. `files` are used instead of this machine's where they are
-  /// not empty. The programs lie beside this one, or are $ORIELC and $ORIEL. Errors: NotFound; InvalidArgument at a
-  /// line of a descriptor or record.
+  /// not empty; a descriptor may be a shipped one's name. The programs lie beside this one, or are $ORIELC and $ORIEL.
+  /// Errors: NotFound; InvalidArgument at a line of a descriptor or record.
   static absl::StatusOr<std::unique_ptr<Workbench>> open(const runtime::TuningFiles &files);
   ~Workbench();
 
@@ -65,8 +66,10 @@ public:
   /// Writes a file of the temporary folder and returns its path.
   absl::StatusOr<std::string> write(const std::string &name, const std::string &text);
 
-  /// What orielc predicts with here.
+  /// What orielc predicts with for this machine's CPU, or for all targets where a descriptor was given.
   const schedule::CostModel &costs() const { return costs_; }
+  /// What it predicts `package` with: a package for a GPU has the shipped descriptor of its chip if none was given.
+  schedule::CostModel costsOf(const runtime::Package &package) const;
   /// The costs that are used from now on, also by orielc: descriptor and record in the temporary folder.
   absl::Status useCosts(schedule::CostModel costs);
   /// Why the tuning record is not used; empty when it is, or there is none.
@@ -79,6 +82,7 @@ private:
   std::string folder_, orielc_, oriel_, warning_;
   runtime::TuningFiles files_;
   schedule::CostModel costs_;
+  bool deviceIsGiven_ = false;
   int compiled_ = 0;
 };
 

@@ -49,6 +49,8 @@ struct RlaSpec {
 
   int64_t group() const { return heads / kvHeads; }
   int64_t cellColumns() const { return valueBlock ? std::min(valueBlock, valueDim) : valueDim; }
+  /// Those of a cell of the first of two passes: the products of different columns have only phi in common.
+  int64_t passColumns() const { return std::min<int64_t>(valueBlock ? valueBlock : 64, tileSize(valueDim)); }
   ChunkSchedule schedule() const { return {tokens, chunk, saveEvery}; }
   int64_t chunks() const { return schedule().chunks(); }
   int64_t savedStates() const { return schedule().savedStates(); }

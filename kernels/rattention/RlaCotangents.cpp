@@ -9,9 +9,6 @@ using namespace mlir;
 
 namespace oriel::kernels {
 
-/// Value columns of a cell, as in the states' pass.
-static constexpr int64_t cotangentColumns = 64;
-
 namespace {
 /// The program of one cell.
 class CotangentProgram {
@@ -67,7 +64,7 @@ void CotangentProgram::emit() {
 
 tile::KernelOp buildRlaCotangents(OpBuilder &builder, Location loc, StringRef symbol, const RlaSpec &given) {
   RlaSpec spec = given;
-  spec.valueBlock = std::min(cotangentColumns, tileSize(spec.valueDim));
+  spec.valueBlock = spec.passColumns();
   llvm::SmallVector<int64_t> perHead = {spec.batch, spec.heads, 2 * spec.headDim, spec.valueDim};
   Signature signature(builder);
   RlaBuffers buffers;

@@ -6,9 +6,6 @@ using namespace mlir;
 
 namespace oriel::kernels {
 
-/// Value columns of a cell of the states' pass: the products of different columns have nothing in common but phi(k).
-static constexpr int64_t statesColumns = 64;
-
 static TileBuilder::Values values(const Halves &state) { return {state.plus, state.minus}; }
 
 static void writeFinalStates(TileBuilder &b, RlaParts &parts, Scalar batch, Scalar firstHead, int64_t group,
@@ -94,7 +91,7 @@ tile::KernelOp buildRla(OpBuilder &builder, Location loc, StringRef symbol, cons
 
 tile::KernelOp buildRlaStates(OpBuilder &builder, Location loc, StringRef symbol, const RlaSpec &given) {
   RlaSpec spec = given;
-  spec.valueBlock = std::min(statesColumns, tileSize(spec.valueDim));
+  spec.valueBlock = spec.passColumns();
   Signature signature(builder);
   RlaBuffers buffers;
   buffers.k = signature.input({spec.batch, spec.tokens, spec.kvHeads, spec.headDim});

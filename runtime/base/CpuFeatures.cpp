@@ -2,6 +2,7 @@
 #include "runtime/base/CpuFeatures.h"
 
 #include <fstream>
+#include <unistd.h>
 
 namespace oriel::runtime {
 
@@ -35,6 +36,8 @@ const std::set<std::string> &hostCpuFeatures() {
   }();
   return features;
 }
+
+int64_t hostCores() { return sysconf(_SC_NPROCESSORS_ONLN); }
 
 std::string hostCpuName() {
   std::ifstream info("/proc/cpuinfo");

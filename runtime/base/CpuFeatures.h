@@ -2,6 +2,7 @@
 #ifndef ORIEL_RUNTIME_BASE_CPUFEATURES_H
 #define ORIEL_RUNTIME_BASE_CPUFEATURES_H
 
+#include <cstdint>
 #include <set>
 #include <string>
 
@@ -12,6 +13,9 @@ const std::set<std::string> &hostCpuFeatures();
 
 /// The model name from /proc/cpuinfo, e.g. "AMD EPYC 9R14"; "unknown CPU" when it cannot be read.
 std::string hostCpuName();
+
+/// Cores of this machine, whichever of them this process may use.
+int64_t hostCores();
 
 } // namespace oriel::runtime
 

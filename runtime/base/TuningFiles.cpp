@@ -5,7 +5,6 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
-#include <unistd.h>
 
 namespace oriel::runtime {
 
@@ -36,7 +35,7 @@ std::string hostDeviceName() {
       name += '-';
   while (!name.empty() && name.back() == '-')
     name.pop_back();
-  return name + "-x" + std::to_string(sysconf(_SC_NPROCESSORS_ONLN));
+  return name + "-x" + std::to_string(hostCores());
 }
 
 TuningFiles tuningFilePlaces() {

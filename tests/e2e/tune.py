@@ -70,6 +70,24 @@ class Tune(OrielTest):
         self.assertGreater(max(shown["timeline_bytes"]), 0.8 * shown["arena_bytes"])
         self.assertGreater(sum(kernel["saved_bytes"] for kernel in shown["kernels"]), 0)
 
+    def test_show_tells_what_a_kernel_takes_of_a_gpu(self):
+        shape = ("tiny.oriel", *SHAPE, "--target", "sm_90a")
+        shown = json.loads(self.tune("show", *shape, "--json"))
+        self.assertEqual(shown["device"], "h100")
+        kernels = [kernel for kernel in shown["kernels"] if "gpu" in kernel]
+        assembled = [kernel for kernel in kernels if "registers" in kernel["gpu"]]
+        self.assertGreater(len(kernels), 10)
+        self.assertTrue(all(kernel["gpu"]["threads"] >= 128 for kernel in kernels))
+        text = self.tune("show", *shape)
+        self.assertRegex(text, r"\nkernel and tiles .* threads +registers +spilled +shared KiB +warps +mma +moved MB")
+        if assembled:  # where there is ptxas
+            self.assertEqual(len(assembled), len(kernels))
+            self.assertTrue(all(0 < kernel["gpu"]["occupancy"] <= 1 for kernel in assembled))
+            self.assertTrue(any(kernel["gpu"]["tensor_instructions"] > 0 for kernel in assembled))
+        other = json.loads(self.tune("show", *shape, "--json", "--device", "h200"))
+        self.assertEqual(other["device"], "h200")
+        self.assertLess(other["predicted_seconds"], shown["predicted_seconds"])
+
     def test_show_measures(self):
         shown = json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json", "--measure", "--repeats", "2"))
         self.assertGreater(shown["measured_seconds"], 0)

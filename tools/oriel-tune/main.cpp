@@ -38,8 +38,13 @@ void addModelOptions(CLI::App &app, Options &options) {
   app.add_option("--dtype", options.request.model.dtype, "of activations and products: f32 or bf16 (models only)")
       ->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--target", options.request.model.target,
+                 "cpu, nvidia:CHIP, or CHIP: sm_80, sm_90a, sm_100a (models only)")
+      ->transform([](const std::string &target) { return target.starts_with("sm_") ? "nvidia:" + target : target; })
+      ->capture_default_str();
   app.add_option("--schedule", options.request.model.schedule, "tape.schedule text to use (models only)");
-  app.add_option("--device", options.files.device, "device descriptor instead of this machine's");
+  app.add_option("--device", options.files.device,
+                 "device descriptor instead of this machine's: a file, or a100, b200, h100, h200");
   app.add_option("--tuning", options.files.record, "tuning record instead of this machine's");
   app.add_flag("--measure", options.request.measure, "run the step too");
   app.add_option("--repeats", options.request.repeats, "runs of which medians are taken")

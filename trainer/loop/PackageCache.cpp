@@ -81,6 +81,8 @@ absl::Status runCompiler(const PackageRequest &request, const std::string &compi
                                       "--dtype",      request.dtype,
                                       "--target",     request.target,
                                       "-o",           output};
+  if (request.cores > 0)
+    command.insert(command.end(), {"--cores", std::to_string(request.cores)});
   if (!request.scheduleFile.empty())
     command.insert(command.end(), {"--schedule", request.scheduleFile});
   if (request.memoryBudget != "auto")
@@ -127,6 +129,7 @@ absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std:
   ORIEL_ASSIGN_OR_RETURN(std::string compilerHash, runtime::hashFile(compiler));
   hasher.addField(request.dtype)
       .addField(request.target)
+      .addField(std::to_string(request.cores > 0 ? request.cores : runtime::hostCores()))
       .addField(schedule)
       .addField(compilerHash)
       .addField(runtime::hostCpuName());

@@ -23,6 +23,7 @@ struct PackageRequest {
   int64_t gradSlots = 1;
   std::string dtype = "f32";         // of activations: "f32" or "bf16"
   std::string target = "cpu";        // as orielc --target takes it
+  int64_t cores = 0;                 // of a CPU, that the schedule is made for; 0: this machine's
   std::string scheduleFile;          // empty: the compiler chooses
   std::string memoryBudget = "auto"; // runtime/base/MemoryBudget.h
   std::string compiler;              // path of orielc; empty: $ORIELC, beside this program, then $PATH

@@ -86,6 +86,7 @@ absl::StatusOr<PackageRequest> packageRequestOf(const Job &job, const std::strin
   request.gradSlots = share.slots;
   request.dtype = job.training().dtype();
   request.target = compileTargetOf(job.training().device(), job.compile().chip());
+  request.cores = job.compile().cores();
   request.scheduleFile = job.compile().schedule();
   request.memoryBudget = job.memory().budget();
   request.compiler = job.compile().orielc();

@@ -113,6 +113,9 @@ LogicalResult StepBuilder::addCall(tape::CallOp op) {
   launch->set_scratch_bytes(facts.scratchBytes);
   launch->set_threads(facts.threads);
   launch->set_shared_bytes(facts.sharedBytes);
+  launch->set_registers(facts.registers);
+  launch->set_spill_bytes(facts.spillBytes);
+  launch->set_tensor_instructions(facts.tensorInstructions);
   for (Value input : op.getInputs())
     if (failed(setRef(launch->add_args(), input)))
       return failure();

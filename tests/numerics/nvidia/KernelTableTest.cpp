@@ -1,10 +1,9 @@
 // Every kernel that the golden cases and the example models call lowers for every GPU and is taken by ptxas; what ptxas
 // says of it stands in kernel_table.txt, so that a change shows as a diff. ORIEL_UPDATE_KERNEL_TABLE=1 writes that file
 // anew.
-#include "tests/numerics/nvidia/Assembler.h"
-
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "compiler/driver/Compile.h"
+#include "compiler/driver/Ptxas.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -23,6 +22,7 @@ namespace {
 
 using codegen::nvidia::NvidiaKernelInfo;
 using codegen::nvidia::NvidiaTarget;
+using driver::KernelResources;
 
 /// A model of one layer of each mixer.
 std::string modelText(int headDim) {
@@ -48,7 +48,7 @@ struct Row {
   std::string text() const {
     std::ostringstream out;
     const KernelResources &first = onChips.front();
-    out << "threads " << threads << "  shared " << sharedBytes << "  mma " << first.mma << "  barriers "
+    out << "threads " << threads << "  shared " << sharedBytes << "  mma " << first.tensorInstructions << "  barriers "
         << first.barriers << "  copies " << first.copies << "  registers";
     for (const KernelResources &chip : onChips)
       out << " " << chip.registers;
@@ -136,7 +136,10 @@ void KernelTableTest::assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &ta
   ASSERT_TRUE(module);
   std::string error, ptx = codegen::nvidia::emitPtx(*module, target, error);
   ASSERT_EQ(error, "");
-  std::map<std::string, KernelResources> report = assemble(ptx, target.chip, error);
+  std::string stem = folder_ + "/" + target.chip;
+  ASSERT_TRUE(runtime::writeFileAtomically(stem + ".ptx", ptx).ok());
+  std::map<std::string, KernelResources> report =
+      driver::assemble(driver::findPtxas(), stem + ".ptx", target.chip, stem + ".cubin", error);
   ASSERT_EQ(error, "");
   for (const NvidiaKernelInfo &info : infos) {
     const KernelResources &resources = report[info.symbol];
@@ -164,7 +167,7 @@ void expectSameLines(const std::string &text, const std::string &committed) {
 }
 
 TEST_F(KernelTableTest, EveryKernelAssemblesForEveryGpu) {
-  std::string version = ptxasVersion();
+  std::string version = driver::ptxasVersion(driver::findPtxas());
   if (version.empty())
     GTEST_SKIP() << "ptxas is not on PATH: no kernel was assembled";
   for (int headDim : {64, 128, 256})

@@ -1,7 +1,5 @@
 // The forward of residual linear attention on the emulator: against the recurrence in double precision at awkward
-// sizes, and (when ORIEL_GOLDEN names the folder of reference tensors) against the golden cases. Also what ptxas says
-// of it.
-#include "tests/numerics/nvidia/Assembler.h"
+// sizes, and (when ORIEL_GOLDEN names the folder of reference tensors) against the golden cases.
 #include "tests/numerics/nvidia/NvidiaRunner.h"
 
 #include "dialects/tile/TileOps.h"
@@ -162,17 +160,9 @@ INSTANTIATE_TEST_SUITE_P(
                       RlaSpec{1, 130, 2, 2, 6, 10, 0, FeatureMap::Relu, InitialState::PerBatchHead, false},
                       RlaSpec{1, 150, 2, 1, 64, 64, 31, FeatureMap::Softmax, InitialState::None, true}));
 
-TEST_F(NvidiaRlaTest, AssemblesForSm80WithoutSpillsAndUsesTensorCores) {
-  RlaSpec spec = scheduledForSm80({1, 256, 4, 2, 64, 64, 127});
-  NvidiaCode code = compile(spec);
+TEST_F(NvidiaRlaTest, UsesTensorCores) {
+  NvidiaCode code = compile(scheduledForSm80({1, 256, 4, 2, 64, 64, 127}));
   EXPECT_THAT(code.ptx, HasSubstr("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"));
-  if (ptxasVersion().empty())
-    GTEST_SKIP() << "ptxas is not on PATH: the kernel was not assembled";
-  std::string error;
-  auto resources = assemble(code.ptx, "sm_80", error);
-  EXPECT_EQ(error, "");
-  EXPECT_GT(resources[code.kernels[0].symbol].registers, 0);
-  EXPECT_EQ(resources[code.kernels[0].symbol].spillBytes, 0);
 }
 
 TEST_F(NvidiaRlaTest, GoldenCases) {

@@ -43,6 +43,16 @@ TEST(Cost, CoresWithoutACellAreIdle) {
   EXPECT_NEAR(seconds(400) / seconds(0), 1, 1e-9);
 }
 
+TEST(Cost, MoreCoresDoMoreAndMeetTheSameMemory) {
+  DeviceDescriptor one = withCores(paperDevice(), 1), many = withCores(paperDevice(), 64); // of four
+  EXPECT_EQ(many.cores, 64);
+  EXPECT_DOUBLE_EQ(many.products["f32"].flopsPerSecond, 16e11);
+  EXPECT_DOUBLE_EQ(one.kernels["rla_fwd"].flopsPerSecond, 1e10);
+  EXPECT_DOUBLE_EQ(one.memoryBytesPerSecond, 2.5e9);
+  EXPECT_DOUBLE_EQ(many.memoryBytesPerSecond, 2e10); // eight cores' worth
+  EXPECT_EQ(withCores(paperDevice(), 4), paperDevice());
+}
+
 TEST(Cost, ThinProductsRunBelowThePeak) {
   CostModel model{paperDevice(), {}};
   auto seconds = [&](int64_t m, int64_t n, int64_t k) {

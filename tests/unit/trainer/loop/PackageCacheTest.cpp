@@ -59,6 +59,7 @@ TEST_F(PackageCacheTest, EveryInputChangesTheKey) {
   add([](PackageRequest &r) { r.gradSlots = 2; });
   add([](PackageRequest &r) { r.memoryBudget = "2GiB"; });
   add([](PackageRequest &r) { r.dtype = "bf16"; });
+  add([](PackageRequest &r) { r.cores = 60000; });
   add([&](PackageRequest &r) { writeText(r.scheduleFile = folder / "schedule", "chunk 64"); });
   add([&](PackageRequest &r) { writeText(r.scheduleFile = folder / "schedule", "chunk 32"); });
   add([&](PackageRequest &) { writeText(runtime::tuningFilePlaces().device, "device d"); });
