@@ -46,7 +46,8 @@ struct SumRowsSpec {
 std::string symbol(const SumRowsSpec &spec);
 tile::KernelOp buildSumRows(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const SumRowsSpec &spec);
 
-/// Second step: `y[d] = partials[0,d] + partials[1,d] + …` in this order.
+/// Second step: `y[d] = partials[0,d] + partials[1,d] + …`, sixteen at a time, in an order that depends on `parts`
+/// only.
 ///   partials [parts, width]  →  y [width]
 struct SumPartialsSpec {
   int64_t parts = 0;
@@ -56,10 +57,11 @@ std::string symbol(const SumPartialsSpec &spec);
 tile::KernelOp buildSumPartials(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                 const SumPartialsSpec &spec);
 
-/// Number of partial sums that a reduction over `rows` rows leaves: one per 256 rows, at most 64. Depends on nothing
-/// else.
+/// Number of partial sums that a reduction over `rows` rows leaves: one per 64 rows, at most 256: cells for many
+/// cores. Depends on nothing else.
 int64_t partialCount(int64_t rows);
-/// Rows behind one partial sum, a multiple of 64, so that row tiles of 16, 32 or 64 end where it ends: partial p sums rows [p*n, (p+1)*n) with n = partialRows(rows).
+/// Rows behind one partial sum, a multiple of 64, so that row tiles of 16, 32 or 64 end where it ends: partial p sums
+/// rows [p*n, (p+1)*n) with n = partialRows(rows).
 int64_t partialRows(int64_t rows);
 
 /// `y = cap * tanh(x / cap)`, in place.

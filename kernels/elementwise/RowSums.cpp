@@ -10,8 +10,8 @@ static constexpr int64_t rowTile = 64;
 static constexpr int64_t columnTile = 64;
 
 int64_t partialRows(int64_t rows) {
-  constexpr int64_t mostPartials = 64, largestRowTile = 64;
-  return std::max<int64_t>(256, ceilDiv(ceilDiv(rows, mostPartials), largestRowTile) * largestRowTile);
+  constexpr int64_t mostPartials = 256, largestRowTile = 64;
+  return std::max<int64_t>(1, ceilDiv(ceilDiv(rows, mostPartials), largestRowTile)) * largestRowTile;
 }
 int64_t partialCount(int64_t rows) { return ceilDiv(rows, partialRows(rows)); }
 
@@ -46,13 +46,14 @@ tile::KernelOp buildSumPartials(OpBuilder &builder, Location loc, StringRef symb
   Signature signature(builder);
   unsigned partials = signature.inputF32({spec.parts, spec.width});
   unsigned y = signature.outputF32({spec.width});
-  int64_t cols = std::min<int64_t>(512, tileSize(spec.width));
+  constexpr int64_t parts = 16; // at a time
+  int64_t cols = columnTileSize(spec.width);
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.width, cols), 1, 1}, "y = partials[0] + partials[1] + …");
   Scalar column = b.x() * cols;
-  auto partial = [&](Scalar part) { return b.load(b.buffer(partials), Place{{part, column}, -1, 1}, 1, cols); };
-  Value sum = b.loop(b.index(1), b.index(spec.parts), 1, partial(b.index(0)),
+  Value sum = b.loop(b.index(0), b.index(spec.parts), parts, b.zeros(1, cols),
                      [&](Scalar part, ValueRange carried) -> TileBuilder::Values {
-                       return {b.map({carried[0], partial(part)}, [](Scalar a, Scalar c) { return a + c; })};
+                       Value x_PC = b.load(b.buffer(partials), Place{{part, column}, 0, 1}, parts, cols);
+                       return {b.map({carried[0], b.reduceSum(x_PC, 0)}, [](Scalar a, Scalar c) { return a + c; })};
                      })[0];
   b.store(sum, b.buffer(y), Place{{column}, -1, 0});
   return b.op();

@@ -8,6 +8,8 @@ using namespace mlir;
 namespace oriel::kernels {
 
 static constexpr int64_t rowTile = 64;
+/// Of the gradient, whose cells are blocks of columns: one cache line of the table, and as many cells as that gives.
+static constexpr int64_t gradientColumns = 16;
 
 static int64_t columnTile(int64_t width) { return std::min<int64_t>(64, tileSize(width)); }
 
@@ -46,7 +48,7 @@ tile::KernelOp buildEmbedGrad(OpBuilder &builder, Location loc, StringRef symbol
   unsigned dy = signature.input({spec.rows, spec.width});
   unsigned tokens = signature.inputI32({spec.rows});
   unsigned dtable = signature.outputF32({spec.vocab, spec.width});
-  int64_t cols = columnTile(spec.width);
+  int64_t cols = gradientColumns;
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.width, cols), 1, 1}, "dtable[tokens] += scale * dy");
   Scalar column = b.x() * cols;
   if (!spec.accumulate)

@@ -12,12 +12,13 @@ using namespace mlir;
 namespace oriel::conversion {
 namespace {
 
-/// Rows of one block: about 8 MiB of logits, between 256 and 1024, so that the product is large and the block stays in
-/// the outer cache. Depends on the sizes only.
-int64_t blockRows(int64_t rows, int64_t vocab) {
-  constexpr int64_t targetElements = 2 << 20;
-  int64_t wanted = std::clamp<int64_t>(targetElements / vocab, 256, 1024) / 16 * 16;
-  return std::min(rows, wanted);
+/// Rows of one block. CPU: about 8 MiB of logits, between 256 and 1024 rows, so that the product is large and the block
+/// stays in the outer cache. GPU: about 1 GiB, at most 8192 rows, so that its kernels have work for every
+/// multiprocessor. Depends on the sizes only.
+int64_t blockRows(kernels::TileTarget target, int64_t rows, int64_t vocab) {
+  bool isGpu = target == kernels::TileTarget::Nvidia;
+  int64_t elements = int64_t(isGpu ? 256 : 2) << 20, mostRows = isGpu ? 8192 : 1024;
+  return std::min(rows, std::clamp<int64_t>(elements / vocab, 256, mostRows) / 16 * 16);
 }
 
 /// One block of positions: its rows of x, its targets, its logits.
@@ -41,7 +42,7 @@ LossBlock makeBlock(Lowering &lowering, const LossShape &shape, int64_t firstRow
   TapeBuilder &tape = lowering.tape;
   LossBlock block;
   block.firstRow = firstRow;
-  block.rows = std::min(blockRows(shape.rows, shape.vocab), shape.rows - firstRow);
+  block.rows = std::min(blockRows(lowering.tiles, shape.rows, shape.vocab), shape.rows - firstRow);
   auto index = cast<RankedTensorType>(targets.getType()).getElementType();
   block.x = tape.view(x, tape.f32({block.rows, shape.width}), firstRow * shape.width);
   block.targets = tape.view(targets, RankedTensorType::get({block.rows}, index), firstRow);

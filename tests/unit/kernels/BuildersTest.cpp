@@ -66,7 +66,7 @@ TEST_F(BuildersTest, Elementwise) {
 TEST_F(BuildersTest, PartialSumsCoverAllRows) {
   for (int64_t rows : {1, 255, 256, 257, 16384, 16385, 100000}) {
     EXPECT_EQ(partialRows(rows) % 16, 0);
-    EXPECT_LE(partialCount(rows), 64);
+    EXPECT_LE(partialCount(rows), 256);
     EXPECT_GE(partialCount(rows) * partialRows(rows), rows);
     EXPECT_LT((partialCount(rows) - 1) * partialRows(rows), rows);
   }
