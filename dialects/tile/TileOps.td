@@ -194,6 +194,8 @@ def Tile_DotOp : Tile_Op<"dot", [Pure, TypesMatchWith<"result is the accumulator
   let description = [{
     `result = acc + op(a)·op(b)`, op transposes on request. Products and sums are f32; a and b are both f32 or both bf16.
     The order of the sum over K is the target's, the same at every run.
+    A target may round f32 operands to tf32 (10 bits of fraction), which costs 3e-4 of the result, unless the product is `precise`: for
+    results that are raised to a power of e, or of which little is left when another is subtracted.
 
     * (C1) op(a) is `MxK`, op(b) is `KxN`, acc is `MxN` of f32.
 
@@ -201,10 +203,12 @@ def Tile_DotOp : Tile_Op<"dot", [Pure, TypesMatchWith<"result is the accumulator
     %s = tile.dot %q, %k, %acc transpose_b : tensor<16x32xf32>, tensor<16x32xf32>, tensor<16x16xf32>
     ```
   }];
-  let arguments = (ins Tile_Tile:$a, Tile_Tile:$b, Tile_Tile:$acc, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let arguments = (ins Tile_Tile:$a, Tile_Tile:$b, Tile_Tile:$acc, UnitAttr:$transpose_a, UnitAttr:$transpose_b,
+                       UnitAttr:$precise);
   let results = (outs Tile_Tile:$result);
   let assemblyFormat = [{
-    $a `,` $b `,` $acc (`transpose_a` $transpose_a^)? (`transpose_b` $transpose_b^)? attr-dict `:` type($a) `,` type($b) `,` type($acc)
+    $a `,` $b `,` $acc (`transpose_a` $transpose_a^)? (`transpose_b` $transpose_b^)? (`precise` $precise^)?
+    attr-dict `:` type($a) `,` type($b) `,` type($acc)
   }];
   let hasVerifier = 1;
 }

@@ -74,8 +74,8 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
       Value k_KD = b.load(b.buffer(buffers.k), blocks.rows(key, kvHead), spec.keyTile, dim);
       Value v_KE = b.load(b.buffer(buffers.v), blocks.rows(key, kvHead), spec.keyTile, valueDim);
       block.firstKey = key;
-      Value s_KQ = blocks.scores(b.dot(k_KD, q_DQ), block);
-      Value ds_KQ = scoreGradients(b, blocks, spec, s_KQ, b.dot(v_KE, do_EQ), lse_1Q, delta_1Q).second;
+      Value s_KQ = blocks.scores(b.precise(b.dot(k_KD, q_DQ)), block), dp_KQ = b.precise(b.dot(v_KE, do_EQ));
+      Value ds_KQ = scoreGradients(b, blocks, spec, s_KQ, dp_KQ, lse_1Q, delta_1Q).second;
       return {b.dotAT(ds_KQ, k_KD, carried[0])};
     };
     Value dq_QD = b.loop(keys.first, keys.second, spec.keyTile, b.zeros(spec.queryTile, dim), step)[0];
@@ -135,8 +135,9 @@ KeyBlockProgram::Values KeyBlockProgram::meet(Scalar head, Scalar query, const K
   Value delta_Q1 = b.load(b.buffer(buffers.delta), perQuery, spec.queryTile, 1);
   ScoreBlock block = blocks.queryBlock(query, /*transposed=*/false);
   block.firstKey = keys.first;
-  Value s_QK = blocks.scores(b.dot(q_QD, keys.scaledK_DK), block);
-  auto [p_QK, ds_QK] = scoreGradients(b, blocks, spec, s_QK, b.dot(do_QE, keys.v_EK), lse_Q1, delta_Q1);
+  Value s_QK = blocks.scores(b.precise(b.dot(q_QD, keys.scaledK_DK)), block);
+  Value dp_QK = b.precise(b.dot(do_QE, keys.v_EK));
+  auto [p_QK, ds_QK] = scoreGradients(b, blocks, spec, s_QK, dp_QK, lse_Q1, delta_Q1);
   if (dq)
     b.accumulate(b.dot(ds_QK, keys.k_KD), b.buffer(*dq), rows);
   return {b.dotAT(ds_QK, q_QD, carried[0]), b.dotAT(p_QK, do_QE, carried[1])};

@@ -18,7 +18,7 @@ AttendedBlock AttentionBlocks::attend(const AttentionInputs &inputs, Scalar head
   auto step = [&](Scalar key, ValueRange carried) -> TileBuilder::Values {
     Value k_KD = b.load(b.buffer(inputs.k), rows(key, kvHead), spec_.keyTile, dim);
     block.firstKey = key;
-    Value s_KQ = scores(b.dot(k_KD, q_DQ), block);
+    Value s_KQ = scores(b.precise(b.dot(k_KD, q_DQ)), block);
     Value max_1Q = b.map({carried[1], b.reduceMax(s_KQ, 0)}, [&](Scalar a, Scalar c) { return max(a, rescaled(c)); });
     Value p_KQ = b.map({s_KQ, max_1Q}, [&](Scalar s, Scalar m) { return exp(rescaled(s) - m); });
     Value shrink_1Q = b.map({carried[1], max_1Q}, [](Scalar before, Scalar m) { return exp(before - m); });
@@ -26,7 +26,7 @@ AttendedBlock AttentionBlocks::attend(const AttentionInputs &inputs, Scalar head
                          [](Scalar s, Scalar shrink, Scalar p) { return s * shrink + p; });
     Value acc_QE = b.map({carried[0], b.transpose(shrink_1Q)}, [](Scalar a, Scalar shrink) { return a * shrink; });
     Value v_KE = b.load(b.buffer(inputs.v), rows(key, kvHead), spec_.keyTile, valueDim);
-    return {b.dotAT(p_KQ, v_KE, acc_QE), max_1Q, sum_1Q};
+    return {b.precise(b.dotAT(p_KQ, v_KE, acc_QE)), max_1Q, sum_1Q};
   };
   Value start[] = {b.zeros(spec_.queryTile, valueDim), b.fill(maximumStart, 1, spec_.queryTile),
                    b.zeros(1, spec_.queryTile)};

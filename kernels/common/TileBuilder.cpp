@@ -95,7 +95,7 @@ Value TileBuilder::fill(Scalar value, int64_t rows, int64_t cols) {
 Value TileBuilder::dotOp(Value a, Value b, Value acc, bool transposeA, bool transposeB) {
   if (!acc)
     acc = zeros(transposeA ? cols(a) : rows(a), transposeB ? rows(b) : cols(b));
-  return tile::DotOp::create(builder_, loc_, acc.getType(), a, b, acc, transposeA, transposeB);
+  return tile::DotOp::create(builder_, loc_, acc.getType(), a, b, acc, transposeA, transposeB, /*precise=*/false);
 }
 Value TileBuilder::dot(Value a, Value b, Value acc) { return dotOp(a, b, acc, false, false); }
 Value TileBuilder::dotBT(Value a, Value b, Value acc) { return dotOp(a, b, acc, false, true); }
@@ -103,6 +103,10 @@ Value TileBuilder::dotAT(Value a, Value b, Value acc) { return dotOp(a, b, acc, 
 Value TileBuilder::dot(Value a, Value b) { return dotOp(a, b, {}, false, false); }
 Value TileBuilder::dotBT(Value a, Value b) { return dotOp(a, b, {}, false, true); }
 Value TileBuilder::dotAT(Value a, Value b) { return dotOp(a, b, {}, true, false); }
+Value TileBuilder::precise(Value product) {
+  product.getDefiningOp<tile::DotOp>().setPrecise(true);
+  return product;
+}
 
 Value TileBuilder::transpose(Value tile) {
   auto type = cast<RankedTensorType>(tile.getType());

@@ -88,6 +88,8 @@ public:
   mlir::Value dot(mlir::Value a, mlir::Value b);
   mlir::Value dotBT(mlir::Value a, mlir::Value b);
   mlir::Value dotAT(mlir::Value a, mlir::Value b);
+  /// The same product with operands that no target rounds.
+  mlir::Value precise(mlir::Value product);
   mlir::Value transpose(mlir::Value tile);
   mlir::Value reduceSum(mlir::Value tile, int64_t axis) { return reduce(tile::ReduceKind::Sum, tile, axis); }
   mlir::Value reduceMax(mlir::Value tile, int64_t axis) { return reduce(tile::ReduceKind::Max, tile, axis); }

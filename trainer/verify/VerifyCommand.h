@@ -6,7 +6,7 @@
 // another error (exit 1) when a tensor fails or a case cannot be compiled or run. On a CPU such a case ends the run; on
 // other targets it gets a line with the reason, and the next one is tried.
 //
-// NVIDIA's products round f32 operands to tf32, so tolerances below 1e-3 are raised to it there.
+// NVIDIA's kernels round f32 operands of most products to tf32, so tolerances below 1e-3 are raised to it there.
 #ifndef ORIEL_TRAINER_VERIFY_VERIFYCOMMAND_H
 #define ORIEL_TRAINER_VERIFY_VERIFYCOMMAND_H
 

@@ -115,8 +115,10 @@ LogicalResult KernelLowering::lowerDot(tile::DotOp op) {
   auto type = cast<RankedTensorType>(op.getAcc().getType());
   auto aType = cast<RankedTensorType>(op.getA().getType());
   int64_t depth = aType.getDimSize(op.getTransposeA() ? 0 : 1);
-  // Sizes are 1 or multiples of 16: what tensor cores do not take is a product with a vector.
-  if (type.getDimSize(0) == 1 || type.getDimSize(1) == 1 || depth == 1)
+  // Sizes are 1 or multiples of 16: what tensor cores do not take is a product with a vector, or
+  // one that tf32 would not do.
+  bool isPrecise = op.getPrecise() && aType.getElementType().isF32();
+  if (type.getDimSize(0) == 1 || type.getDimSize(1) == 1 || depth == 1 || isPrecise)
     return lowerVectorDot(op, depth), success();
   int64_t columns = type.getDimSize(1) / blockN, blocks = type.getDimSize(0) / blockM * columns;
   auto share = scf::ForOp::create(builder_, loc_, warp_, i32(blocks), i32(warps));

@@ -30,10 +30,22 @@ V RegisterLowering::packBf16(V first, V second) {
   return LLVM::BitcastOp::create(builder_, loc_, builder_.getI32Type(), pair);
 }
 
-/// To the nearest, as the tensor core alone would not do.
-V RegisterLowering::toTf32(V value) {
-  return NVVM::ConvertFloatToTF32Op::create(builder_, loc_, builder_.getI32Type(), value, NVVM::FPRoundingMode::RNA,
-                                            NVVM::SaturationMode::NONE, false);
+/// Elements of f32 as tf32, to the nearest, as the tensor core alone would not do. Of two parts the second is what the
+/// first has lost; together they have 22 bits.
+RegisterLowering::Parts RegisterLowering::tf32Parts(const Slots &values, int count) {
+  auto rounded = [&](V value) -> V {
+    return NVVM::ConvertFloatToTF32Op::create(builder_, loc_, builder_.getI32Type(), value, NVVM::FPRoundingMode::RNA,
+                                              NVVM::SaturationMode::NONE, false);
+  };
+  Parts result(count);
+  for (V value : values) {
+    result[0].push_back(rounded(value));
+    if (count == 1)
+      continue;
+    V first = LLVM::BitcastOp::create(builder_, loc_, builder_.getF32Type(), result[0].back());
+    result[1].push_back(rounded(arith::SubFOp::create(builder_, loc_, value, first)));
+  }
+  return result;
 }
 
 /// Accumulators of one product, as they stand, are the first operand of the next.
@@ -42,7 +54,7 @@ RegisterLowering::Slots RegisterLowering::fragmentFromSlots(const Operand &opera
     return operand.isKFirst ? slot(operand.tile, k, 2 * rowTile + row) : slot(operand.tile, 2 * rowTile + row, k);
   };
   if (!operand.isBf16)
-    return {toTf32(at(0, 2 * step)), toTf32(at(1, 2 * step)), toTf32(at(0, 2 * step + 1)), toTf32(at(1, 2 * step + 1))};
+    return {at(0, 2 * step), at(1, 2 * step), at(0, 2 * step + 1), at(1, 2 * step + 1)};
   int64_t k = 4 * step;
   return {packBf16(at(0, k), at(0, k + 1)), packBf16(at(1, k), at(1, k + 1)), packBf16(at(0, k + 2), at(0, k + 3)),
           packBf16(at(1, k + 2), at(1, k + 3))};
@@ -69,7 +81,7 @@ RegisterLowering::Slots RegisterLowering::loadMatrices(const Operand &operand, V
   return registers;
 }
 
-/// Elements k and k + 1 of one row or column, as tf32.
+/// Elements k and k + 1 of one row or column.
 V RegisterLowering::loadPair(const Operand &operand, V outer, V inner, V &second) {
   TileView view = viewOf(operand.tile);
   bool swap = operand.isKFirst != view.isTransposed;
@@ -77,11 +89,11 @@ V RegisterLowering::loadPair(const Operand &operand, V outer, V inner, V &second
   auto pointer = [&](V k) { return homePointer(view.base, swap ? k : outer, swap ? outer : k); };
   if (swap == placement_.homeOf(view.base)->isTransposed) {
     V pair = loadVector(pointer(inner), f32, 2);
-    second = toTf32(LLVM::ExtractElementOp::create(builder_, loc_, pair, i32(1)));
-    return toTf32(LLVM::ExtractElementOp::create(builder_, loc_, pair, i32(0)));
+    second = LLVM::ExtractElementOp::create(builder_, loc_, pair, i32(1));
+    return LLVM::ExtractElementOp::create(builder_, loc_, pair, i32(0));
   }
-  second = toTf32(loadVector(pointer(add(inner, i32(1))), f32, 1));
-  return toTf32(loadVector(pointer(inner), f32, 1));
+  second = loadVector(pointer(add(inner, i32(1))), f32, 1);
+  return loadVector(pointer(inner), f32, 1);
 }
 
 /// The first operand's rows [row, row + 16) at one step of K.

@@ -28,6 +28,16 @@ RegisterLowering::Slots RegisterLowering::multiply(const Slots &a, const Slots &
   return next;
 }
 
+/// The same for operands in parts: the small products first. That of both second parts is below f32's precision.
+RegisterLowering::Slots RegisterLowering::multiplyParts(const Parts &a, const Parts &b, Slots accumulator,
+                                                        bool isBf16) {
+  for (size_t part = a.size() - 1; part > 0; --part) {
+    accumulator = multiply(a[part], b[0], accumulator, isBf16);
+    accumulator = multiply(a[0], b[part], accumulator, isBf16);
+  }
+  return multiply(a[0], b[0], accumulator, isBf16);
+}
+
 void RegisterLowering::lowerDot(tile::DotOp op) {
   if (!isMatrixProduct(op))
     return lowerVectorDot(op);
@@ -52,26 +62,30 @@ void RegisterLowering::lowerDot(tile::DotOp op) {
       sums[place2(i, j)] = plan.swapped ? slot(op.getAcc(), j, i) : slot(op.getAcc(), i, j);
   V rowStart = mul(warpIndex(layout.rows), i32(m / layout.rows.warps));
   V colStart = mul(warpIndex(layout.cols), i32(n / layout.cols.warps));
+  auto parts = [&](Slots fragment) -> Parts {
+    return first.isBf16 ? Parts{std::move(fragment)} : tf32Parts(fragment, op.getPrecise() ? 2 : 1);
+  };
   for (int64_t step = 0; step < k / first.depth(); ++step) {
-    SmallVector<Slots> rowFragments;
+    SmallVector<Parts> rowFragments;
     for (int64_t tile = 0; tile < rowTiles; ++tile)
-      rowFragments.push_back(plan.firstInRegisters ? fragmentFromSlots(first, tile, step)
-                                                   : firstFragment(first, add(rowStart, i32(tile * 16)), step));
+      rowFragments.push_back(parts(plan.firstInRegisters ? fragmentFromSlots(first, tile, step)
+                                                         : firstFragment(first, add(rowStart, i32(tile * 16)), step)));
     for (int64_t tile = 0; tile < colTiles;) {
       int64_t tiles = tile + 1 < colTiles ? 2 : 1;
       Slots fragments = secondFragments(second, add(colStart, i32(tile * 8)), step, tiles);
-      for (int64_t t = 0; t < tiles; ++t, ++tile)
+      for (int64_t t = 0; t < tiles; ++t, ++tile) {
+        Parts colFragment = parts(Slots(ArrayRef(fragments).slice(2 * t, 2)));
         for (int64_t row = 0; row < rowTiles; ++row) {
           Slots accumulator;
           int64_t places[] = {place2(2 * row, 2 * tile), place2(2 * row, 2 * tile + 1), place2(2 * row + 1, 2 * tile),
                               place2(2 * row + 1, 2 * tile + 1)};
           for (int64_t at : places)
             accumulator.push_back(sums[at]);
-          Slots next =
-              multiply(rowFragments[row], Slots(ArrayRef(fragments).slice(2 * t, 2)), accumulator, first.isBf16);
+          Slots next = multiplyParts(rowFragments[row], colFragment, accumulator, first.isBf16);
           for (auto [at, value] : llvm::zip(places, next))
             sums[at] = value;
         }
+      }
     }
   }
   define(op.getResult(), std::move(sums));

@@ -87,14 +87,16 @@ private:
   struct Operand;
   void lowerDot(tile::DotOp op);
   void lowerVectorDot(tile::DotOp op);
+  using Parts = llvm::SmallVector<Slots, 2>; // a fragment as the sum of one or two
   Slots multiply(const Slots &a, const Slots &b, const Slots &accumulator, bool isBf16);
+  Slots multiplyParts(const Parts &a, const Parts &b, Slots accumulator, bool isBf16);
   Slots fragmentFromSlots(const Operand &operand, int64_t rowTile, int64_t step);
   Slots firstFragment(const Operand &operand, Value row, int64_t step);
   Slots secondFragments(const Operand &operand, Value col, int64_t step, int64_t tiles);
   Slots loadMatrices(const Operand &operand, Value outer, Value inner, int64_t count);
   Value loadPair(const Operand &operand, Value outer, Value inner, Value &second);
   Value packBf16(Value first, Value second);
-  Value toTf32(Value value);
+  Parts tf32Parts(const Slots &values, int count);
 
   const TilePlacement &placement_;
   Hazards hazards_;

@@ -23,7 +23,7 @@ using MatmulDesc = void *;
 using Layout = void *;
 using Preference = void *;
 constexpr int real32 = 0, realBf16 = 14;
-constexpr int compute32 = 68, compute32FastTf32 = 77;
+constexpr int compute32 = 68; // with f32 operands: no tf32
 constexpr int descTransposeA = 3, descTransposeB = 4;
 constexpr int preferWorkspaceBytes = 1, preferReductions = 3;
 constexpr uint32_t reduceInComputeType = 2;
@@ -136,8 +136,7 @@ private:
 
 absl::Status CublasLt::describe(const GemmSpec &s, Product &product) const {
   int type = s.dtype == DType::BF16 ? realBf16 : real32, cType = s.cDType == DType::BF16 ? realBf16 : real32;
-  int compute = s.dtype == DType::BF16 ? compute32 : compute32FastTf32;
-  ORIEL_RETURN_IF_ERROR(check(library_.descCreate(&product.desc, compute, real32), "cublasLtMatmulDescCreate"));
+  ORIEL_RETURN_IF_ERROR(check(library_.descCreate(&product.desc, compute32, real32), "cublasLtMatmulDescCreate"));
   int32_t transposeFirst = s.transposeB, transposeSecond = s.transposeA; // CUBLAS_OP_N, CUBLAS_OP_T
   ORIEL_RETURN_IF_ERROR(check(library_.descSet(product.desc, descTransposeA, &transposeFirst, sizeof(int32_t)),
                               "cublasLtMatmulDescSetAttribute"));

@@ -15,8 +15,8 @@ tile.kernel @scores(%q: memref<64x32xf32>, %k: memref<64x32xf32>, %out: memref<6
     // CHECK: tile.load {{.*}} rows 0 cols 1 to %{{.*}} limit 30 : memref<64x32xf32>
     %b = tile.load %k[%col, %c0] rows 0 cols 1 to %c64 limit 30 : memref<64x32xf32> -> tensor<16x32xf32>
     %acc = tile.fill %zero : f32 -> tensor<16x16xf32>
-    // CHECK: tile.dot %{{.*}}, %{{.*}}, %{{.*}} transpose_b : tensor<16x32xf32>, tensor<16x32xf32>, tensor<16x16xf32>
-    %s = tile.dot %a, %b, %acc transpose_b : tensor<16x32xf32>, tensor<16x32xf32>, tensor<16x16xf32>
+    // CHECK: tile.dot %{{.*}}, %{{.*}}, %{{.*}} transpose_b precise : tensor<16x32xf32>, tensor<16x32xf32>, tensor<16x16xf32>
+    %s = tile.dot %a, %b, %acc transpose_b precise : tensor<16x32xf32>, tensor<16x32xf32>, tensor<16x16xf32>
     // CHECK: tile.map ins(%{{.*}} : tensor<16x16xf32>) -> tensor<16x16xf32>
     %e = tile.map ins(%s : tensor<16x16xf32>) -> tensor<16x16xf32> {
     ^bb0(%v: f32):

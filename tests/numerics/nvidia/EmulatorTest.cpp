@@ -43,6 +43,8 @@ protected:
     return values;
   }
 
+  double errorOfProduct(const std::string &word);
+
   mlir::MLIRContext context_;
 };
 
@@ -123,6 +125,40 @@ TEST_F(EmulatorTest, AttentionLikeProgramEqualsPlainLoopsUnderAnyThreadOrder) {
 
 TEST_F(EmulatorTest, DotsUseTensorCores) {
   EXPECT_THAT(compile(attentionLike).ptx, HasSubstr("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"));
+}
+
+/// ‖a·bᵀ - exact‖ / ‖exact‖ of one product whose text has `word`.
+double EmulatorTest::errorOfProduct(const std::string &word) {
+  NvidiaCode code = compile(R"mlir(
+    tile.kernel @product(%a: memref<32x64xf32>, %b: memref<32x64xf32>, %o: memref<32x32xf32>) grid(%x, %y, %z) in [1, 1, 1] outputs 1 {
+      %c0 = arith.constant 0 : index
+      %zero = arith.constant 0.0 : f32
+      %ta = tile.load %a[%c0, %c0] rows 0 cols 1 : memref<32x64xf32> -> tensor<32x64xf32>
+      %tb = tile.load %b[%c0, %c0] rows 0 cols 1 : memref<32x64xf32> -> tensor<32x64xf32>
+      %none = tile.fill %zero : f32 -> tensor<32x32xf32>
+      %s = tile.dot %ta, %tb, %none transpose_b )mlir" +
+                            word + R"mlir( : tensor<32x64xf32>, tensor<32x64xf32>, tensor<32x32xf32>
+      tile.store %s, %o[%c0, %c0] rows 0 cols 1 : tensor<32x32xf32>, memref<32x32xf32>
+      tile.return
+    })mlir");
+  std::vector<float> a = randoms(32 * 64, 1), b = randoms(32 * 64, 2), o(32 * 32, NAN);
+  EXPECT_EQ(code.launch(0, {a.data(), b.data(), o.data()}, 1), absl::OkStatus());
+  double difference = 0, norm = 0;
+  for (int i = 0; i < 32; ++i)
+    for (int j = 0; j < 32; ++j) {
+      double exact = 0;
+      for (int k = 0; k < 64; ++k)
+        exact += double(a[i * 64 + k]) * b[j * 64 + k];
+      difference += (o[i * 32 + j] - exact) * (o[i * 32 + j] - exact);
+      norm += exact * exact;
+    }
+  return std::sqrt(difference / norm);
+}
+
+/// Two roundings to 11 bits leave 2^-12 of each product, those to 22 bits less than the sums in f32 do.
+TEST_F(EmulatorTest, PreciseProductsKeepWhatTf32WouldRound) {
+  EXPECT_GT(errorOfProduct(""), 1e-4);
+  EXPECT_LT(errorOfProduct("precise"), 1e-6);
 }
 
 TEST_F(EmulatorTest, RefusesTilesThatDoNotFitInSharedMemory) {

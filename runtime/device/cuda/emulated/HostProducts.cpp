@@ -18,13 +18,9 @@ struct HostProduct final : PreparedGemm {
 
 float widen(uint16_t bf16) { return std::bit_cast<float>(static_cast<uint32_t>(bf16) << 16); }
 
-/// To 10 bits of mantissa, to nearest; ties away from zero, as cvt.rna.tf32.
-float roundToTf32(float x) { return std::bit_cast<float>((std::bit_cast<uint32_t>(x) + 0x1000) & ~uint32_t(0x1fff)); }
-
-/// Element i of an operand, as the tensor core sees it.
+/// Element i of an operand.
 float operand(const void *data, int64_t i, DType dtype) {
-  return dtype == DType::BF16 ? widen(static_cast<const uint16_t *>(data)[i])
-                              : roundToTf32(static_cast<const float *>(data)[i]);
+  return dtype == DType::BF16 ? widen(static_cast<const uint16_t *>(data)[i]) : static_cast<const float *>(data)[i];
 }
 
 /// op(b) as a dense [k, n] matrix.
