@@ -18,7 +18,21 @@ struct RegisterLowering::Window {
   V safe;                               // linear place of the same column in the buffer's first row, i64
   V rowLow, rowHigh, colLow, colHigh;   // inside: low <= place < high, i32; null: always
   int64_t rowStride = 0, colStride = 0; // elements
+
+  /// The buffer's first row, wherever a tile's row would lie.
+  Window firstRow() const {
+    Window row = *this;
+    row.base = safe, row.rowStride = 0;
+    return row;
+  }
 };
+
+/// Of the tile's element (row, col).
+V RegisterLowering::bufferPointer(V buffer, Type element, const Window &window, Coordinate row, Coordinate col) {
+  V rows = mul(toI64(row.dynamic), i64(window.rowStride)), cols = mul(toI64(col.dynamic), i64(window.colStride));
+  V first = gep(element, buffer, add(window.base, add(rows, cols)));
+  return gep(element, first, i64(row.constant * window.rowStride + col.constant * window.colStride));
+}
 
 RegisterLowering::Window RegisterLowering::openWindow(const BufferAccess &access) {
   ArrayRef<int64_t> sizes = access.type().getShape();
@@ -91,23 +105,22 @@ void RegisterLowering::lowerLoad(tile::LoadOp op) {
   int64_t columns = layout.cols.slots(shape[1]);
   int64_t count = shape[1] == 1 ? 1 : std::gcd(layout.cols.vector, access.vectorColumns());
   Window window = openWindow(access);
-  V none = zero(wanted);
+  V none = zero(wanted), buffer = scalar(access.buffer), safe = gep(memory, buffer, window.safe);
   Slots slots;
   for (int64_t i = 0; i < layout.rows.slots(shape[0]); ++i) {
-    V row = place(layout.rows, shape[0], i);
-    V rowInside = isInside(builder_, loc_, row, window.rowLow, window.rowHigh);
-    V rowStart = add(window.base, mul(toI64(row), i64(window.rowStride)));
+    Coordinate row = place(layout.rows, shape[0], i);
+    V rowInside = isInside(builder_, loc_, number(row), window.rowLow, window.rowHigh);
     for (int64_t j = 0; j < columns; j += count) {
-      V col = place(layout.cols, shape[1], j);
-      V inside = rowInside, colInside = isInside(builder_, loc_, col, window.colLow, window.colHigh);
+      Coordinate col = place(layout.cols, shape[1], j);
+      V inside = rowInside, colInside = isInside(builder_, loc_, number(col), window.colLow, window.colHigh);
       if (colInside)
         inside = inside ? both(inside, colInside) : colInside;
-      V colOffset = mul(toI64(col), i64(window.colStride));
-      V safe = colInside ? window.safe : add(window.safe, colOffset);
-      V linear = add(rowStart, colOffset);
-      if (inside)
-        linear = arith::SelectOp::create(builder_, loc_, inside, linear, safe);
-      V vector = loadVector(gep(memory, scalar(access.buffer), linear), memory, count);
+      V pointer = bufferPointer(buffer, memory, window, row, col);
+      if (inside) {
+        V other = colInside ? safe : bufferPointer(buffer, memory, window.firstRow(), row, col);
+        pointer = arith::SelectOp::create(builder_, loc_, inside, pointer, other);
+      }
+      V vector = loadVector(pointer, memory, count);
       for (int64_t k = 0; k < count; ++k) {
         V value = count == 1 ? vector : LLVM::ExtractElementOp::create(builder_, loc_, vector, i32(k)).getResult();
         value = convertFloat(value, wanted);
@@ -129,24 +142,26 @@ void RegisterLowering::copyHome(tile::LoadOp op) {
   Window window = openWindow(access);
   auto global = LLVM::LLVMPointerType::get(builder_.getContext(), 1);
   for (int64_t first = 0; first < total; first += threads_) {
-    V number = add(thread_, i32(first));
+    V piece = add(thread_, i32(first));
     OpBuilder::InsertionGuard guard(builder_);
     if (first + threads_ > total) {
-      auto some = scf::IfOp::create(builder_, loc_, compare(arith::CmpIPredicate::ult, number, i32(total)), false);
+      auto some = scf::IfOp::create(builder_, loc_, compare(arith::CmpIPredicate::ult, piece, i32(total)), false);
       builder_.setInsertionPointToStart(&some.getThenRegion().front());
     }
-    V row = arith::DivUIOp::create(builder_, loc_, number, i32(pieces));
-    V col = mul(arith::RemUIOp::create(builder_, loc_, number, i32(pieces)), i32(width));
-    V inside = isInside(builder_, loc_, row, window.rowLow, window.rowHigh);
-    if (V colInside = isInside(builder_, loc_, col, window.colLow, window.colHigh))
+    // Where the threads make whole rows, a thread keeps its column.
+    bool areRows = threads_ % pieces == 0;
+    V counted = areRows ? thread_ : piece;
+    Coordinate row{arith::DivUIOp::create(builder_, loc_, counted, i32(pieces)), areRows ? first / pieces : 0};
+    Coordinate col{mul(arith::RemUIOp::create(builder_, loc_, counted, i32(pieces)), i32(width))};
+    V inside = isInside(builder_, loc_, number(row), window.rowLow, window.rowHigh);
+    if (V colInside = isInside(builder_, loc_, number(col), window.colLow, window.colHigh))
       inside = inside ? both(inside, colInside) : colInside;
-    V linear = add(add(window.base, mul(toI64(row), i64(window.rowStride))), mul(toI64(col), i64(window.colStride)));
-    V bytes;
+    V pointer = bufferPointer(scalar(access.buffer), memory, window, row, col), bytes;
     if (inside) {
-      linear = arith::SelectOp::create(builder_, loc_, inside, linear, i64(0));
+      pointer = arith::SelectOp::create(builder_, loc_, inside, pointer, scalar(access.buffer));
       bytes = arith::SelectOp::create(builder_, loc_, inside, i32(16), i32(0));
     }
-    V source = LLVM::AddrSpaceCastOp::create(builder_, loc_, global, gep(memory, scalar(access.buffer), linear));
+    V source = LLVM::AddrSpaceCastOp::create(builder_, loc_, global, pointer);
     NVVM::CpAsyncOp::create(builder_, loc_, homePointer(op.getTile(), row, col), source, 16,
                             NVVM::LoadCacheModifierKind::CG, bytes);
   }
@@ -187,18 +202,15 @@ void RegisterLowering::lowerStore(tile::StoreOp op) {
     body();
   };
   for (int64_t i = 0; i < layout.rows.slots(shape[0]); ++i) {
-    V row = place(layout.rows, shape[0], i);
-    V inside = isInside(builder_, loc_, row, window.rowLow, window.rowHigh);
+    Coordinate row = place(layout.rows, shape[0], i);
+    V inside = isInside(builder_, loc_, number(row), window.rowLow, window.rowHigh);
     if (owner)
       inside = inside ? both(inside, owner) : owner;
     guarded(inside, [&] {
-      V rowStart = add(window.base, mul(toI64(row), i64(window.rowStride)));
       for (int64_t j = 0; j < layout.cols.slots(shape[1]); j += count) {
-        V col = place(layout.cols, shape[1], j);
-        guarded(isInside(builder_, loc_, col, window.colLow, window.colHigh), [&] {
-          V linear = add(rowStart, mul(toI64(col), i64(window.colStride)));
-          storePiece(i, j, gep(memory, scalar(access.buffer), linear));
-        });
+        Coordinate col = place(layout.cols, shape[1], j);
+        guarded(isInside(builder_, loc_, number(col), window.colLow, window.colHigh),
+                [&] { storePiece(i, j, bufferPointer(scalar(access.buffer), memory, window, row, col)); });
       }
     });
   }
@@ -218,8 +230,8 @@ void RegisterLowering::lowerGather(tile::GatherOp op) {
   for (int64_t i = 0; i < layout.rows.slots(shape[0]); ++i) {
     V id = read(op.getIds(), layout, shape, i, 0);
     for (int64_t j = 0; j < layout.cols.slots(shape[1]); ++j) {
-      auto [pointer, inside] =
-          matrixElement(op.getBuffer(), id, scalar(op.getColumn()), op.getColLimit(), place(layout.cols, shape[1], j));
+      auto [pointer, inside] = matrixElement(op.getBuffer(), id, scalar(op.getColumn()), op.getColLimit(),
+                                             number(place(layout.cols, shape[1], j)));
       V safe = arith::SelectOp::create(builder_, loc_, inside, pointer, scalar(op.getBuffer()));
       V value = convertFloat(loadVector(safe, matrix.getElementType(), 1), wanted);
       slots.push_back(arith::SelectOp::create(builder_, loc_, inside, value, zero(wanted)));
@@ -246,7 +258,8 @@ void RegisterLowering::lowerScatterAdd(tile::ScatterAddOp op) {
     V row = walk.getInductionVar();
     auto element = [&](V tile, V at, V column) {
       bool isTransposed = viewOf(tile).isTransposed;
-      V base = viewOf(tile).base, pointer = homePointer(base, isTransposed ? column : at, isTransposed ? at : column);
+      Coordinate rowAt{isTransposed ? column : at}, colAt{isTransposed ? at : column};
+      V base = viewOf(tile).base, pointer = homePointer(base, rowAt, colAt);
       return loadVector(pointer, tileType(tile).getElementType(), 1);
     };
     auto [pointer, inside] =

@@ -34,9 +34,9 @@ void RegisterLowering::lowerMap(tile::MapOp op) {
         inside.map(argument, read(input, layout, shape, i, j));
       for (Operation &inner : body.without_terminator()) {
         if (isa<tile::RowOp>(inner))
-          inside.map(inner.getResult(0), place(layout.rows, shape[0], i));
+          inside.map(inner.getResult(0), number(place(layout.rows, shape[0], i)));
         else if (isa<tile::ColOp>(inner))
-          inside.map(inner.getResult(0), place(layout.cols, shape[1], j));
+          inside.map(inner.getResult(0), number(place(layout.cols, shape[1], j)));
         else
           builder_.clone(inner, inside);
       }
@@ -123,8 +123,9 @@ void RegisterLowering::exchangeAcrossWarps(tile::ReduceOp op, const LayoutDim &a
   Type element = partial[0].getType();
   Resource rows{0, placement_.exchangeOffset(), placement_.exchangeOffset() + along.warps * acrossSize * 4};
   auto pointer = [&](V warp, size_t o) {
-    V at = add(mul(warp, i32(acrossSize)), place(across, acrossSize, o));
-    return sharedPointer(add(mul(at, i32(4)), i32(rows.begin)));
+    Coordinate at = place(across, acrossSize, o);
+    V first = sharedPointer(mul(add(mul(warp, i32(acrossSize)), at.dynamic), i32(4)));
+    return gep(builder_.getI8Type(), first, i32(rows.begin + at.constant * 4));
   };
   beginWrite(rows);
   {

@@ -62,11 +62,13 @@ RegisterLowering::Slots RegisterLowering::fragmentFromSlots(const Operand &opera
 
 /// 8x8 matrices of bf16: lane l gives the address of row l mod 8 of matrix l / 8, which starts at (outer, inner).
 /// Matrices whose rows lie along K in memory are transposed on the way.
-RegisterLowering::Slots RegisterLowering::loadMatrices(const Operand &operand, V outer, V inner, int64_t count) {
+RegisterLowering::Slots RegisterLowering::loadMatrices(const Operand &operand, Coordinate outer, Coordinate inner,
+                                                       int64_t count) {
   TileView view = viewOf(operand.tile);
   V row = arith::RemUIOp::create(builder_, loc_, lane_, i32(8));
   bool isStoredByK = (operand.isKFirst != view.isTransposed) != placement_.homeOf(view.base)->isTransposed;
-  isStoredByK ? inner = add(inner, row) : outer = add(outer, row);
+  V &along = isStoredByK ? inner.dynamic : outer.dynamic;
+  along = add(along, row);
   bool swap = operand.isKFirst != view.isTransposed;
   V pointer = homePointer(view.base, swap ? inner : outer, swap ? outer : inner);
   Type i32Type = builder_.getI32Type();
@@ -82,53 +84,58 @@ RegisterLowering::Slots RegisterLowering::loadMatrices(const Operand &operand, V
 }
 
 /// Elements k and k + 1 of one row or column.
-V RegisterLowering::loadPair(const Operand &operand, V outer, V inner, V &second) {
+V RegisterLowering::loadPair(const Operand &operand, Coordinate outer, Coordinate inner, V &second) {
   TileView view = viewOf(operand.tile);
   bool swap = operand.isKFirst != view.isTransposed;
   Type f32 = builder_.getF32Type();
-  auto pointer = [&](V k) { return homePointer(view.base, swap ? k : outer, swap ? outer : k); };
+  auto pointer = [&](Coordinate k) { return homePointer(view.base, swap ? k : outer, swap ? outer : k); };
   if (swap == placement_.homeOf(view.base)->isTransposed) {
     V pair = loadVector(pointer(inner), f32, 2);
     second = LLVM::ExtractElementOp::create(builder_, loc_, pair, i32(1));
     return LLVM::ExtractElementOp::create(builder_, loc_, pair, i32(0));
   }
-  second = loadVector(pointer(add(inner, i32(1))), f32, 1);
+  second = loadVector(pointer(shifted(inner, 1)), f32, 1);
   return loadVector(pointer(inner), f32, 1);
 }
 
 /// The first operand's rows [row, row + 16) at one step of K.
-RegisterLowering::Slots RegisterLowering::firstFragment(const Operand &operand, V row, int64_t step) {
-  V inner = i32(step * operand.depth());
+RegisterLowering::Slots RegisterLowering::firstFragment(const Operand &operand, Coordinate row, int64_t step) {
+  int64_t inner = step * operand.depth();
   if (operand.isBf16) {
     V matrix = arith::DivUIOp::create(builder_, loc_, lane_, i32(8));
     V low = arith::RemUIOp::create(builder_, loc_, matrix, i32(2)),
       high = arith::DivUIOp::create(builder_, loc_, matrix, i32(2));
-    return loadMatrices(operand, add(row, mul(low, i32(8))), add(inner, mul(high, i32(8))), 4);
+    row.dynamic = add(row.dynamic, mul(low, i32(8)));
+    return loadMatrices(operand, row, {mul(high, i32(8)), inner}, 4);
   }
   V group = arith::DivUIOp::create(builder_, loc_, lane_, i32(4)),
     pair = arith::RemUIOp::create(builder_, loc_, lane_, i32(4));
-  V k = add(inner, mul(pair, i32(2)));
+  Coordinate k{mul(pair, i32(2)), inner};
+  row.dynamic = add(row.dynamic, group);
   V second[2], first[2];
   for (int64_t half : {0, 1})
-    first[half] = loadPair(operand, add(add(row, group), i32(half * 8)), k, second[half]);
+    first[half] = loadPair(operand, shifted(row, half * 8), k, second[half]);
   return {first[0], first[1], second[0], second[1]};
 }
 
 /// The second operand's columns [col, col + 8·tiles) at one step of K: two registers for each 8.
-RegisterLowering::Slots RegisterLowering::secondFragments(const Operand &operand, V col, int64_t step, int64_t tiles) {
-  V inner = i32(step * operand.depth());
+RegisterLowering::Slots RegisterLowering::secondFragments(const Operand &operand, Coordinate col, int64_t step,
+                                                          int64_t tiles) {
+  int64_t inner = step * operand.depth();
   if (operand.isBf16) {
     V matrix = arith::DivUIOp::create(builder_, loc_, lane_, i32(8));
     V low = arith::RemUIOp::create(builder_, loc_, matrix, i32(2));
     V high = arith::RemUIOp::create(builder_, loc_, arith::DivUIOp::create(builder_, loc_, matrix, i32(2)), i32(tiles));
-    return loadMatrices(operand, add(col, mul(high, i32(8))), add(inner, mul(low, i32(8))), 2 * tiles);
+    col.dynamic = add(col.dynamic, mul(high, i32(8)));
+    return loadMatrices(operand, col, {mul(low, i32(8)), inner}, 2 * tiles);
   }
   V group = arith::DivUIOp::create(builder_, loc_, lane_, i32(4)),
     pair = arith::RemUIOp::create(builder_, loc_, lane_, i32(4));
-  V k = add(inner, mul(pair, i32(2)));
+  Coordinate k{mul(pair, i32(2)), inner};
+  col.dynamic = add(col.dynamic, group);
   Slots registers;
   for (int64_t tile = 0; tile < tiles; ++tile) {
-    V second, first = loadPair(operand, add(add(col, group), i32(tile * 8)), k, second);
+    V second, first = loadPair(operand, shifted(col, tile * 8), k, second);
     registers.append({first, second});
   }
   return registers;

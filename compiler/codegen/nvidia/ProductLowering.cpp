@@ -60,8 +60,8 @@ void RegisterLowering::lowerDot(tile::DotOp op) {
   for (int64_t i = 0; i < rowSlots; ++i)
     for (int64_t j = 0; j < colSlots; ++j)
       sums[place2(i, j)] = plan.swapped ? slot(op.getAcc(), j, i) : slot(op.getAcc(), i, j);
-  V rowStart = mul(warpIndex(layout.rows), i32(m / layout.rows.warps));
-  V colStart = mul(warpIndex(layout.cols), i32(n / layout.cols.warps));
+  Coordinate rowStart{mul(warpIndex(layout.rows), i32(m / layout.rows.warps))};
+  Coordinate colStart{mul(warpIndex(layout.cols), i32(n / layout.cols.warps))};
   auto parts = [&](Slots fragment) -> Parts {
     return first.isBf16 ? Parts{std::move(fragment)} : tf32Parts(fragment, op.getPrecise() ? 2 : 1);
   };
@@ -69,10 +69,10 @@ void RegisterLowering::lowerDot(tile::DotOp op) {
     SmallVector<Parts> rowFragments;
     for (int64_t tile = 0; tile < rowTiles; ++tile)
       rowFragments.push_back(parts(plan.firstInRegisters ? fragmentFromSlots(first, tile, step)
-                                                         : firstFragment(first, add(rowStart, i32(tile * 16)), step)));
+                                                         : firstFragment(first, shifted(rowStart, tile * 16), step)));
     for (int64_t tile = 0; tile < colTiles;) {
       int64_t tiles = tile + 1 < colTiles ? 2 : 1;
-      Slots fragments = secondFragments(second, add(colStart, i32(tile * 8)), step, tiles);
+      Slots fragments = secondFragments(second, shifted(colStart, tile * 8), step, tiles);
       for (int64_t t = 0; t < tiles; ++t, ++tile) {
         Parts colFragment = parts(Slots(ArrayRef(fragments).slice(2 * t, 2)));
         for (int64_t row = 0; row < rowTiles; ++row) {
@@ -98,7 +98,7 @@ void RegisterLowering::lowerVectorDot(tile::DotOp op) {
   int64_t depth = tileType(op.getA()).getDimSize(op.getTransposeA() ? 0 : 1);
   readResource(homeResource(viewOf(op.getA()).base));
   readResource(homeResource(viewOf(op.getB()).base));
-  auto element = [&](V tile, bool isTransposed, V row, V col) {
+  auto element = [&](V tile, bool isTransposed, Coordinate row, Coordinate col) {
     if (isTransposed != viewOf(tile).isTransposed)
       std::swap(row, col);
     V value = loadVector(homePointer(viewOf(tile).base, row, col), tileType(tile).getElementType(), 1);
@@ -107,11 +107,11 @@ void RegisterLowering::lowerVectorDot(tile::DotOp op) {
   Slots sums;
   for (int64_t i = 0; i < layout.rows.slots(shape[0]); ++i)
     for (int64_t j = 0; j < layout.cols.slots(shape[1]); ++j) {
-      V row = place(layout.rows, shape[0], i), col = place(layout.cols, shape[1], j);
+      Coordinate row = place(layout.rows, shape[0], i), col = place(layout.cols, shape[1], j);
       auto walk = scf::ForOp::create(builder_, loc_, i32(0), i32(depth), i32(1), ValueRange{slot(op.getAcc(), i, j)});
       OpBuilder::InsertionGuard guard(builder_);
       builder_.setInsertionPointToStart(walk.getBody());
-      V k = walk.getInductionVar();
+      Coordinate k{walk.getInductionVar()};
       V a = element(op.getA(), op.getTransposeA(), row, k), b = element(op.getB(), op.getTransposeB(), k, col);
       V sum = math::FmaOp::create(builder_, loc_, a, b, walk.getRegionIterArg(0));
       scf::YieldOp::create(builder_, loc_, sum);

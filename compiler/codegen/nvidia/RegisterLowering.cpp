@@ -80,8 +80,8 @@ V RegisterLowering::read(V tile, const Layout &layout, ArrayRef<int64_t> shape, 
   ArrayRef<int64_t> own = shapeOf(tile);
   if (view.base.getDefiningOp<tile::FillOp>() || isReadableIn(placement_.layoutOf(tile), own[0], own[1], layout))
     return slot(tile, own[0] == 1 ? 0 : i, own[1] == 1 ? 0 : j);
-  V row = own[0] == 1 ? i32(0) : place(layout.rows, shape[0], i);
-  V col = own[1] == 1 ? i32(0) : place(layout.cols, shape[1], j);
+  Coordinate row = own[0] == 1 ? Coordinate{i32(0)} : place(layout.rows, shape[0], i);
+  Coordinate col = own[1] == 1 ? Coordinate{i32(0)} : place(layout.cols, shape[1], j);
   if (view.isTransposed)
     std::swap(row, col);
   Type element = cast<RankedTensorType>(tile.getType()).getElementType();

@@ -47,14 +47,21 @@ private:
   // A thread's place (ThreadPlaces.cpp).
   Value warpIndex(const LayoutDim &dim);
   Value laneIndex(const LayoutDim &dim);
-  /// Coordinate of a slot, i32.
-  Value place(const LayoutDim &dim, int64_t size, int64_t slot);
+  /// A place along a dimension: what the thread decides, i32, and what is known here. Kept apart, so that the slots of
+  /// a tile share one address and differ in the constant that load and store instructions add to it.
+  struct Coordinate {
+    Value dynamic;
+    int64_t constant = 0;
+  };
+  Coordinate place(const LayoutDim &dim, int64_t size, int64_t slot);
+  Coordinate shifted(Coordinate at, int64_t by) { return {at.dynamic, at.constant + by}; }
+  Value number(Coordinate at) { return add(at.dynamic, i32(at.constant)); }
   /// Whether this thread is the one that answers for its slots: of the copies of an element one is stored. Null: all
   /// are.
   Value isOwner(const Layout &layout, llvm::ArrayRef<int64_t> shape);
 
   // Homes (ThreadPlaces.cpp).
-  Value homePointer(Value base, Value row, Value col);
+  Value homePointer(Value base, Coordinate row, Coordinate col);
   void fillHome(Value base, const Layout &layout, llvm::function_ref<Value(int64_t, int64_t)> element);
   Resource homeResource(Value base);
   Resource bufferResource(Value buffer);
@@ -66,6 +73,7 @@ private:
   /// The rows and columns of a buffer that the slots of a tile meet.
   struct Window;
   Window openWindow(const BufferAccess &access);
+  Value bufferPointer(Value buffer, mlir::Type element, const Window &window, Coordinate row, Coordinate col);
   Value loadVector(Value pointer, mlir::Type element, int64_t count);
   void lowerLoad(tile::LoadOp op);
   void copyHome(tile::LoadOp op);
@@ -91,10 +99,10 @@ private:
   Slots multiply(const Slots &a, const Slots &b, const Slots &accumulator, bool isBf16);
   Slots multiplyParts(const Parts &a, const Parts &b, Slots accumulator, bool isBf16);
   Slots fragmentFromSlots(const Operand &operand, int64_t rowTile, int64_t step);
-  Slots firstFragment(const Operand &operand, Value row, int64_t step);
-  Slots secondFragments(const Operand &operand, Value col, int64_t step, int64_t tiles);
-  Slots loadMatrices(const Operand &operand, Value outer, Value inner, int64_t count);
-  Value loadPair(const Operand &operand, Value outer, Value inner, Value &second);
+  Slots firstFragment(const Operand &operand, Coordinate row, int64_t step);
+  Slots secondFragments(const Operand &operand, Coordinate col, int64_t step, int64_t tiles);
+  Slots loadMatrices(const Operand &operand, Coordinate outer, Coordinate inner, int64_t count);
+  Value loadPair(const Operand &operand, Coordinate outer, Coordinate inner, Value &second);
   Value packBf16(Value first, Value second);
   Parts tf32Parts(const Slots &values, int count);
 

@@ -26,11 +26,11 @@ V RegisterLowering::laneIndex(const LayoutDim &dim) {
   return arith::RemUIOp::create(builder_, loc_, index, i32(dim.lanes));
 }
 
-V RegisterLowering::place(const LayoutDim &dim, int64_t size, int64_t slot) {
+RegisterLowering::Coordinate RegisterLowering::place(const LayoutDim &dim, int64_t size, int64_t slot) {
   if (size == 1)
-    return i32(0);
+    return {i32(0)};
   V first = add(mul(warpIndex(dim), i32(size / dim.warps)), mul(laneIndex(dim), i32(dim.vector)));
-  return add(first, i32(slot / dim.vector * dim.lanes * dim.vector + slot % dim.vector));
+  return {first, slot / dim.vector * dim.lanes * dim.vector + slot % dim.vector};
 }
 
 V RegisterLowering::isOwner(const Layout &layout, ArrayRef<int64_t> shape) {
@@ -90,13 +90,14 @@ Resource RegisterLowering::bufferResource(V buffer) {
 
 // ---- Homes ----------------------------------------------------------------------------------------------------------
 
-V RegisterLowering::homePointer(V base, V row, V col) {
+V RegisterLowering::homePointer(V base, Coordinate row, Coordinate col) {
   const Home *home = placement_.homeOf(base);
   if (home->isTransposed)
     std::swap(row, col);
   int64_t elementBytes = tileType(base).getElementTypeBitWidth() / 8;
-  V bytes = add(mul(row, i32(home->rowBytes)), mul(col, i32(elementBytes)));
-  return sharedPointer(add(bytes, i32(home->offset)));
+  V bytes = add(mul(row.dynamic, i32(home->rowBytes)), mul(col.dynamic, i32(elementBytes)));
+  int64_t constant = home->offset + row.constant * home->rowBytes + col.constant * elementBytes;
+  return gep(builder_.getI8Type(), sharedPointer(bytes), i32(constant));
 }
 
 /// Slots that lie side by side are stored as one vector.
@@ -110,7 +111,7 @@ void RegisterLowering::fillHome(V base, const Layout &layout, llvm::function_ref
   int64_t count = innerSize == 1 ? 1 : inner.vector;
   for (int64_t o = 0; o < outer.slots(outerSize); ++o)
     for (int64_t n = 0; n < inner.slots(innerSize); n += count) {
-      V outerAt = place(outer, outerSize, o), innerAt = place(inner, innerSize, n);
+      Coordinate outerAt = place(outer, outerSize, o), innerAt = place(inner, innerSize, n);
       V pointer = isTransposed ? homePointer(base, innerAt, outerAt) : homePointer(base, outerAt, innerAt);
       auto at = [&](int64_t k) { return isTransposed ? element(n + k, o) : element(o, n + k); };
       if (count == 1) {
