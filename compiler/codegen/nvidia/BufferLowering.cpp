@@ -95,6 +95,8 @@ static V isInside(OpBuilder &builder, Location loc, V place, V low, V high) {
 }
 
 void RegisterLowering::lowerLoad(tile::LoadOp op) {
+  if (stageOffsets_.contains(op.getTile()))
+    return; // started iterations ago
   if (placement_.isOnlyAtHome(op.getTile()))
     return copyHome(op);
   BufferAccess access(op);
@@ -131,11 +133,18 @@ void RegisterLowering::lowerLoad(tile::LoadOp op) {
   define(op.getTile(), std::move(slots));
 }
 
-/// Threads share out the pieces of 16 bytes of the tile; a piece outside is filled with zeros.
 void RegisterLowering::copyHome(tile::LoadOp op) {
+  Resource from = bufferResource(op.getBuffer()), to = homeResource(op.getTile());
+  readResource(from);
+  beginWrite(to);
+  copyPieces(op);
+  NVVM::CpAsyncCommitGroupOp::create(builder_, loc_);
+  hazards_.startCopy(from, to);
+}
+
+/// Threads share out the pieces of 16 bytes of the tile; a piece outside is filled with zeros.
+void RegisterLowering::copyPieces(tile::LoadOp op) {
   BufferAccess access(op);
-  readResource(bufferResource(access.buffer));
-  beginWrite(homeResource(op.getTile()));
   ArrayRef<int64_t> shape = tileType(op.getTile()).getShape();
   Type memory = access.type().getElementType();
   int64_t width = 16 / access.elementBytes(), pieces = shape[1] / width, total = shape[0] * pieces;
@@ -165,8 +174,6 @@ void RegisterLowering::copyHome(tile::LoadOp op) {
     NVVM::CpAsyncOp::create(builder_, loc_, homePointer(op.getTile(), row, col), source, 16,
                             NVVM::LoadCacheModifierKind::CG, bytes);
   }
-  NVVM::CpAsyncCommitGroupOp::create(builder_, loc_);
-  hazards_.startCopy(bufferResource(access.buffer), homeResource(op.getTile()));
 }
 
 void RegisterLowering::lowerStore(tile::StoreOp op) {

@@ -21,9 +21,7 @@ bool isReadByProductsOnly(tile::LoadOp load) {
   return true;
 }
 
-/// An output may lie where an input lies, so any output may be the load's buffer unless the kernel says which inputs it
-/// may take.
-static bool mayWrite(Operation *op, Value buffer, tile::KernelOp kernel) {
+bool mayWrite(Operation *op, Value buffer, tile::KernelOp kernel) {
   unsigned number = cast<BlockArgument>(buffer).getArgNumber();
   auto writes = [&](Value written) {
     unsigned output = cast<BlockArgument>(written).getArgNumber();

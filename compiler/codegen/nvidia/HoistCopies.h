@@ -13,6 +13,10 @@ void hoistCopies(tile::KernelOp kernel);
 /// Whether `load` is such a load: it needs no registers.
 bool isReadByProductsOnly(tile::LoadOp load);
 
+/// Whether `op`, or an op inside it, may write what `buffer` shows: an output may lie where the kernel says that it may
+/// take an input's place.
+bool mayWrite(mlir::Operation *op, mlir::Value buffer, tile::KernelOp kernel);
+
 } // namespace oriel::codegen::nvidia
 
 #endif

@@ -39,11 +39,21 @@ static LogicalResult convertToLlvm(ModuleOp module) {
   return pm.run(module);
 }
 
-/// Four warps, or eight where the tiles of four would not leave a thread enough registers for the rest of its work.
-static TilePlacement placeTiles(tile::KernelOp kernel) {
-  constexpr int64_t registersOfTiles = 168;
+/// Four warps, or eight where the tiles of four would not leave a thread enough registers for the rest of its work. Of
+/// a multiprocessor's 65536 registers that is room for two blocks, or for one; copies are started as many iterations
+/// ahead as the blocks' shares of its shared memory allow.
+static TilePlacement placeTiles(tile::KernelOp kernel, const NvidiaTarget &target) {
+  constexpr int64_t registersOfTiles = 168, mostStages = 4;
   TilePlacement placement(kernel, 4);
-  return placement.peakRegisters() > registersOfTiles ? TilePlacement(kernel, 8) : placement;
+  bool isLarge = placement.peakRegisters() > registersOfTiles;
+  for (int64_t stages = mostStages; stages > 1; --stages) {
+    TilePlacement ahead(kernel, isLarge ? 8 : 4, stages);
+    if (!ahead.hasPipelines())
+      break;
+    if (ahead.sharedBytes() <= target.sharedBytes / (isLarge ? 1 : 2))
+      return ahead;
+  }
+  return isLarge ? TilePlacement(kernel, 8) : placement;
 }
 
 /// Whether a thread's registers, of which there are 255, hold its tiles.
@@ -83,7 +93,7 @@ static FailureOr<NvidiaKernelInfo> lowerKernel(tile::KernelOp kernel, ModuleOp i
   auto early = cast<tile::KernelOp>(OpBuilder::atBlockEnd(scratch->getBody()).clone(*kernel));
   hoistCopies(early);
   for (tile::KernelOp form : {early, kernel})
-    if (TilePlacement placement = placeTiles(form); isPossible(placement, target))
+    if (TilePlacement placement = placeTiles(form, target); isPossible(placement, target))
       return lowerInRegisters(form, into, placement);
   return lowerInSharedMemory(kernel, into, target);
 }

@@ -132,6 +132,8 @@ void RegisterLowering::unflatten(ValueRange values, ValueRange flat) {
 
 /// The next iteration may touch what this one did, so an iteration ends ordered with everything.
 LogicalResult RegisterLowering::lowerFor(scf::ForOp loop) {
+  if (const Pipeline *pipeline = placement_.pipelineOf(loop))
+    return lowerPipelined(loop, *pipeline);
   Slots inits = flatten(loop.getInitArgs(), loop.getRegionIterArgs());
   auto lowered = scf::ForOp::create(builder_, loop.getLoc(), scalar(loop.getLowerBound()), scalar(loop.getUpperBound()),
                                     scalar(loop.getStep()), inits);

@@ -32,6 +32,10 @@ private:
   mlir::LogicalResult lowerOp(mlir::Operation &op);
   mlir::LogicalResult lowerFor(mlir::scf::ForOp loop);
   mlir::LogicalResult lowerIf(mlir::scf::IfOp branch);
+  // Loops whose copies run ahead (PipelineLowering.cpp).
+  mlir::LogicalResult lowerPipelined(mlir::scf::ForOp loop, const Pipeline &pipeline);
+  void startIteration(mlir::scf::ForOp loop, const Pipeline &pipeline, Value counter, Value stage);
+  void enterStage(const Pipeline &pipeline, Value stage);
   void appendSlots(Value tile, const Layout &layout, Slots &into);
   Slots flatten(mlir::ValueRange values, mlir::ValueRange layouts);
   void unflatten(mlir::ValueRange values, mlir::ValueRange flat);
@@ -77,6 +81,7 @@ private:
   Value loadVector(Value pointer, mlir::Type element, int64_t count);
   void lowerLoad(tile::LoadOp op);
   void copyHome(tile::LoadOp op);
+  void copyPieces(tile::LoadOp op);
   void lowerStore(tile::StoreOp op);
   void lowerGather(tile::GatherOp op);
   void lowerScatterAdd(tile::ScatterAddOp op);
@@ -108,7 +113,8 @@ private:
 
   const TilePlacement &placement_;
   Hazards hazards_;
-  llvm::DenseMap<Value, Slots> registers_; // of tiles that are neither fills nor views
+  llvm::DenseMap<Value, Slots> registers_;    // of tiles that are neither fills nor views
+  llvm::DenseMap<Value, Value> stageOffsets_; // of homes with stages: bytes to the stage of this iteration, i32
 };
 
 } // namespace oriel::codegen::nvidia

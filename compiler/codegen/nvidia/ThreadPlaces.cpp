@@ -96,6 +96,8 @@ V RegisterLowering::homePointer(V base, Coordinate row, Coordinate col) {
     std::swap(row, col);
   int64_t elementBytes = tileType(base).getElementTypeBitWidth() / 8;
   V bytes = add(mul(row.dynamic, i32(home->rowBytes)), mul(col.dynamic, i32(elementBytes)));
+  if (V stage = stageOffsets_.lookup(base))
+    bytes = add(bytes, stage);
   int64_t constant = home->offset + row.constant * home->rowBytes + col.constant * elementBytes;
   return gep(builder_.getI8Type(), sharedPointer(bytes), i32(constant));
 }

@@ -1,5 +1,6 @@
 // How products run, which tiles they read from shared memory, and where those lie.
 #include "compiler/codegen/nvidia/HoistCopies.h"
+#include "compiler/codegen/nvidia/Pipelining.h"
 #include "compiler/codegen/nvidia/TilePlacement.h"
 #include "compiler/codegen/nvidia/TileTypes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -92,6 +93,22 @@ void TilePlacement::requireHomes() {
   });
 }
 
+/// The homes of loads that are started ahead have a place for each of the iterations that are under way.
+void TilePlacement::planPipelines(int64_t stages) {
+  if (stages == 1)
+    return;
+  kernel_.walk([&](scf::ForOp loop) {
+    SmallVector<tile::LoadOp> loads = loadsToStartAhead(loop, kernel_);
+    if (loads.empty())
+      return;
+    for (tile::LoadOp load : loads) {
+      homes_[load.getTile()].stages = stages;
+      pipelineLoops_[load.getTile()] = loop;
+    }
+    pipelines_[loop] = {std::move(loads), stages};
+  });
+}
+
 // ---- Shared memory --------------------------------------------------------------------------------------------------
 
 namespace {
@@ -136,6 +153,8 @@ void TilePlacement::placeHomes() {
   SmallVector<Placed> all, placed;
   for (auto &[value, home] : homes_) {
     auto [begin, end] = order.interval(value, homeReaders_.lookup(value));
+    if (Operation *loop = pipelineLoops_.lookup(value))
+      begin = order.first.lookup(loop), end = order.last.lookup(loop);
     all.push_back({begin, end, &home, (home.bytes() + 15) / 16 * 16});
   }
   llvm::stable_sort(all, [](const Placed &a, const Placed &b) {

@@ -22,13 +22,14 @@ bool isMatrixProduct(tile::DotOp dot) {
   return isMatrix(dot.getA()) && isMatrix(dot.getB());
 }
 
-TilePlacement::TilePlacement(tile::KernelOp kernel, int64_t warps) : kernel_(kernel), warps_(warps) {
+TilePlacement::TilePlacement(tile::KernelOp kernel, int64_t warps, int64_t stages) : kernel_(kernel), warps_(warps) {
   kernel_.walk([&](tile::DotOp dot) { hasProducts_ |= isMatrixProduct(dot); });
   formClasses();
   voteByUse();
   chooseLayouts();
   planProducts();
   requireHomes();
+  planPipelines(stages);
   placeHomes();
   countRegisters();
 }

@@ -10,6 +10,7 @@
 
 #include "compiler/codegen/nvidia/Layout.h"
 #include "dialects/tile/TileOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
@@ -32,7 +33,9 @@ struct Home {
   int64_t rowBytes = 0;
   int64_t rows = 0, cols = 0;
   bool isTransposed = false; // stored as the transpose of the tile
-  int64_t bytes() const { return rows * rowBytes; }
+  int64_t stages = 1;        // places for as many iterations of the loop that fills it
+  int64_t stageBytes() const { return rows * rowBytes; }
+  int64_t bytes() const { return stages * stageBytes(); }
 };
 
 /// How one product runs: with `swapped`, the result's transpose is computed, from the operands' transposes in the other
@@ -42,10 +45,16 @@ struct ProductPlan {
   bool firstInRegisters = false; // the operand of 16 rows comes from the registers of another tile
 };
 
+/// Loads of a loop that are started `stages` - 1 iterations ahead (Pipelining.h).
+struct Pipeline {
+  llvm::SmallVector<tile::LoadOp> loads;
+  int64_t stages = 1;
+};
+
 class TilePlacement {
 public:
-  /// Plans `kernel` for blocks of `warps` warps.
-  TilePlacement(tile::KernelOp kernel, int64_t warps);
+  /// Plans `kernel` for blocks of `warps` warps, with `stages` iterations of each loop that allows it in shared memory.
+  TilePlacement(tile::KernelOp kernel, int64_t warps, int64_t stages = 1);
 
   int64_t warps() const { return warps_; }
   /// Whether every class has one orientation: a tile that a loop carries to its own transpose has none.
@@ -62,6 +71,12 @@ public:
     auto found = homes_.find(base);
     return found == homes_.end() ? nullptr : &found->second;
   }
+  /// Null for a loop that starts nothing ahead.
+  const Pipeline *pipelineOf(mlir::scf::ForOp loop) const {
+    auto found = pipelines_.find(loop);
+    return found == pipelines_.end() ? nullptr : &found->second;
+  }
+  bool hasPipelines() const { return !pipelines_.empty(); }
   ProductPlan planOf(tile::DotOp dot) const { return products_.lookup(dot); }
   /// Shared memory where warps exchange partial results of reductions.
   int64_t exchangeOffset() const { return exchangeOffset_; }
@@ -90,6 +105,7 @@ private:
   void planProducts();
   void requireHomes();
   void requireHome(mlir::Value tile, mlir::Operation *reader);
+  void planPipelines(int64_t stages);
   void requireIfMoved(mlir::Value tile, const Layout &reader, mlir::Operation *op);
   void placeHomes();
   void countRegisters();
@@ -104,6 +120,8 @@ private:
   llvm::MapVector<mlir::Value, Home> homes_; // in the order in which they were asked for
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Operation *>> homeReaders_;
   llvm::DenseMap<mlir::Operation *, ProductPlan> products_;
+  llvm::DenseMap<mlir::Operation *, Pipeline> pipelines_;        // by their loops
+  llvm::DenseMap<mlir::Value, mlir::Operation *> pipelineLoops_; // of the loads that are started ahead
   int64_t sharedBytes_ = 0, exchangeOffset_ = 0, peakRegisters_ = 0;
 };
 
