@@ -98,19 +98,19 @@ V RegisterLowering::loadPair(const Operand &operand, Coordinate outer, Coordinat
   return loadVector(pointer(inner), f32, 1);
 }
 
-/// The first operand's rows [row, row + 16) at one step of K.
-RegisterLowering::Slots RegisterLowering::firstFragment(const Operand &operand, Coordinate row, int64_t step) {
-  int64_t inner = step * operand.depth();
+/// The first operand's rows [row, row + 16) at one step of K, which starts at `k`.
+RegisterLowering::Slots RegisterLowering::firstFragment(const Operand &operand, Coordinate row, Coordinate k) {
   if (operand.isBf16) {
     V matrix = arith::DivUIOp::create(builder_, loc_, lane_, i32(8));
     V low = arith::RemUIOp::create(builder_, loc_, matrix, i32(2)),
       high = arith::DivUIOp::create(builder_, loc_, matrix, i32(2));
     row.dynamic = add(row.dynamic, mul(low, i32(8)));
-    return loadMatrices(operand, row, {mul(high, i32(8)), inner}, 4);
+    k.dynamic = add(k.dynamic, mul(high, i32(8)));
+    return loadMatrices(operand, row, k, 4);
   }
   V group = arith::DivUIOp::create(builder_, loc_, lane_, i32(4)),
     pair = arith::RemUIOp::create(builder_, loc_, lane_, i32(4));
-  Coordinate k{mul(pair, i32(2)), inner};
+  k.dynamic = add(k.dynamic, mul(pair, i32(2)));
   row.dynamic = add(row.dynamic, group);
   V second[2], first[2];
   for (int64_t half : {0, 1})
@@ -118,20 +118,20 @@ RegisterLowering::Slots RegisterLowering::firstFragment(const Operand &operand, 
   return {first[0], first[1], second[0], second[1]};
 }
 
-/// The second operand's columns [col, col + 8·tiles) at one step of K: two registers for each 8.
-RegisterLowering::Slots RegisterLowering::secondFragments(const Operand &operand, Coordinate col, int64_t step,
+/// The second operand's columns [col, col + 8·tiles) at one step of K, which starts at `k`: two registers for each 8.
+RegisterLowering::Slots RegisterLowering::secondFragments(const Operand &operand, Coordinate col, Coordinate k,
                                                           int64_t tiles) {
-  int64_t inner = step * operand.depth();
   if (operand.isBf16) {
     V matrix = arith::DivUIOp::create(builder_, loc_, lane_, i32(8));
     V low = arith::RemUIOp::create(builder_, loc_, matrix, i32(2));
     V high = arith::RemUIOp::create(builder_, loc_, arith::DivUIOp::create(builder_, loc_, matrix, i32(2)), i32(tiles));
     col.dynamic = add(col.dynamic, mul(high, i32(8)));
-    return loadMatrices(operand, col, {mul(low, i32(8)), inner}, 2 * tiles);
+    k.dynamic = add(k.dynamic, mul(low, i32(8)));
+    return loadMatrices(operand, col, k, 2 * tiles);
   }
   V group = arith::DivUIOp::create(builder_, loc_, lane_, i32(4)),
     pair = arith::RemUIOp::create(builder_, loc_, lane_, i32(4));
-  Coordinate k{mul(pair, i32(2)), inner};
+  k.dynamic = add(k.dynamic, mul(pair, i32(2)));
   col.dynamic = add(col.dynamic, group);
   Slots registers;
   for (int64_t tile = 0; tile < tiles; ++tile) {

@@ -1,10 +1,11 @@
-// tile.dot on tensor cores: a warp walks over its 16x8 blocks of the result and over K, fully unrolled; accumulators
-// are slots.
+// tile.dot on tensor cores: a warp walks along K, and at each step over its 16x8 blocks of the result; accumulators are
+// slots.
 #include "compiler/codegen/nvidia/Fragment.h"
 #include "compiler/codegen/nvidia/TileTypes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -38,55 +39,100 @@ RegisterLowering::Slots RegisterLowering::multiplyParts(const Parts &a, const Pa
   return multiply(a[0], b[0], accumulator, isBf16);
 }
 
+/// A product as it runs: [M, K]·[K, N], its rows along 16.
+struct RegisterLowering::Product {
+  ProductPlan plan;
+  Operand first, second;
+  Layout layout;
+  int64_t m, n, k;
+  bool isPrecise;
+
+  int64_t rowSlots() const { return layout.rows.slots(m); }
+  int64_t colSlots() const { return layout.cols.slots(n); }
+  /// Number of the result's slot (i, j), counted in the product.
+  int64_t slot(int64_t i, int64_t j) const { return plan.swapped ? j * rowSlots() + i : i * colSlots() + j; }
+};
+
+RegisterLowering::Product RegisterLowering::productOf(tile::DotOp op) {
+  ProductPlan plan = placement_.planOf(op);
+  Operand a(op.getA(), op.getTransposeA()), b(op.getB(), !op.getTransposeB());
+  Operand aSwapped(op.getB(), !op.getTransposeB()), bSwapped(op.getA(), op.getTransposeA());
+  Layout layout = placement_.layoutOf(op.getResult());
+  ArrayRef<int64_t> shape = tileType(op.getResult()).getShape();
+  int64_t k = tileType(op.getA()).getDimSize(op.getTransposeA() ? 0 : 1);
+  if (plan.swapped)
+    return {plan, aSwapped, bSwapped, layout.transposed(), shape[1], shape[0], k, op.getPrecise()};
+  return {plan, a, b, layout, shape[0], shape[1], k, op.getPrecise()};
+}
+
+/// Adds the part of one instruction's depth that starts at `k`; it is step number `step` where the first operand is in
+/// registers.
+void RegisterLowering::multiplyStep(const Product &p, Coordinate k, int64_t step, Slots &sums) {
+  Coordinate rowStart{mul(warpIndex(p.layout.rows), i32(p.m / p.layout.rows.warps))};
+  Coordinate colStart{mul(warpIndex(p.layout.cols), i32(p.n / p.layout.cols.warps))};
+  auto parts = [&](Slots fragment) -> Parts {
+    return p.first.isBf16 ? Parts{std::move(fragment)} : tf32Parts(fragment, p.isPrecise ? 2 : 1);
+  };
+  int64_t rowTiles = p.rowSlots() / 2, colTiles = p.colSlots() / 2;
+  SmallVector<Parts> rowFragments;
+  for (int64_t tile = 0; tile < rowTiles; ++tile)
+    rowFragments.push_back(parts(p.plan.firstInRegisters ? fragmentFromSlots(p.first, tile, step)
+                                                         : firstFragment(p.first, shifted(rowStart, tile * 16), k)));
+  for (int64_t tile = 0; tile < colTiles;) {
+    int64_t tiles = tile + 1 < colTiles ? 2 : 1;
+    Slots fragments = secondFragments(p.second, shifted(colStart, tile * 8), k, tiles);
+    for (int64_t t = 0; t < tiles; ++t, ++tile) {
+      Parts colFragment = parts(Slots(ArrayRef(fragments).slice(2 * t, 2)));
+      for (int64_t row = 0; row < rowTiles; ++row) {
+        int64_t slots[] = {p.slot(2 * row, 2 * tile), p.slot(2 * row, 2 * tile + 1), p.slot(2 * row + 1, 2 * tile),
+                           p.slot(2 * row + 1, 2 * tile + 1)};
+        Slots accumulator;
+        for (int64_t at : slots)
+          accumulator.push_back(sums[at]);
+        Slots next = multiplyParts(rowFragments[row], colFragment, accumulator, p.first.isBf16);
+        for (auto [at, value] : llvm::zip(slots, next))
+          sums[at] = value;
+      }
+    }
+  }
+}
+
+/// Keeps the code generators from undoing a loop that is there to bound the registers of fragments.
+static void forbidUnrolling(scf::ForOp loop) {
+  MLIRContext *context = loop.getContext();
+  auto unroll = LLVM::LoopUnrollAttr::get(context, /*disable=*/BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
+  loop->setAttr("llvm.loop_annotation",
+                LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+}
+
+/// Both operands in shared memory are walked in a loop of a few steps: unrolled as a whole, ptxas would start all its
+/// loads at once and have no registers for them. Operands in registers have their numbers in the code.
 void RegisterLowering::lowerDot(tile::DotOp op) {
   if (!isMatrixProduct(op))
     return lowerVectorDot(op);
-  ProductPlan plan = placement_.planOf(op);
-  Operand first = plan.swapped ? Operand(op.getB(), !op.getTransposeB()) : Operand(op.getA(), op.getTransposeA());
-  Operand second = plan.swapped ? Operand(op.getA(), op.getTransposeA()) : Operand(op.getB(), !op.getTransposeB());
-  // From here on the product is [M, K]·[K, N], its rows along 16.
-  Layout own = placement_.layoutOf(op.getResult()), layout = plan.swapped ? own.transposed() : own;
-  ArrayRef<int64_t> shape = tileType(op.getResult()).getShape();
-  int64_t m = shape[plan.swapped ? 1 : 0], n = shape[plan.swapped ? 0 : 1];
-  int64_t k = tileType(op.getA()).getDimSize(op.getTransposeA() ? 0 : 1);
-  int64_t rowSlots = layout.rows.slots(m), colSlots = layout.cols.slots(n), rowTiles = rowSlots / 2,
-          colTiles = colSlots / 2;
-  if (!plan.firstInRegisters)
-    readResource(homeResource(viewOf(first.tile).base));
-  readResource(homeResource(viewOf(second.tile).base));
-
-  auto place2 = [&](int64_t i, int64_t j) { return plan.swapped ? j * rowSlots + i : i * colSlots + j; };
-  Slots sums(rowSlots * colSlots);
-  for (int64_t i = 0; i < rowSlots; ++i)
-    for (int64_t j = 0; j < colSlots; ++j)
-      sums[place2(i, j)] = plan.swapped ? slot(op.getAcc(), j, i) : slot(op.getAcc(), i, j);
-  Coordinate rowStart{mul(warpIndex(layout.rows), i32(m / layout.rows.warps))};
-  Coordinate colStart{mul(warpIndex(layout.cols), i32(n / layout.cols.warps))};
-  auto parts = [&](Slots fragment) -> Parts {
-    return first.isBf16 ? Parts{std::move(fragment)} : tf32Parts(fragment, op.getPrecise() ? 2 : 1);
-  };
-  for (int64_t step = 0; step < k / first.depth(); ++step) {
-    SmallVector<Parts> rowFragments;
-    for (int64_t tile = 0; tile < rowTiles; ++tile)
-      rowFragments.push_back(parts(plan.firstInRegisters ? fragmentFromSlots(first, tile, step)
-                                                         : firstFragment(first, shifted(rowStart, tile * 16), step)));
-    for (int64_t tile = 0; tile < colTiles;) {
-      int64_t tiles = tile + 1 < colTiles ? 2 : 1;
-      Slots fragments = secondFragments(second, shifted(colStart, tile * 8), step, tiles);
-      for (int64_t t = 0; t < tiles; ++t, ++tile) {
-        Parts colFragment = parts(Slots(ArrayRef(fragments).slice(2 * t, 2)));
-        for (int64_t row = 0; row < rowTiles; ++row) {
-          Slots accumulator;
-          int64_t places[] = {place2(2 * row, 2 * tile), place2(2 * row, 2 * tile + 1), place2(2 * row + 1, 2 * tile),
-                              place2(2 * row + 1, 2 * tile + 1)};
-          for (int64_t at : places)
-            accumulator.push_back(sums[at]);
-          Slots next = multiplyParts(rowFragments[row], colFragment, accumulator, first.isBf16);
-          for (auto [at, value] : llvm::zip(places, next))
-            sums[at] = value;
-        }
-      }
-    }
+  Product p = productOf(op);
+  if (!p.plan.firstInRegisters)
+    readResource(homeResource(viewOf(p.first.tile).base));
+  readResource(homeResource(viewOf(p.second.tile).base));
+  Slots sums(p.rowSlots() * p.colSlots());
+  for (int64_t i = 0; i < p.rowSlots(); ++i)
+    for (int64_t j = 0; j < p.colSlots(); ++j)
+      sums[p.slot(i, j)] = p.plan.swapped ? slot(op.getAcc(), j, i) : slot(op.getAcc(), i, j);
+  constexpr int64_t stepsAtOnce = 4;
+  int64_t depth = p.first.depth(), steps = p.k / depth, together = std::gcd(steps, stepsAtOnce);
+  if (p.plan.firstInRegisters || steps <= stepsAtOnce) {
+    for (int64_t step = 0; step < steps; ++step)
+      multiplyStep(p, {i32(0), step * depth}, step, sums);
+  } else {
+    auto walk = scf::ForOp::create(builder_, loc_, i32(0), i32(p.k), i32(together * depth), sums);
+    forbidUnrolling(walk);
+    OpBuilder::InsertionGuard guard(builder_);
+    builder_.setInsertionPointToStart(walk.getBody());
+    Slots inner(walk.getRegionIterArgs());
+    for (int64_t step = 0; step < together; ++step)
+      multiplyStep(p, {walk.getInductionVar(), step * depth}, /*step=*/-1, inner);
+    scf::YieldOp::create(builder_, loc_, inner);
+    sums.assign(walk.result_begin(), walk.result_end());
   }
   define(op.getResult(), std::move(sums));
 }

@@ -98,14 +98,17 @@ private:
 
   // Products (ProductLowering.cpp, Fragments.cpp).
   struct Operand;
+  struct Product;
   void lowerDot(tile::DotOp op);
+  Product productOf(tile::DotOp op);
+  void multiplyStep(const Product &product, Coordinate k, int64_t step, Slots &sums);
   void lowerVectorDot(tile::DotOp op);
   using Parts = llvm::SmallVector<Slots, 2>; // a fragment as the sum of one or two
   Slots multiply(const Slots &a, const Slots &b, const Slots &accumulator, bool isBf16);
   Slots multiplyParts(const Parts &a, const Parts &b, Slots accumulator, bool isBf16);
   Slots fragmentFromSlots(const Operand &operand, int64_t rowTile, int64_t step);
-  Slots firstFragment(const Operand &operand, Coordinate row, int64_t step);
-  Slots secondFragments(const Operand &operand, Coordinate col, int64_t step, int64_t tiles);
+  Slots firstFragment(const Operand &operand, Coordinate row, Coordinate k);
+  Slots secondFragments(const Operand &operand, Coordinate col, Coordinate k, int64_t tiles);
   Slots loadMatrices(const Operand &operand, Coordinate outer, Coordinate inner, int64_t count);
   Value loadPair(const Operand &operand, Coordinate outer, Coordinate inner, Value &second);
   Value packBf16(Value first, Value second);
