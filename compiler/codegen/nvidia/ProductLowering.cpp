@@ -101,7 +101,7 @@ void RegisterLowering::multiplyStep(const Product &p, Coordinate k, int64_t step
 static void forbidUnrolling(scf::ForOp loop) {
   MLIRContext *context = loop.getContext();
   auto unroll = LLVM::LoopUnrollAttr::get(context, /*disable=*/BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
-  loop->setAttr("llvm.loop_annotation",
+  loop->setAttr("loop_annotation",
                 LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
 }
 
@@ -118,7 +118,7 @@ void RegisterLowering::lowerDot(tile::DotOp op) {
   for (int64_t i = 0; i < p.rowSlots(); ++i)
     for (int64_t j = 0; j < p.colSlots(); ++j)
       sums[p.slot(i, j)] = p.plan.swapped ? slot(op.getAcc(), j, i) : slot(op.getAcc(), i, j);
-  constexpr int64_t stepsAtOnce = 4;
+  int64_t stepsAtOnce = p.first.isBf16 ? 4 : 2; // fragments of f32 have twice the registers
   int64_t depth = p.first.depth(), steps = p.k / depth, together = std::gcd(steps, stepsAtOnce);
   if (p.plan.firstInRegisters || steps <= stepsAtOnce) {
     for (int64_t step = 0; step < steps; ++step)

@@ -18,6 +18,16 @@ static bool isFragment(const Layout &operand, const Layout &result) {
   return isMmaMajor(operand.rows) && operand.rows == result.rows && isMmaMinor(operand.cols) && operand.cols.warps == 1;
 }
 
+/// Whether an operand of f32 has too many registers to stay in them: it is there before the loop that the product
+/// stands in and would hold them throughout, or K is so long that the loads of the other operand, unrolled with it,
+/// hold too many (ProductLowering.cpp).
+static bool isTooLargeForRegisters(Value operand, int64_t depth, tile::DotOp dot) {
+  if (!tileType(operand).getElementType().isF32())
+    return false;
+  auto loop = dot->getParentOfType<scf::ForOp>();
+  return depth > 32 || (loop && !loop->isAncestor(viewOf(operand).base.getParentBlock()->getParentOp()));
+}
+
 void TilePlacement::planProducts() {
   kernel_.walk([&](tile::LoadOp load) {
     if (isReadByProductsOnly(load))
@@ -34,7 +44,9 @@ void TilePlacement::planProducts() {
     Value base = viewOf(first).base;
     if (!isFill(base) && !isOnlyAtHome(base)) {
       Layout operand = isTransposed ? layoutOf(first).transposed() : layoutOf(first);
-      plan.firstInRegisters = isFragment(operand, plan.swapped ? result.transposed() : result);
+      int64_t depth = tileType(dot.getA()).getDimSize(dot.getTransposeA() ? 0 : 1);
+      plan.firstInRegisters = isFragment(operand, plan.swapped ? result.transposed() : result) &&
+                              !isTooLargeForRegisters(first, depth, dot);
     }
     products_[dot] = plan;
   });

@@ -144,6 +144,7 @@ void KernelTableTest::assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &ta
   for (const NvidiaKernelInfo &info : infos) {
     const KernelResources &resources = report[info.symbol];
     EXPECT_GT(resources.registers, 0) << info.symbol;
+    EXPECT_EQ(resources.spillBytes, 0) << info.symbol << " on " << target.chip;
     table_[info.symbol].onChips.push_back(resources);
   }
 }

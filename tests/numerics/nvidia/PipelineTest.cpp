@@ -11,6 +11,7 @@
 #include "mlir/Parser/Parser.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include <cmath>
 
 namespace oriel::testing {
 namespace {
