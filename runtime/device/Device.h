@@ -27,7 +27,7 @@ class Target;
 
 namespace oriel::runtime {
 
-/// One block of device memory, zero-filled, aligned to at least 64 bytes; freed by the destructor.
+/// One block of memory, zero-filled, aligned to at least 64 bytes; freed by the destructor.
 class DeviceMemory {
 public:
   virtual ~DeviceMemory() = default;
@@ -36,6 +36,9 @@ public:
   /// Whether the host reads and writes it by its addresses.
   virtual bool hostVisible() const = 0;
 };
+
+/// Device: what kernels work on. Staging: memory of the host that copies reach fastest (pinned, on a GPU).
+enum class MemoryUse { Device, Staging };
 
 /// One use of a kernel: everything about it but the addresses of its buffers.
 struct LaunchSpec {
@@ -92,7 +95,7 @@ public:
   /// Threads of the host that compute.
   virtual int threads() const = 0;
 
-  virtual absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) = 0;
+  virtual absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes, MemoryUse use = MemoryUse::Device) = 0;
   /// The code of a package compiled for `target`: `stem` and a suffix that the device knows, as "<package>/kernels".
   /// FailedPrecondition when the device does not run that target, with what to compile for instead. While a library is
   /// loaded, its file must stay as it is: the system's loader knows files by their names.

@@ -8,7 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 
-#include <cstring>
+#include <optional>
 #include <vector>
 
 namespace oriel::runtime {
@@ -24,7 +24,8 @@ struct Executor::Impl {
   MemoryLayout layout;
   std::unique_ptr<DeviceMemory> memory;
   std::unique_ptr<KernelLibrary> kernels;
-  std::vector<std::vector<std::byte>> views; // of each buffer, empty until asked for; none where the host sees memory
+  std::vector<std::unique_ptr<DeviceMemory>>
+      views; // of each buffer, null until asked for; none where the host sees memory
   absl::flat_hash_map<std::string, int> buffers;
   struct Entry {
     PreparedEntry prepared;
@@ -32,7 +33,7 @@ struct Executor::Impl {
   };
   absl::flat_hash_map<std::string, Entry> entries;
   double collectiveSeconds = defaultCollectiveSeconds;
-  DeviceCollectives *deviceCollectives = nullptr;
+  std::optional<Exchange> exchange; // ends before the memory
   std::function<void(const StepTrace &)> hook;
 
   absl::Status allocate();
@@ -44,29 +45,37 @@ struct Executor::Impl {
   absl::Status toDevice(int buffer);
   absl::Status toHost(int buffer);
   absl::StatusOr<std::byte *> viewOf(int buffer);
+  ByteRange rangeOf(int buffer) const {
+    return {placeOf(buffer), placeOf(buffer) + package->plan().buffers(buffer).bytes()};
+  }
+  absl::Status settle();
   absl::Status run(Entry &entry, int64_t slot);
 };
 
 absl::Status Executor::Impl::toDevice(int buffer) {
-  std::vector<std::byte> &view = views[static_cast<size_t>(buffer)];
-  return view.empty() ? absl::OkStatus() : device->copy(placeOf(buffer), view.data(), view.size());
+  const std::unique_ptr<DeviceMemory> &view = views[static_cast<size_t>(buffer)];
+  ORIEL_RETURN_IF_ERROR(exchange->await(rangeOf(buffer)));
+  return view ? device->copy(placeOf(buffer), view->data(), view->bytes()) : absl::OkStatus();
 }
 
 absl::Status Executor::Impl::toHost(int buffer) {
-  std::vector<std::byte> &view = views[static_cast<size_t>(buffer)];
-  return view.empty() ? absl::OkStatus() : device->copy(view.data(), placeOf(buffer), view.size());
+  const std::unique_ptr<DeviceMemory> &view = views[static_cast<size_t>(buffer)];
+  ORIEL_RETURN_IF_ERROR(exchange->await(rangeOf(buffer)));
+  return view ? device->copy(view->data(), placeOf(buffer), view->bytes()) : absl::OkStatus();
 }
+
+absl::Status Executor::Impl::settle() { return exchange->settle(Deadline::after(collectiveSeconds)); }
 
 absl::StatusOr<std::byte *> Executor::Impl::viewOf(int buffer) {
   if (memory->hostVisible())
     return placeOf(buffer);
-  std::vector<std::byte> &view = views[static_cast<size_t>(buffer)];
-  if (view.empty()) {
-    view.resize(package->plan().buffers(buffer).bytes());
+  std::unique_ptr<DeviceMemory> &view = views[static_cast<size_t>(buffer)];
+  if (!view) {
+    ORIEL_ASSIGN_OR_RETURN(view, device->allocate(package->plan().buffers(buffer).bytes(), MemoryUse::Staging));
     ORIEL_RETURN_IF_ERROR(toHost(buffer));
-    ORIEL_RETURN_IF_ERROR(device->synchronize());
+    ORIEL_RETURN_IF_ERROR(settle());
   }
-  return view.data();
+  return view->data();
 }
 
 absl::Status Executor::Impl::allocate() {
@@ -97,12 +106,22 @@ absl::Status Executor::Impl::prepare() {
   if (!package->kernelsStem().empty()) {
     ORIEL_ASSIGN_OR_RETURN(kernels, device->loadKernels(package->plan().target(), package->kernelsStem()));
   }
-  PrepareContext context{package->plan(),      layout,        memory->data(),        *device,
-                         communicator->rank(), kernels.get(), memory->hostVisible(), communicator->size()};
+  exchange.emplace(*device);
+  PrepareContext context{package->plan(),
+                         layout,
+                         memory->data(),
+                         *device,
+                         communicator->rank(),
+                         kernels.get(),
+                         memory->hostVisible(),
+                         communicator->size(),
+                         *exchange};
   for (const plan::EntryPoint &entry : package->plan().entry_points()) {
     ORIEL_ASSIGN_OR_RETURN(PreparedEntry prepared, PreparedEntry::create(entry, context));
     entries.emplace(entry.name(), Entry{std::move(prepared), indicesOf(entry.inputs()), indicesOf(entry.outputs())});
   }
+  for (auto &[name, entry] : entries)
+    entry.prepared.divide(*exchange);
   return absl::OkStatus();
 }
 
@@ -142,13 +161,13 @@ absl::StatusOr<absl::Span<std::byte>> Executor::bufferBytes(absl::string_view na
 absl::Status Executor::readState(absl::string_view name) {
   ORIEL_RETURN_IF_ERROR(bufferBytes(name).status());
   ORIEL_RETURN_IF_ERROR(impl_->toHost(impl_->buffers.at(name)));
-  return impl_->device->synchronize();
+  return impl_->settle();
 }
 
 absl::Status Executor::writeState(absl::string_view name) {
   ORIEL_RETURN_IF_ERROR(bufferBytes(name).status());
   ORIEL_RETURN_IF_ERROR(impl_->toDevice(impl_->buffers.at(name)));
-  return impl_->device->synchronize();
+  return impl_->settle();
 }
 
 absl::StatusOr<absl::Span<std::byte>> Executor::typedBuffer(absl::string_view name, DType dtype) {
@@ -169,10 +188,10 @@ absl::StatusOr<absl::Span<std::byte>> Executor::typedBuffer(absl::string_view na
 absl::Status Executor::Impl::run(Entry &entry, int64_t slot) {
   for (int input : entry.inputs)
     ORIEL_RETURN_IF_ERROR(toDevice(input));
-  ORIEL_RETURN_IF_ERROR(entry.prepared.run(slot, {*device, *communicator, deviceCollectives, collectiveSeconds, hook}));
+  ORIEL_RETURN_IF_ERROR(entry.prepared.run(slot, {*device, *communicator, *exchange, collectiveSeconds, hook}));
   for (int output : entry.outputs)
     ORIEL_RETURN_IF_ERROR(toHost(output));
-  return withContext(device->synchronize(), entry.prepared.entry().name());
+  return withContext(settle(), entry.prepared.entry().name());
 }
 
 absl::Status Executor::run(absl::string_view entry, int64_t slot) {
@@ -182,7 +201,7 @@ absl::Status Executor::run(absl::string_view entry, int64_t slot) {
   return impl_->run(it->second, slot);
 }
 
-void Executor::setDeviceCollectives(DeviceCollectives *collectives) { impl_->deviceCollectives = collectives; }
+void Executor::setDeviceCollectives(DeviceCollectives *collectives) { impl_->exchange->use(collectives); }
 
 void Executor::setCollectiveTimeout(double seconds) { impl_->collectiveSeconds = seconds; }
 

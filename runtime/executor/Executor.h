@@ -77,8 +77,10 @@ public:
   /// Errors name entry, step, layer and kernel; those of collectives also rank, op and peers.
   absl::Status run(absl::string_view entry, int64_t slot = 0);
 
-  /// From now on collective steps of several ranks go through `collectives`, which works on the device's memory and
-  /// must outlive the executor; null: through the communicator, by way of host memory where that is not the device's.
+  /// From now on collective steps of several ranks go through `collectives`, which works on the device's memory beside
+  /// its steps and must outlive the executor; null: through the communicator, by way of host memory where that is not
+  /// the device's. A collective whose result no step of its entry uses may outlast run(); what uses it later waits for
+  /// it.
   void setDeviceCollectives(DeviceCollectives *collectives);
 
   /// How long a collective step may wait for its peers. 120 s unless set.

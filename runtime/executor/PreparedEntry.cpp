@@ -10,6 +10,11 @@
 
 namespace oriel::runtime {
 
+namespace {
+constexpr int64_t leastPieceBytes = 1 << 20;
+constexpr int mostPieces = 8;
+} // namespace
+
 absl::StatusOr<PreparedEntry> PreparedEntry::create(const plan::EntryPoint &entry, const PrepareContext &context) {
   PreparedEntry prepared;
   prepared.entry_ = &entry;
@@ -19,7 +24,7 @@ absl::StatusOr<PreparedEntry> PreparedEntry::create(const plan::EntryPoint &entr
     ORIEL_RETURN_IF_ERROR(withContext(prepared.addStep(entry.steps(i), context), describeStep(entry, i)));
   if (prepared.slotted_.empty())
     prepared.slots_ = 1;
-  prepared.divide(context);
+  prepared.hostVisible_ = context.hostVisible;
   return prepared;
 }
 
@@ -58,6 +63,7 @@ absl::Status PreparedEntry::addStep(const plan::Step &step, const PrepareContext
     ORIEL_ASSIGN_OR_RETURN(prepared.gemm, context.device.prepareGemm(specOf(step.gemm(), dtype, cDType)));
   } else if (step.has_collective()) {
     ORIEL_ASSIGN_OR_RETURN(prepared.dtype, toDType(step.collective().dtype()));
+    addPieces(prepared, context);
   }
   steps_.push_back(std::move(prepared));
   return absl::OkStatus();
@@ -70,7 +76,11 @@ absl::Status PreparedEntry::addAddresses(const plan::Step &step, const PrepareCo
     int index = static_cast<int>(use.ref->buffer());
     const plan::Buffer &buffer = context.plan.buffers(index);
     uint64_t offset = use.ref->byte_offset() + use.ref->rank_stride() * static_cast<uint64_t>(context.rank);
-    std::byte *address = context.memory + context.layout.offsets[index] + offset;
+    std::byte *start = context.memory + context.layout.offsets[index], *address = start + offset;
+    bool toTheEnd = step.has_launch() && use.ref->bytes() == 0;
+    ranges_.push_back(buffer.slot_bytes() > 0
+                          ? ByteRange{start, start + buffer.bytes()}
+                          : ByteRange{address, toTheEnd ? start + buffer.bytes() : address + use.bytes});
     if (uint64_t slotBytes = buffer.slot_bytes(); slotBytes > 0) {
       // A kernel may use all of the slot its argument points into.
       uint64_t end = step.has_launch() ? (offset / slotBytes + 1) * slotBytes : offset + use.bytes;
@@ -94,24 +104,62 @@ absl::Status PreparedEntry::selectSlot(int64_t slot) {
   return absl::OkStatus();
 }
 
-/// Cuts the steps at collectives. A rank that is alone has none: both kinds leave its data as they are.
-void PreparedEntry::divide(const PrepareContext &context) {
-  ranksMeet_ = context.ranks > 1;
-  size_t dataBytes = 0;
+/// A rank that is alone has none: both kinds leave its data as they are. The pieces of a gather are slices of a few
+/// owners each.
+void PreparedEntry::addPieces(PreparedStep &step, const PrepareContext &context) {
+  if (context.ranks == 1)
+    return;
+  const plan::Collective &collective = step.step->collective();
+  auto *data = static_cast<std::byte *>(addresses_[step.firstAddress]);
+  int64_t sliceBytes = collective.count() * static_cast<int64_t>(bytesOf(step.dtype));
+  int64_t wanted = collective.kind() == plan::Collective::ALL_GATHER ? sliceBytes * context.ranks / leastPieceBytes : 1;
+  int pieces = static_cast<int>(std::clamp<int64_t>(wanted, 1, std::min(context.ranks, mostPieces)));
+  step.firstPiece = context.exchange.pieces();
+  for (int piece = 0; piece < pieces; ++piece) {
+    RankRange owners{context.ranks * piece / pieces, context.ranks * (piece + 1) / pieces};
+    context.exchange.addPiece({data + owners.first * sliceBytes, data + owners.last * sliceBytes}, owners);
+  }
+  step.lastPiece = context.exchange.pieces();
+}
+
+bool PreparedEntry::conflicts(size_t step, const ByteRange &range) const {
+  size_t end = step + 1 < steps_.size() ? steps_[step + 1].firstAddress : ranges_.size();
+  return !steps_[step].meets() && std::any_of(ranges_.begin() + static_cast<ptrdiff_t>(steps_[step].firstAddress),
+                                              ranges_.begin() + static_cast<ptrdiff_t>(end),
+                                              [&](const ByteRange &used) { return used.overlaps(range); });
+}
+
+/// For each step, the pieces that it is the first to use: after they were issued here, or, of those that the last run
+/// of an entry may have left, from the start on.
+std::vector<std::vector<int>> PreparedEntry::placesToWait(const Exchange &exchange) const {
+  std::vector<std::vector<int>> awaited(steps_.size());
+  auto awaitFrom = [&](size_t first, int piece) {
+    for (size_t step = first; step < steps_.size(); ++step)
+      if (conflicts(step, exchange.rangeOf(piece))) {
+        awaited[step].push_back(piece);
+        return true;
+      }
+    return false;
+  };
+  std::vector<bool> endsHere(static_cast<size_t>(exchange.pieces()));
+  for (size_t step = 0; step < steps_.size(); ++step)
+    for (int piece = steps_[step].firstPiece; piece < steps_[step].lastPiece; ++piece)
+      endsHere[static_cast<size_t>(piece)] = awaitFrom(step + 1, piece);
+  for (int piece = 0; piece < exchange.pieces(); ++piece)
+    if (!endsHere[static_cast<size_t>(piece)])
+      awaitFrom(0, piece);
+  return awaited;
+}
+
+void PreparedEntry::divide(const Exchange &exchange) {
+  std::vector<std::vector<int>> awaited = placesToWait(exchange);
   for (size_t i = 0; i < steps_.size(); ++i) {
-    bool collective = steps_[i].step->has_collective() && ranksMeet_;
-    if (segments_.empty() || collective || segments_.back().collective)
-      segments_.push_back({i, i, collective});
+    bool collective = steps_[i].meets();
+    if (segments_.empty() || collective || segments_.back().collective || !awaited[i].empty())
+      segments_.push_back({i, i, collective, std::move(awaited[i])});
     segments_.back().end = i + 1;
-    if (collective)
-      dataBytes = std::max(dataBytes, static_cast<size_t>(steps_[i].step->collective().count() * context.ranks) *
-                                          bytesOf(steps_[i].dtype));
   }
   recordings_.resize(static_cast<size_t>(slots_) * segments_.size());
-  if (context.hostVisible || dataBytes == 0)
-    return;
-  hostData_.resize(dataBytes);
-  hostScratch_.resize(dataBytes);
 }
 
 absl::Status PreparedEntry::run(int64_t slot, const RunContext &context) {
@@ -124,12 +172,16 @@ absl::Status PreparedEntry::run(int64_t slot, const RunContext &context) {
 }
 
 absl::Status PreparedEntry::runTraced(const RunContext &context) {
+  for (int piece = 0; piece < context.exchange.pieces(); ++piece)
+    ORIEL_RETURN_IF_ERROR(context.exchange.await(piece));
   for (size_t i = 0; i < steps_.size(); ++i) {
     const PreparedStep &step = steps_[i];
     double start = monotonicSeconds();
     absl::Status status = runStep(step, context);
+    for (int piece = step.firstPiece; piece < step.lastPiece && status.ok(); ++piece)
+      status = context.exchange.await(piece);
     if (status.ok())
-      status = context.device.synchronize();
+      status = context.exchange.settle(Deadline::after(context.collectiveSeconds));
     ORIEL_RETURN_IF_ERROR(withContext(std::move(status), describeStep(*entry_, static_cast<int>(i))));
     context.hook({entry_->name(), static_cast<int64_t>(i), step.step->layer(), step.action, start, monotonicSeconds(),
                   step.step->flops()});
@@ -139,6 +191,8 @@ absl::Status PreparedEntry::runTraced(const RunContext &context) {
 
 absl::Status PreparedEntry::runSegment(size_t index, const RunContext &context) {
   const Segment &segment = segments_[index];
+  for (int piece : segment.awaited)
+    ORIEL_RETURN_IF_ERROR(context.exchange.await(piece));
   if (segment.collective || !records_)
     return runSteps(segment, context);
   std::unique_ptr<Recording> &recording = recordings_[static_cast<size_t>(slot_) * segments_.size() + index];
@@ -175,27 +229,31 @@ absl::Status PreparedEntry::runStep(const PreparedStep &step, const RunContext &
 }
 
 absl::Status PreparedEntry::runCollective(const PreparedStep &step, const RunContext &context) {
-  if (!ranksMeet_)
+  if (!step.meets())
     return absl::OkStatus();
   void *const *at = addresses_.data() + step.firstAddress;
-  if (context.deviceCollectives) {
-    const plan::Collective &collective = step.step->collective();
-    Deadline deadline = Deadline::after(context.collectiveSeconds);
-    return collective.kind() == plan::Collective::ALL_GATHER
-               ? context.deviceCollectives->allGather(at[0], collective.count(), step.dtype, deadline)
-               : context.deviceCollectives->reduceScatter(at[0], collective.count(), step.dtype, deadline);
+  const plan::Collective &collective = step.step->collective();
+  bool gathers = collective.kind() == plan::Collective::ALL_GATHER;
+  Deadline deadline = Deadline::after(context.collectiveSeconds);
+  if (context.exchange.active()) {
+    for (int piece = step.firstPiece; piece < step.lastPiece; ++piece)
+      ORIEL_RETURN_IF_ERROR(gathers ? context.exchange.gather(piece, at[0], collective.count(), step.dtype, deadline)
+                                    : context.exchange.reduce(piece, at[0], collective.count(), step.dtype, deadline));
+    return absl::OkStatus();
   }
-  if (hostData_.empty()) {
+  if (hostVisible_) {
     ORIEL_RETURN_IF_ERROR(context.device.synchronize());
-    bool scratch = step.step->collective().kind() == plan::Collective::REDUCE_SCATTER_TREE;
-    return runCollectiveOn(at[0], scratch ? at[1] : nullptr, step, context);
+    return runCollectiveOn(at[0], gathers ? nullptr : at[1], step, context);
   }
-  size_t bytes =
-      static_cast<size_t>(step.step->collective().count() * context.communicator.size()) * bytesOf(step.dtype);
-  ORIEL_RETURN_IF_ERROR(context.device.copy(hostData_.data(), at[0], bytes));
+  size_t bytes = static_cast<size_t>(collective.count() * context.communicator.size()) * bytesOf(step.dtype);
+  for (std::unique_ptr<DeviceMemory> *memory : {&hostData_, &hostScratch_})
+    if (!*memory || (*memory)->bytes() < bytes) {
+      ORIEL_ASSIGN_OR_RETURN(*memory, context.device.allocate(bytes, MemoryUse::Staging));
+    }
+  ORIEL_RETURN_IF_ERROR(context.device.copy(hostData_->data(), at[0], bytes));
   ORIEL_RETURN_IF_ERROR(context.device.synchronize());
-  ORIEL_RETURN_IF_ERROR(runCollectiveOn(hostData_.data(), hostScratch_.data(), step, context));
-  ORIEL_RETURN_IF_ERROR(context.device.copy(at[0], hostData_.data(), bytes));
+  ORIEL_RETURN_IF_ERROR(runCollectiveOn(hostData_->data(), hostScratch_->data(), step, context));
+  ORIEL_RETURN_IF_ERROR(context.device.copy(at[0], hostData_->data(), bytes));
   return context.device.synchronize(); // the next collective reuses hostData_
 }
 

@@ -1,10 +1,12 @@
 // An entry point with everything looked up: addresses, kernels, matrix products. Running it only walks arrays, or
-// replays recordings: a device that records gets each run of steps between two collectives as one, per slot.
+// replays recordings: a device that records gets each run of steps as one, per slot; runs end at collectives and where
+// the device has to wait for one (Exchange.h).
 #ifndef ORIEL_RUNTIME_EXECUTOR_PREPAREDENTRY_H
 #define ORIEL_RUNTIME_EXECUTOR_PREPAREDENTRY_H
 
 #include "runtime/communicator/Communicator.h"
 #include "runtime/device/Device.h"
+#include "runtime/executor/Exchange.h"
 #include "runtime/executor/Executor.h"
 #include "runtime/memory/MemoryLayout.h"
 #include "runtime/plan/PlanCheck.h"
@@ -24,20 +26,23 @@ struct PrepareContext {
   KernelLibrary *kernels; // null when the plan has no launches
   bool hostVisible;       // the host may follow addresses into `memory`
   int ranks;
+  Exchange &exchange;
 };
 
 class PreparedEntry {
 public:
+  /// Also plans the pieces of its collectives. divide() is next, once every entry has.
   static absl::StatusOr<PreparedEntry> create(const plan::EntryPoint &entry, const PrepareContext &context);
+  void divide(const Exchange &exchange);
 
   struct RunContext {
     Device &device;
     Communicator &communicator;
-    DeviceCollectives *deviceCollectives; // null: through the communicator
+    Exchange &exchange;
     double collectiveSeconds;
     const std::function<void(const StepTrace &)> &hook;
   };
-  /// Issues every step; whoever wants the results synchronizes the device.
+  /// Issues every step; whoever wants the results settles the exchange.
   absl::Status run(int64_t slot, const RunContext &context);
 
   const plan::EntryPoint &entry() const { return *entry_; }
@@ -49,12 +54,15 @@ private:
     size_t firstAddress = 0; // of this step's references in addresses_
     std::unique_ptr<PreparedLaunch> launch;
     std::shared_ptr<PreparedGemm> gemm;
-    DType dtype = DType::F32; // of a collective
+    DType dtype = DType::F32;          // of a collective
+    int firstPiece = 0, lastPiece = 0; // of a collective between ranks: [first, last)
+    bool meets() const { return lastPiece > firstPiece; }
   };
   /// Steps [first, end) that the device runs by itself, or one collective between ranks.
   struct Segment {
     size_t first, end;
     bool collective;
+    std::vector<int> awaited; // pieces that the device waits for before it
   };
   /// An address that moves with the slot.
   struct SlottedAddress {
@@ -65,7 +73,9 @@ private:
 
   absl::Status addStep(const plan::Step &step, const PrepareContext &context);
   absl::Status addAddresses(const plan::Step &step, const PrepareContext &context);
-  void divide(const PrepareContext &context);
+  void addPieces(PreparedStep &step, const PrepareContext &context);
+  bool conflicts(size_t step, const ByteRange &range) const;
+  std::vector<std::vector<int>> placesToWait(const Exchange &exchange) const;
   absl::Status selectSlot(int64_t slot);
   absl::Status runTraced(const RunContext &context);
   absl::Status runSegment(size_t index, const RunContext &context);
@@ -77,14 +87,16 @@ private:
   const plan::EntryPoint *entry_ = nullptr;
   std::vector<PreparedStep> steps_;
   std::vector<void *> addresses_;
+  std::vector<ByteRange> ranges_; // what each reference may touch, at any slot
   std::vector<SlottedAddress> slotted_;
   int64_t slots_ = 1; // how many slots every step can be run at
   int64_t slot_ = 0;
   std::vector<Segment> segments_;
   std::vector<std::unique_ptr<Recording>> recordings_; // [slots, segments], made when they first run
   bool records_ = true;                                // until the device says that it does not
-  bool ranksMeet_ = false;                             // there is more than one
-  std::vector<std::byte> hostData_, hostScratch_;      // where ranks meet when the host does not see device memory
+  // Where ranks meet when the host does not see device memory; made when they first do.
+  bool hostVisible_ = true;
+  std::unique_ptr<DeviceMemory> hostData_, hostScratch_;
 };
 
 } // namespace oriel::runtime

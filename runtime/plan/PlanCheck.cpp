@@ -168,7 +168,7 @@ absl::StatusOr<std::vector<RefUse>> refsOfLaunch(const plan::Launch &launch) {
     return InvalidArgumentError(StrCat("scratch_bytes ", launch.scratch_bytes(), " is too large"));
   std::vector<RefUse> uses;
   for (const plan::Ref &ref : launch.args())
-    uses.push_back({&ref, 1, 1, false, "args"});
+    uses.push_back({&ref, std::max<uint64_t>(ref.bytes(), 1), 1, false, "args"});
   return uses;
 }
 

@@ -1,6 +1,6 @@
 // The laws of a plan, checked before anything is allocated or run: a malformed plan gives one clear error and can make
 // the executor read or write nothing outside its buffers (the arguments of kernels excepted: their extents are the
-// compiler's word; that each argument starts inside its buffer is checked).
+// compiler's word; that they lie inside their buffers is checked).
 #ifndef ORIEL_RUNTIME_PLAN_PLANCHECK_H
 #define ORIEL_RUNTIME_PLAN_PLANCHECK_H
 
@@ -29,7 +29,7 @@ int64_t worldOf(const plan::Plan &plan);
 /// One use of a buffer by a step.
 struct RefUse {
   const plan::Ref *ref;
-  uint64_t bytes; // touched from the reference on; 1 for a kernel argument, whose extent the plan does not tell
+  uint64_t bytes; // touched from the reference on; 1 for a kernel argument whose extent the plan does not tell
   uint64_t alignment;
   bool writes; // false for kernel arguments, too
   const char *field;

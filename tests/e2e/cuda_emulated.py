@@ -42,6 +42,15 @@ class CudaEmulated(OrielTest):
         self.train_on("cuda-emulated", "ranks", ranks=2)
         self.assert_same_run("one", "ranks")
 
+    def test_ranks_that_meet_by_nccl_train_alike(self):
+        """NCCL's mock stands in for the library; sums in a fixed order, beside the emulated GPU's own work."""
+        mock = {"LD_LIBRARY_PATH": os.path.join(BIN, "../tests/nccl")}
+        nccl = ('distributed.collectives="nccl"', "training.batch=4", "distributed.deadline=30")
+        self.train_on("cuda-emulated", "one", "training.batch=4")
+        for ranks in (2, 4):
+            self.train_on("cuda-emulated", f"ranks{ranks}", *nccl, ranks=ranks, environment=mock)
+            self.assert_same_run("one", f"ranks{ranks}")
+
     def compile(self, target, package):
         command = [os.path.join(BIN, "orielc"), "tiny.oriel", "--tokens", "48", "--target", target, "-o", package]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=300)

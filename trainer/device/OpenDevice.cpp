@@ -1,11 +1,17 @@
 #include "trainer/device/OpenDevice.h"
 
+#include "runtime/base/Status.h"
+#include "runtime/device/cpu/CpuCores.h"
 #include "runtime/device/cuda/CudaDevice.h"
+#include "runtime/device/cuda/GpuCores.h"
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <iterator>
 
 namespace oriel::trainer {
 
@@ -14,6 +20,32 @@ int localRank() {
     if (int rank = 0; std::getenv(name) && absl::SimpleAtoi(std::getenv(name), &rank) && rank >= 0)
       return rank;
   return 0;
+}
+
+absl::StatusOr<int> gpuOfRank(int localRank, int gpus, const char *visible) {
+  if (localRank < gpus)
+    return localRank;
+  if (gpus == 1 && visible && !std::strchr(visible, ','))
+    return 0;
+  std::string hidden = visible ? absl::StrCat(" (CUDA_VISIBLE_DEVICES=", visible, ")") : "";
+  if (gpus == 0)
+    return absl::InvalidArgumentError(absl::StrCat("the driver shows no GPU to this process", hidden,
+                                                   ": nvidia-smi must list one; a container needs --gpus all"));
+  return absl::InvalidArgumentError(absl::StrCat("process ", localRank, " of this host has no GPU: there are ", gpus,
+                                                 hidden, "; start at most ", gpus,
+                                                 " ranks per host (mpirun --map-by ppr:", gpus, ":node)"));
+}
+
+/// On the GPU of this rank, from cores of its NUMA node where the launcher left the choice.
+static absl::StatusOr<std::unique_ptr<runtime::Device>> openGpu() {
+  const char *visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  ORIEL_ASSIGN_OR_RETURN(int gpus, runtime::countCudaDevices());
+  ORIEL_ASSIGN_OR_RETURN(int gpu, gpuOfRank(localRank(), gpus, visible));
+  std::vector<int> near = runtime::cuda::coresNearGpu(gpu, visible, "/sys"), allowed = runtime::allowedCores(), both;
+  std::set_intersection(near.begin(), near.end(), allowed.begin(), allowed.end(), std::back_inserter(both));
+  if (!both.empty())
+    runtime::bindThisThread(both);
+  return runtime::createCudaDevice({gpu});
 }
 
 static uint64_t seedOfEnvironment() {
@@ -27,9 +59,10 @@ absl::StatusOr<std::unique_ptr<runtime::Device>> openDevice(const DeviceRequest 
   if (request.kind == "cpu")
     return runtime::createCpuDevice(request.cores);
   if (request.kind == "cuda")
-    return runtime::createCudaDevice({localRank()});
+    return openGpu();
   if (request.kind == "cuda-emulated")
-    return runtime::createEmulatedCudaDevice({request.cores.threads, request.emulatorSeed.value_or(seedOfEnvironment())});
+    return runtime::createEmulatedCudaDevice(
+        {request.cores.threads, request.emulatorSeed.value_or(seedOfEnvironment())});
   return absl::InvalidArgumentError(
       absl::StrCat("unknown device '", request.kind, "'; use cpu, cuda or cuda-emulated"));
 }

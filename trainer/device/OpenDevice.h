@@ -17,10 +17,12 @@ namespace oriel::trainer {
 struct DeviceRequest {
   std::string kind = "cpu";
   runtime::CpuOptions cores; // of a CPU or the emulator
-  std::optional<uint64_t> emulatorSeed; // the order in which the emulator runs threads; none: $ORIEL_EMULATOR_SEED, or 1
+  std::optional<uint64_t>
+      emulatorSeed; // the order in which the emulator runs threads; none: $ORIEL_EMULATOR_SEED, or 1
 };
 
-/// A rank takes the GPU of its number on its host. InvalidArgument for an unknown kind; the device's own errors.
+/// A rank takes the GPU of its number on its host (gpuOfRank), and stays on the cores near it. InvalidArgument for an
+/// unknown kind; the device's own errors.
 absl::StatusOr<std::unique_ptr<runtime::Device>> openDevice(const DeviceRequest &request);
 
 /// What `orielc --target` must compile for: "cpu", "nvidia:CHIP" or "nvidia-emulated:CHIP".
@@ -28,5 +30,10 @@ std::string compileTargetOf(const std::string &deviceKind, const std::string &ch
 
 /// The number of this process on its host, from the variables of Open MPI, Slurm or torchrun; 0 without them.
 int localRank();
+
+/// Which of the `gpus` GPUs that it sees the process of that number on its host takes: its own number; or the only one,
+/// where a launcher gave each process one of its own (`visible`, CUDA_VISIBLE_DEVICES or null, names one).
+/// InvalidArgument when there are fewer GPUs than processes.
+absl::StatusOr<int> gpuOfRank(int localRank, int gpus, const char *visible);
 
 } // namespace oriel::trainer

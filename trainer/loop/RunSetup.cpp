@@ -4,8 +4,8 @@
 #include "runtime/base/Status.h"
 #include "runtime/communicator/nccl/NcclCollectives.h"
 #include "runtime/device/cpu/CpuDevice.h"
-#include "runtime/device/cuda/CudaDevice.h"
 #include "trainer/config/JobConfig.h"
+#include "trainer/device/ConnectGpus.h"
 #include "trainer/device/OpenDevice.h"
 #include "trainer/loop/Agreement.h"
 
@@ -54,14 +54,13 @@ absl::Status openData(const Job &job, RunSetup &setup) {
 absl::Status makeCollectives(const Job &job, RunSetup &setup, runtime::Communicator &communicator) {
   if (job.distributed().collectives() != "nccl" || communicator.size() == 1)
     return absl::OkStatus();
-  if (job.training().device() != "cuda")
+  if (job.training().device() == "cpu")
     return absl::InvalidArgumentError("distributed.collectives = \"nccl\" needs training.device = \"cuda\"");
   absl::StatusOr<runtime::nccl::Nccl> library = runtime::nccl::openNccl();
   ORIEL_RETURN_IF_ERROR(agree(communicator, library.status(), Deadline::after(job.distributed().deadline())));
-  runtime::Device &device = *setup.device;
-  runtime::DeviceStream stream{runtime::cudaStreamOf(device), [&device] { return runtime::isCudaStreamIdle(device); }};
-  ORIEL_ASSIGN_OR_RETURN(setup.collectives,
-                         runtime::createNcclCollectives(*library, communicator, std::move(stream),
+  bool fixed = job.distributed().reduction() == "fixed";
+  ORIEL_ASSIGN_OR_RETURN(setup.collectives, connectGpus(*library, communicator, *setup.device,
+                                                        fixed ? runtime::SumOrder::Tree : runtime::SumOrder::Library,
                                                         Deadline::after(job.distributed().deadline())));
   return absl::OkStatus();
 }

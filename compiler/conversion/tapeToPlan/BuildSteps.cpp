@@ -116,12 +116,12 @@ LogicalResult StepBuilder::addCall(tape::CallOp op) {
   launch->set_registers(facts.registers);
   launch->set_spill_bytes(facts.spillBytes);
   launch->set_tensor_instructions(facts.tensorInstructions);
-  for (Value input : op.getInputs())
-    if (failed(setRef(launch->add_args(), input)))
-      return failure();
-  for (Value output : op.getOutputs())
-    if (failed(setRef(launch->add_args(), output)))
-      return failure();
+  for (ValueRange values : {ValueRange(op.getInputs()), ValueRange(op.getOutputs())})
+    for (Value value : values) {
+      if (failed(setRef(launch->add_args(), value)))
+        return failure();
+      launch->mutable_args(launch->args_size() - 1)->set_bytes(tape::sizeInBytes(value.getType()));
+    }
   return success();
 }
 

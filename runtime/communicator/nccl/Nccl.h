@@ -1,5 +1,5 @@
-// The eight functions of NCCL that DeviceCollectives are made of, as a table: the library's own, opened at run time, or
-// a mock's in tests. Types and numbers are NCCL's (2.14 and later), declared here so that a build needs no NCCL.
+// The twelve functions of NCCL that DeviceCollectives are made of, as a table: the library's own, opened at run time,
+// or a mock's in tests. Types and numbers are NCCL's (2.14 and later), declared here so that a build needs no NCCL.
 #ifndef ORIEL_RUNTIME_COMMUNICATOR_NCCL_NCCL_H
 #define ORIEL_RUNTIME_COMMUNICATOR_NCCL_NCCL_H
 
@@ -35,6 +35,11 @@ struct Nccl {
   const char *(*getErrorString)(Result);
   Result (*allGather)(const void *send, void *receive, size_t count, int type, Comm, void *stream);
   Result (*reduceScatter)(const void *send, void *receive, size_t count, int type, int operation, Comm, void *stream);
+  Result (*reduce)(const void *send, void *receive, size_t count, int type, int operation, int root, Comm,
+                   void *stream);
+  Result (*broadcast)(const void *send, void *receive, size_t count, int type, int root, Comm, void *stream);
+  Result (*groupStart)();
+  Result (*groupEnd)();
 };
 
 /// NotFound: "no NCCL found (libnccl.so.2) …"; FailedPrecondition when it is older than 2.14.

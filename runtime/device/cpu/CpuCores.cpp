@@ -40,10 +40,14 @@ std::vector<int> allowedCores() {
   return cores;
 }
 
-void bindThisThread(int core) {
+void bindThisThread(int core) { bindThisThread(std::vector<int>{core}); }
+
+void bindThisThread(const std::vector<int> &cores) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(static_cast<size_t>(core), &set);
+  for (int core : cores)
+    if (core >= 0 && core < CPU_SETSIZE)
+      CPU_SET(static_cast<size_t>(core), &set);
   ::sched_setaffinity(0, sizeof(set), &set);
 }
 

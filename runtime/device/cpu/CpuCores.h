@@ -9,8 +9,9 @@ namespace oriel::runtime {
 /// Numbers of the cores in this process's affinity set, ascending; never empty.
 std::vector<int> allowedCores();
 
-/// Binds the calling thread to one core; advice, so failure is ignored.
+/// Binds the calling thread, and those that it starts later, to one core or to some; advice, so failure is ignored.
 void bindThisThread(int core);
+void bindThisThread(const std::vector<int> &cores);
 
 } // namespace oriel::runtime
 

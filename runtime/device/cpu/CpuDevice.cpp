@@ -38,7 +38,9 @@ public:
   }
   int threads() const override { return threads_; }
 
-  absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override { return allocateCpuMemory(bytes); }
+  absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes, MemoryUse) override {
+    return allocateCpuMemory(bytes);
+  }
   absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
                                                              const std::string &stem) override;
   absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override;

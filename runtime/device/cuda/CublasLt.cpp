@@ -76,14 +76,28 @@ bool findAll(void *from, Library &l) {
          find(from, l.heuristic, "cublasLtMatmulAlgoGetHeuristic") && find(from, l.matmul, "cublasLtMatmul");
 }
 
-absl::StatusOr<Library> openLibrary() {
+struct Started {
+  Library library;
+  Handle handle;
+};
+
+/// The newest version that is installed and starts: one that is newer than the driver does not.
+absl::StatusOr<Started> startLibrary() {
+  absl::Status failed =
+      absl::NotFoundError("no cuBLASLt found (libcublasLt.so.13 or libcublasLt.so.12): install CUDA's "
+                          "libcublas, or name its folder in LD_LIBRARY_PATH");
   for (const char *name : {"libcublasLt.so.13", "libcublasLt.so.12"}) {
-    Library library;
-    if (void *handle = ::dlopen(name, RTLD_NOW | RTLD_LOCAL); handle && findAll(handle, library))
-      return library;
+    Started started = {};
+    void *opened = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (!opened || !findAll(opened, started.library))
+      continue;
+    Status status = started.library.create(&started.handle);
+    if (status == 0)
+      return started;
+    failed = absl::InternalError(absl::StrCat(name, " does not start: ", started.library.statusString(status),
+                                              "; is it newer than the driver?"));
   }
-  return absl::NotFoundError("no cuBLASLt found (libcublasLt.so.13 or libcublasLt.so.12): install CUDA's libcublas, or "
-                             "name its folder in LD_LIBRARY_PATH");
+  return failed;
 }
 
 class Product final : public PreparedGemm {
@@ -196,14 +210,11 @@ absl::Status CublasLt::run(const PreparedGemm &gemm, const void *a, const void *
 } // namespace
 
 absl::StatusOr<std::unique_ptr<MatrixProducts>> createCublasLt(const Driver &driver) {
-  ORIEL_ASSIGN_OR_RETURN(Library library, openLibrary());
-  Handle handle = nullptr;
-  if (Status status = library.create(&handle); status != 0)
-    return absl::InternalError(absl::StrCat("cublasLtCreate: ", library.statusString(status)));
+  ORIEL_ASSIGN_OR_RETURN(Started started, startLibrary());
   Address workspace = 0;
   ORIEL_RETURN_IF_ERROR(
       cuda::check(driver, driver.memAlloc(&workspace, CublasLt::workspaceBytes), "workspace of cuBLASLt"));
-  return std::make_unique<CublasLt>(driver, library, handle, workspace);
+  return std::make_unique<CublasLt>(driver, started.library, started.handle, workspace);
 }
 
 } // namespace oriel::runtime::cuda

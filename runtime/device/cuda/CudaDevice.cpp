@@ -22,8 +22,19 @@ absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &opti
   return cuda::createDriverDevice(std::move(backend));
 }
 
-void *cudaStreamOf(Device &device) { return cuda::streamOf(device); }
-absl::StatusOr<bool> isCudaStreamIdle(Device &device) { return cuda::isIdle(device); }
+absl::StatusOr<std::unique_ptr<cuda::SideStream>> openCudaSideStream(Device &device) {
+  return cuda::openSideStream(device);
+}
+absl::StatusOr<bool> isCudaDeviceIdle(Device &device) { return cuda::isIdle(device); }
+
+absl::StatusOr<int> countCudaDevices() {
+  ORIEL_ASSIGN_OR_RETURN(const cuda::Driver *driver, cuda::openDriver());
+  ORIEL_RETURN_IF_ERROR(cuda::check(*driver, driver->init(0), "start the NVIDIA driver"));
+  int count = 0;
+  for (cuda::Device device = 0; driver->deviceGet(&device, count) == cuda::success;)
+    ++count;
+  return count;
+}
 
 absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedCudaOptions &options) {
   if (options.threads < 0 || options.threads > 4096)

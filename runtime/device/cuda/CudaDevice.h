@@ -1,10 +1,12 @@
 // A CUDA device: Device.h over a driver table and nothing else, so that a GPU and the emulator run the same code.
 //
 // One stream; what an entry point issues is recorded once as a CUDA graph and replayed from then on (Device::record).
+// Libraries that exchange data between GPUs get a stream beside it (SideStream.h).
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_CUDADEVICE_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_CUDADEVICE_H
 
 #include "runtime/device/Device.h"
+#include "runtime/device/cuda/SideStream.h"
 
 namespace oriel::runtime {
 
@@ -15,14 +17,17 @@ struct CudaOptions {
 /// NotFound without a driver ("use --device cpu or install …"), or without such a GPU.
 absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &options);
 
-/// The stream of a CUDA device, for libraries that issue work of their own, and whether all work on it is done. The
-/// device must be one of this header's.
-void *cudaStreamOf(Device &device);
-absl::StatusOr<bool> isCudaStreamIdle(Device &device);
+/// A stream beside that of a CUDA device, for libraries that issue work of their own, and whether the device's own work
+/// is all done. The device must be one of this header's, and outlives the stream.
+absl::StatusOr<std::unique_ptr<cuda::SideStream>> openCudaSideStream(Device &device);
+absl::StatusOr<bool> isCudaDeviceIdle(Device &device);
+
+/// How many GPUs this process sees; NotFound without a driver.
+absl::StatusOr<int> countCudaDevices();
 
 struct EmulatedCudaOptions {
   int threads = 0;   // of the host; 0: every core this process may use
-  uint64_t seed = 1; // the order in which threads of a block run
+  uint64_t seed = 1; // the order in which threads of a block, and streams, run
 };
 
 /// Runs nvidia packages without a GPU (emulated/EmulatedDriver.h): for tests, far too slow for anything else.

@@ -2,7 +2,9 @@
 // libcuda.so.1), or the emulator's (emulated/EmulatedDriver.h). CudaDevice sees nothing but such a table.
 //
 // Names, meaning and binary interface are the driver's (CUDA 12 and 13); the types are declared here so that a build
-// needs no CUDA headers. Addresses are unified: memcpyAsync copies between host and device in any direction.
+// needs no CUDA headers. Addresses are unified: memcpyAsync copies between host and device in any direction. Contexts,
+// streams, events and pinned memory live as long as the process: there are few, and whoever is done with one keeps it
+// for the next use. Who waits polls streamQuery; so every wait can have a deadline.
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_CUDADRIVER_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_CUDADRIVER_H
 
@@ -11,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace oriel::runtime::cuda {
 
@@ -21,20 +24,23 @@ using Context = struct Context_ *; // CUcontext …
 using Module = struct Module_ *;
 using Function = struct Function_ *;
 using Stream = struct Stream_ *;
+using Event = struct Event_ *;
 using Graph = struct Graph_ *;
 using GraphExec = struct GraphExec_ *;
 
-constexpr Result success = 0, invalidValue = 1, outOfMemory = 2, invalidContext = 201, noBinaryForGpu = 209,
-                 fileNotFound = 301, invalidHandle = 400, notFound = 500, notReady = 600, launchFailed = 719,
-                 captureUnsupported = 900;
+constexpr Result success = 0, invalidValue = 1, outOfMemory = 2, deviceUnavailable = 46, noDevice = 100,
+                 invalidDevice = 101, invalidImage = 200, invalidContext = 201, noBinaryForGpu = 209, eccError = 214,
+                 invalidPtx = 218, unsupportedPtx = 222, fileNotFound = 301, invalidHandle = 400, notFound = 500,
+                 notReady = 600, illegalAddress = 700, outOfResources = 701, misalignedAddress = 716,
+                 launchFailed = 719, systemNotReady = 802, driverMismatch = 803, captureUnsupported = 900;
 constexpr int attributeDynamicSharedBytes = 8; // of a function
 constexpr unsigned streamNonBlocking = 1;
+constexpr unsigned eventDisableTiming = 2;
+constexpr unsigned hostAllocPortable = 1;
 constexpr int captureThreadLocal = 1;
 
 struct Driver {
   Result (*init)(unsigned flags);
-  Result (*getErrorString)(Result, const char **text);
-
   Result (*deviceGet)(Device *, int ordinal);
   Result (*deviceGetName)(char *name, int bytes, Device);
   /// The context lives as long as the process.
@@ -50,20 +56,25 @@ struct Driver {
 
   Result (*memAlloc)(Address *, size_t bytes);
   Result (*memFree)(Address);
+  Result (*memHostAlloc)(void **, size_t bytes, unsigned flags); ///< pinned
   Result (*memcpyAsync)(Address target, Address source, size_t bytes, Stream);
-  Result (*memsetD8Async)(Address, unsigned char value, size_t count, Stream);
 
   Result (*streamCreate)(Stream *, unsigned flags);
-  Result (*streamDestroy)(Stream);
-  Result (*streamSynchronize)(Stream);
   Result (*streamQuery)(Stream); ///< success when all work is done, else notReady
   Result (*streamBeginCapture)(Stream, int mode);
   Result (*streamEndCapture)(Stream, Graph *);
+
+  Result (*eventCreate)(Event *, unsigned flags);
+  Result (*eventRecord)(Event, Stream);
+  Result (*streamWaitEvent)(Stream, Event, unsigned flags); ///< for what was recorded last
 
   Result (*graphInstantiate)(GraphExec *, Graph, unsigned long long flags);
   Result (*graphLaunch)(GraphExec, Stream);
   Result (*graphExecDestroy)(GraphExec);
   Result (*graphDestroy)(Graph);
+
+  /// What the last faulty work did wrong, in words; null where nobody knows more than its Result (a GPU).
+  const char *(*faultText)() = nullptr;
 };
 
 /// The driver of this machine, opened once. NotFound: "no NVIDIA driver found …"; FailedPrecondition when the driver is
@@ -73,7 +84,10 @@ absl::StatusOr<const Driver *> openDriver();
 /// The same from the library `name`, for tests of what can be wrong with one.
 absl::StatusOr<Driver> openDriverFrom(const char *name);
 
-/// OK for success. ResourceExhausted for a lack of memory, else Internal: `what` + ": " + the driver's text.
+/// The meaning of a result that is not success, and what to do about it where something can be done.
+std::string explain(const Driver &driver, Result result);
+
+/// OK for success. ResourceExhausted for a lack of memory, else Internal: `what` + ": " + explain().
 absl::Status check(const Driver &driver, Result result, absl::string_view what);
 
 } // namespace oriel::runtime::cuda

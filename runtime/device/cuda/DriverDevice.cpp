@@ -1,36 +1,27 @@
 // Device.h in terms of driver calls. Addresses of device memory travel as std::byte pointers that nobody follows.
+//
+// Zeros are copied from a block of zeros, small enough to stay in the GPU's L2 cache.
 #include "runtime/device/cuda/DriverDevice.h"
 
+#include "runtime/base/Bytes.h"
 #include "runtime/base/Status.h"
+#include "runtime/device/cuda/Session.h"
 #include "runtime/plan/plan.pb.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include <cstring>
 #include <filesystem>
+#include <map>
 
 namespace oriel::runtime::cuda {
 
 namespace {
 
+constexpr size_t zeroBytes = size_t(4) << 20;
+
 Address addressOf(const void *pointer) { return reinterpret_cast<Address>(pointer); }
-
-/// The context of one device, made current before its driver is called, and the texts of its errors.
-class Session {
-public:
-  Session(const Driver &driver, Context context) : driver_(driver), context_(context) {}
-
-  /// The driver, for a call from this thread.
-  const Driver &enter() const {
-    driver_.ctxSetCurrent(context_);
-    return driver_;
-  }
-  absl::Status check(Result result, absl::string_view what) const { return cuda::check(driver_, result, what); }
-
-private:
-  const Driver &driver_;
-  Context context_;
-};
 
 class Memory final : public DeviceMemory {
 public:
@@ -43,6 +34,45 @@ public:
 private:
   const Session &session_;
   Address address_;
+  size_t bytes_;
+};
+
+/// Pinned memory of the host. The driver keeps it for good, so what was given back is used again.
+class StagingPool {
+public:
+  absl::StatusOr<std::byte *> take(const Session &session, size_t bytes) {
+    if (auto found = free_.lower_bound(bytes); found != free_.end() && found->first <= 2 * bytes) {
+      std::byte *memory = found->second;
+      sizes_[memory] = found->first;
+      free_.erase(found);
+      return memory;
+    }
+    void *memory = nullptr;
+    ORIEL_RETURN_IF_ERROR(session.check(session.enter().memHostAlloc(&memory, bytes, hostAllocPortable),
+                                        absl::StrCat(formatBytes(bytes), " of pinned host memory")));
+    sizes_[static_cast<std::byte *>(memory)] = bytes;
+    return static_cast<std::byte *>(memory);
+  }
+  void giveBack(std::byte *memory) { free_.emplace(sizes_[memory], memory); }
+
+private:
+  std::multimap<size_t, std::byte *> free_; // by size
+  std::map<std::byte *, size_t> sizes_;
+};
+
+class StagingMemory final : public DeviceMemory {
+public:
+  StagingMemory(StagingPool &pool, std::byte *data, size_t bytes) : pool_(pool), data_(data), bytes_(bytes) {
+    std::memset(data, 0, bytes);
+  }
+  ~StagingMemory() override { pool_.giveBack(data_); }
+  std::byte *data() const override { return data_; }
+  size_t bytes() const override { return bytes_; }
+  bool hostVisible() const override { return true; }
+
+private:
+  StagingPool &pool_;
+  std::byte *data_;
   size_t bytes_;
 };
 
@@ -96,18 +126,16 @@ public:
       : backend_(std::move(backend)), session_(session), stream_(stream), description_(std::move(description)) {}
   ~DriverDevice() override {
     products_.reset();
-    session_.enter().streamDestroy(stream_);
+    if (zeros_)
+      session_.enter().memFree(zeros_);
   }
 
-  absl::Status makeProducts() {
-    ORIEL_ASSIGN_OR_RETURN(products_, backend_.products());
-    return absl::OkStatus();
-  }
+  absl::Status makeParts();
 
   std::string description() const override { return description_; }
   int threads() const override { return backend_.hostThreads; }
 
-  absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override;
+  absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes, MemoryUse use) override;
   absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
                                                              const std::string &stem) override;
   absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override {
@@ -120,24 +148,14 @@ public:
     session_.enter();
     return products_->run(gemm, a, b, c, stream_);
   }
-  absl::Status fillZero(void *target, size_t bytes) override {
-    return session_.check(session_.enter().memsetD8Async(addressOf(target), 0, bytes, stream_), "fill");
-  }
+  absl::Status fillZero(void *target, size_t bytes) override;
   absl::Status copy(void *target, const void *source, size_t bytes) override {
     return session_.check(session_.enter().memcpyAsync(addressOf(target), addressOf(source), bytes, stream_), "copy");
   }
-  absl::Status synchronize() override {
-    return session_.check(session_.enter().streamSynchronize(stream_), description_);
-  }
+  absl::Status synchronize() override { return session_.await(stream_, description_); }
 
-  Stream stream() const { return stream_; }
-  absl::StatusOr<bool> isIdle() {
-    Result result = session_.enter().streamQuery(stream_);
-    if (result == notReady)
-      return false;
-    ORIEL_RETURN_IF_ERROR(session_.check(result, description_));
-    return true;
-  }
+  absl::StatusOr<std::unique_ptr<SideStream>> openSideStream() const { return SideStream::create(session_, stream_); }
+  absl::StatusOr<bool> isIdle() const { return session_.isIdle(stream_, description_); }
 
   absl::StatusOr<std::unique_ptr<Recording>> record(absl::FunctionRef<absl::Status()> issue) override;
   absl::Status replay(Recording &recording) override {
@@ -150,14 +168,37 @@ private:
   Session session_;
   Stream stream_;
   std::string description_;
+  Address zeros_ = 0; // zeroBytes bytes
+  StagingPool staging_;
   std::unique_ptr<MatrixProducts> products_;
 };
 
-absl::StatusOr<std::unique_ptr<DeviceMemory>> DriverDevice::allocate(size_t bytes) {
+absl::Status DriverDevice::makeParts() {
+  ORIEL_RETURN_IF_ERROR(session_.check(session_.enter().memAlloc(&zeros_, zeroBytes), "memory of the device"));
+  std::vector<std::byte> zeros(zeroBytes);
+  ORIEL_RETURN_IF_ERROR(copy(reinterpret_cast<void *>(zeros_), zeros.data(), zeroBytes));
+  ORIEL_RETURN_IF_ERROR(synchronize());
+  ORIEL_ASSIGN_OR_RETURN(products_, backend_.products());
+  return absl::OkStatus();
+}
+
+absl::Status DriverDevice::fillZero(void *target, size_t bytes) {
+  for (size_t done = 0; done < bytes; done += zeroBytes)
+    ORIEL_RETURN_IF_ERROR(session_.check(
+        session_.enter().memcpyAsync(addressOf(target) + done, zeros_, std::min(bytes - done, zeroBytes), stream_),
+        "fill"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<DeviceMemory>> DriverDevice::allocate(size_t bytes, MemoryUse use) {
   Address address = 0;
   size_t atLeastOne = std::max<size_t>(bytes, 1);
-  ORIEL_RETURN_IF_ERROR(
-      session_.check(session_.enter().memAlloc(&address, atLeastOne), absl::StrCat(bytes, " bytes of GPU memory")));
+  if (use == MemoryUse::Staging) {
+    ORIEL_ASSIGN_OR_RETURN(std::byte * data, staging_.take(session_, atLeastOne));
+    return std::make_unique<StagingMemory>(staging_, data, bytes);
+  }
+  ORIEL_RETURN_IF_ERROR(session_.check(session_.enter().memAlloc(&address, atLeastOne),
+                                       absl::StrCat(formatBytes(bytes), " of memory of ", description_)));
   auto memory = std::make_unique<Memory>(session_, address, bytes);
   ORIEL_RETURN_IF_ERROR(fillZero(memory->data(), atLeastOne));
   ORIEL_RETURN_IF_ERROR(synchronize());
@@ -218,7 +259,9 @@ absl::StatusOr<std::unique_ptr<Recording>> DriverDevice::record(absl::FunctionRe
 
 } // namespace
 
-Stream streamOf(runtime::Device &device) { return static_cast<DriverDevice &>(device).stream(); }
+absl::StatusOr<std::unique_ptr<SideStream>> openSideStream(runtime::Device &device) {
+  return static_cast<DriverDevice &>(device).openSideStream();
+}
 absl::StatusOr<bool> isIdle(runtime::Device &device) { return static_cast<DriverDevice &>(device).isIdle(); }
 
 absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend backend) {
@@ -226,7 +269,8 @@ absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend back
   ORIEL_RETURN_IF_ERROR(check(driver, driver.init(0), "start the NVIDIA driver"));
   Device device = 0;
   if (driver.deviceGet(&device, backend.ordinal) != success)
-    return absl::NotFoundError(absl::StrCat("there is no NVIDIA GPU number ", backend.ordinal, " (see nvidia-smi)"));
+    return absl::NotFoundError(absl::StrCat("there is no NVIDIA GPU number ", backend.ordinal,
+                                            ": nvidia-smi lists them, and CUDA_VISIBLE_DEVICES may hide some"));
   std::array<char, 256> name = {};
   Context context = nullptr;
   Stream stream = nullptr;
@@ -237,7 +281,7 @@ absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend back
   ORIEL_RETURN_IF_ERROR(check(driver, driver.streamCreate(&stream, streamNonBlocking), "make a stream"));
   std::string description = absl::StrCat(backend.name, ": ", name.data());
   auto made = std::make_unique<DriverDevice>(std::move(backend), Session(driver, context), stream, description);
-  ORIEL_RETURN_IF_ERROR(made->makeProducts());
+  ORIEL_RETURN_IF_ERROR(made->makeParts());
   return made;
 }
 

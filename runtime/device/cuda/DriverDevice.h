@@ -5,6 +5,7 @@
 #include "runtime/device/Device.h"
 #include "runtime/device/cuda/CudaDriver.h"
 #include "runtime/device/cuda/MatrixProducts.h"
+#include "runtime/device/cuda/SideStream.h"
 
 #include <functional>
 #include <vector>
@@ -26,8 +27,8 @@ struct Backend {
 
 absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend backend);
 
-/// Of a device that createDriverDevice made.
-Stream streamOf(runtime::Device &device);
+/// Of a device that createDriverDevice made: a side stream, and whether the device has done all that it was given.
+absl::StatusOr<std::unique_ptr<SideStream>> openSideStream(runtime::Device &device);
 absl::StatusOr<bool> isIdle(runtime::Device &device);
 
 } // namespace oriel::runtime::cuda

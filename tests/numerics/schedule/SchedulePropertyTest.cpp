@@ -54,8 +54,8 @@ public:
 
   std::string description() const override { return device_->description(); }
   int threads() const override { return device_->threads(); }
-  absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override {
-    auto memory = device_->allocate(bytes);
+  absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes, MemoryUse use) override {
+    auto memory = device_->allocate(bytes, use);
     if (memory.ok()) {
       allocatedBytes += bytes;
       block = (*memory)->data();

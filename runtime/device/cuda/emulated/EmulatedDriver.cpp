@@ -1,4 +1,4 @@
-// Handles are objects of this file; work is a queue of functions per stream.
+// Handles are objects of this file; work is a queue of functions per stream (StreamQueues.h).
 #include "runtime/device/cuda/emulated/EmulatedDriver.h"
 
 #include "runtime/base/CpuFeatures.h"
@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -23,8 +23,10 @@ using Work = std::function<std::string(Context)>;
 struct Context_ {
   emulated::GridRunner runner;
   std::map<Address, size_t> allocations; // start, bytes
+  emulated::StreamQueues queues;
 
-  explicit Context_(const emulated::EmulatorOptions &options) : runner(options.threads, options.seed) {}
+  explicit Context_(const emulated::EmulatorOptions &options)
+      : runner(options.threads, options.seed), queues(options.seed) {}
   void protect(int protection) {
     for (auto [address, bytes] : allocations)
       ::mprotect(reinterpret_cast<void *>(address), bytes, protection);
@@ -61,9 +63,13 @@ struct GraphExec_ {
 
 struct Stream_ {
   Context context;
-  std::deque<Work> queue;
+  emulated::StreamQueues::Queue &queue;
   std::unique_ptr<Graph_> captured; // while capturing
-  std::string fault;                // of the first faulty work; nothing runs after it
+};
+
+/// How often it was recorded, and how many of these the streams have come to.
+struct Event_ {
+  uint64_t recorded = 0, reached = 0;
 };
 
 } // namespace oriel::runtime::cuda
@@ -82,37 +88,16 @@ thread_local std::string lastFault;
 Result add(Stream stream, Work work) {
   if (!stream)
     return invalidHandle;
-  if (!stream->fault.empty())
+  if (!stream->context->queues.fault().empty())
     return launchFailed;
   if (stream->captured)
     stream->captured->work.push_back(std::move(work));
   else
-    stream->queue.push_back(std::move(work));
+    stream->queue.push_back([work = std::move(work), context = stream->context] { return work(context); });
   return success;
 }
 
 Result init(unsigned) { return success; }
-
-Result getErrorString(Result result, const char **text) {
-  switch (result) {
-  case success:
-    return *text = "no error", success;
-  case invalidValue:
-    return *text = "invalid argument", success;
-  case outOfMemory:
-    return *text = "out of memory", success;
-  case noBinaryForGpu:
-    return *text = lastFault.c_str(), success;
-  case notFound:
-    return *text = "named symbol not found", success;
-  case launchFailed:
-    return *text = lastFault.c_str(), success;
-  case captureUnsupported:
-    return *text = "operation not permitted when stream is capturing", success;
-  default:
-    return *text = "invalid handle or context", success;
-  }
-}
 
 Result deviceGet(cuda::Device *device, int ordinal) { return ordinal == 0 ? (*device = 0, success) : invalidValue; }
 
@@ -211,54 +196,66 @@ Result memcpyAsync(Address target, Address source, size_t bytes, Stream stream) 
   });
 }
 
-Result memsetD8Async(Address address, unsigned char value, size_t count, Stream stream) {
-  if (stream && !stream->context->covers(address, count))
-    return invalidValue;
-  return add(stream, [address, value, count](Context) {
-    std::memset(reinterpret_cast<void *>(address), value, count);
-    return std::string();
-  });
+/// Streams, events and pinned memory end with the process, like the driver's.
+template <typename T> T *keep(std::unique_ptr<T> object) {
+  static auto &all = *new std::vector<std::unique_ptr<T>>();
+  std::lock_guard lock(optionsMutex);
+  return all.emplace_back(std::move(object)).get();
+}
+
+Result memHostAlloc(void **memory, size_t bytes, unsigned) {
+  if (!current)
+    return invalidContext;
+  void *mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED)
+    return outOfMemory;
+  *memory = mapped;
+  return success;
 }
 
 Result streamCreate(Stream *stream, unsigned) {
   if (!current)
     return invalidContext;
-  *stream = new Stream_{current, {}, nullptr, {}};
+  *stream = keep(std::unique_ptr<Stream_>(new Stream_{current, current->queues.open(), nullptr}));
   return success;
 }
 
-Result streamDestroy(Stream stream) {
-  delete stream;
-  return success;
-}
-
-/// Runs what is queued, up to work that waits for something outside.
 Result streamQuery(Stream stream) {
   if (stream->captured)
     return captureUnsupported;
-  bool waiting = false;
-  stream->context->protect(PROT_READ | PROT_WRITE);
-  while (!stream->queue.empty() && stream->fault.empty() && !waiting) {
-    std::string outcome = stream->queue.front()(stream->context);
-    waiting = outcome == stillWaiting;
-    if (waiting)
-      break;
-    stream->fault = std::move(outcome);
-    stream->queue.pop_front();
-  }
-  stream->context->protect(PROT_NONE);
-  if (waiting)
-    return notReady;
-  stream->queue.clear();
-  lastFault = stream->fault;
-  return stream->fault.empty() ? success : launchFailed;
+  Context context = stream->context;
+  context->protect(PROT_READ | PROT_WRITE);
+  context->queues.run(stream->queue);
+  context->protect(PROT_NONE);
+  lastFault = context->queues.fault();
+  if (!lastFault.empty())
+    return launchFailed;
+  if (stream->queue.empty())
+    return success;
+  std::this_thread::sleep_for(std::chrono::microseconds(50)); // whoever is waited for may need this core
+  return notReady;
 }
 
-Result streamSynchronize(Stream stream) {
-  Result result = streamQuery(stream);
-  for (; result == notReady; result = streamQuery(stream))
-    std::this_thread::yield();
-  return result;
+Result eventCreate(Event *event, unsigned) {
+  *event = keep(std::make_unique<Event_>());
+  return success;
+}
+
+Result eventRecord(Event event, Stream stream) {
+  if (stream->captured)
+    return captureUnsupported;
+  return add(stream, [event, count = ++event->recorded](Context) {
+    event->reached = std::max(event->reached, count);
+    return std::string();
+  });
+}
+
+Result streamWaitEvent(Stream stream, Event event, unsigned) {
+  if (stream->captured)
+    return captureUnsupported;
+  return add(stream, [event, count = event->recorded](Context) {
+    return std::string(event->reached < count ? stillWaiting : "");
+  });
 }
 
 Result streamBeginCapture(Stream stream, int) {
@@ -307,7 +304,6 @@ cuda::Result enqueueHostWork(Stream stream, HostWork work) {
 
 const Driver &emulatedDriver(const EmulatorOptions &options) {
   static const Driver driver = {init,
-                                getErrorString,
                                 deviceGet,
                                 deviceGetName,
                                 devicePrimaryCtxRetain,
@@ -319,18 +315,20 @@ const Driver &emulatedDriver(const EmulatorOptions &options) {
                                 launchKernel,
                                 memAlloc,
                                 memFree,
+                                memHostAlloc,
                                 memcpyAsync,
-                                memsetD8Async,
                                 streamCreate,
-                                streamDestroy,
-                                streamSynchronize,
                                 streamQuery,
                                 streamBeginCapture,
                                 streamEndCapture,
+                                eventCreate,
+                                eventRecord,
+                                streamWaitEvent,
                                 graphInstantiate,
                                 graphLaunch,
                                 graphExecDestroy,
-                                graphDestroy};
+                                graphDestroy,
+                                [] { return lastFault.c_str(); }};
   std::lock_guard lock(optionsMutex);
   nextOptions = options;
   return driver;

@@ -79,6 +79,8 @@ const BrokenLaw brokenLaws[] = {
      "buffer index 5 of 5"},
     {"launchOffset", [](auto &p) { step(p, 0)->mutable_launch()->mutable_args(0)->set_byte_offset(64); },
      "leave buffer 'x'"},
+    {"launchBytes", [](auto &p) { step(p, 0)->mutable_launch()->mutable_args(0)->set_bytes(65); },
+     "args: bytes [0, 0 + 65) leave"},
     {"rankStride", [](auto &p) { step(p, 0)->mutable_launch()->mutable_args(1)->set_rank_stride(192); },
      "leave buffer 'grads'"},
     {"gemmSize", [](auto &p) { step(p, 1)->mutable_gemm()->set_k(0); }, "must be at least 1"},

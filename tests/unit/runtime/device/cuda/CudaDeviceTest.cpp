@@ -194,6 +194,27 @@ TEST_F(CudaDeviceTest, RoundsNoOperandsOfF32Products) {
   EXPECT_EQ(c, a);
 }
 
+TEST_F(CudaDeviceTest, StagingMemoryIsTheHostsAndIsUsedAgain) {
+  auto staging = *device_->allocate(100, MemoryUse::Staging);
+  EXPECT_TRUE(staging->hostVisible());
+  std::byte *place = staging->data();
+  std::memset(place, 1, 100);
+  staging.reset();
+  staging = *device_->allocate(80, MemoryUse::Staging);
+  EXPECT_EQ(staging->data(), place);
+  EXPECT_EQ(staging->data()[79], std::byte(0));
+}
+
+TEST_F(CudaDeviceTest, FillsMoreThanTheBlockOfZeros) {
+  std::vector<int> values(3 << 20, 1);
+  auto memory = upload(values);
+  ASSERT_EQ(device_->fillZero(memory->data() + 4, memory->bytes() - 8), absl::OkStatus());
+  values = download(*memory);
+  EXPECT_EQ(values.front(), 1);
+  EXPECT_EQ(values.back(), 1);
+  EXPECT_EQ(std::accumulate(values.begin(), values.end(), 0), 2);
+}
+
 using CudaDeviceDeathTest = CudaDeviceTest;
 
 TEST_F(CudaDeviceDeathTest, TheHostCannotTouchDeviceMemory) {

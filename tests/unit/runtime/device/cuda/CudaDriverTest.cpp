@@ -1,7 +1,11 @@
-// What is said when there is no driver, or an old one.
+// What is said when there is no driver, or an old one, or when one refuses.
 #include "runtime/device/cuda/CudaDriver.h"
 
 #include "runtime/device/cuda/CudaDevice.h"
+#include "runtime/device/cuda/DriverDevice.h"
+#include "runtime/device/cuda/emulated/EmulatedDriver.h"
+#include "runtime/device/cuda/emulated/HostProducts.h"
+#include "runtime/plan/plan.pb.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -31,6 +35,62 @@ TEST(CudaDriver, ADeviceWithoutADriverIsNotMade) {
     GTEST_SKIP() << "this machine has a driver";
   EXPECT_EQ(createCudaDevice({}).status().code(), absl::StatusCode::kNotFound);
 }
+
+/// A device over the emulator's table with some functions that refuse.
+absl::StatusOr<std::unique_ptr<runtime::Device>> deviceOver(const Driver &driver) {
+  Backend backend;
+  backend.driver = &driver;
+  backend.name = "cuda:0";
+  backend.hostThreads = 1;
+  backend.products = [] { return emulated::createHostProducts(); };
+  backend.suffixes = {".so"};
+  return createDriverDevice(std::move(backend));
+}
+
+struct Refusal {
+  const char *name;
+  void (*plant)(Driver &);
+  const char *message;
+};
+
+class RefusingDriver : public ::testing::TestWithParam<Refusal> {};
+
+TEST_P(RefusingDriver, SaysWhatToDo) {
+  Driver driver = emulated::emulatedDriver({});
+  GetParam().plant(driver);
+  absl::StatusOr<std::unique_ptr<runtime::Device>> device = deviceOver(driver);
+  absl::Status status = device.status();
+  plan::Target target;
+  target.set_kind("nvidia");
+  target.set_chip("sm_90a");
+  if (status.ok())
+    status = (*device)->loadKernels(target, TEST_KERNELS).status();
+  EXPECT_THAT(status.ToString(), HasSubstr(GetParam().message));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    CudaDriver, RefusingDriver,
+    ::testing::Values(
+        Refusal{"NoGpu", [](Driver &d) { d.init = [](unsigned) { return noDevice; }; },
+                "start the NVIDIA driver: there is no GPU: nvidia-smi must list one"},
+        Refusal{"NoFabric",
+                [](Driver &d) { d.devicePrimaryCtxRetain = [](Context *, Device) { return systemNotReady; }; },
+                "is nvidia-fabricmanager running?"},
+        Refusal{"NoSuchGpu", [](Driver &d) { d.deviceGet = [](Device *, int) { return invalidDevice; }; },
+                "NOT_FOUND: there is no NVIDIA GPU number 0"},
+        Refusal{
+            "NoMemory", [](Driver &d) { d.memAlloc = [](Address *, size_t) { return outOfMemory; }; },
+            "RESOURCE_EXHAUSTED: memory of the device: out of memory; nvidia-smi shows who holds it (CUDA error 2)"},
+        Refusal{"NoCodeForTheGpu",
+                [](Driver &d) {
+                  d.moduleLoad = [](Module *, const char *) { return noBinaryForGpu; };
+                  d.faultText = nullptr;
+                },
+                "FAILED_PRECONDITION: compiled for sm_90a, which cuda:0: emulated on"},
+        Refusal{"NewerPtxThanTheDriver",
+                [](Driver &d) { d.moduleLoad = [](Module *, const char *) { return unsupportedPtx; }; },
+                "install a newer driver (CUDA error 222)"}),
+    [](const auto &info) { return info.param.name; });
 
 } // namespace
 } // namespace oriel::runtime::cuda

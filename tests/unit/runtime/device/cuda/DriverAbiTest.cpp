@@ -22,7 +22,6 @@ constexpr bool sameCall(R1 (*)(A1...), R2 (*)(A2...)) {
 #define ORIEL_SAME(member, function)                                                                                   \
   static_assert(sameCall(decltype(Driver::member){}, static_cast<decltype(&function)>(nullptr)), #function)
 ORIEL_SAME(init, cuInit);
-ORIEL_SAME(getErrorString, cuGetErrorString);
 ORIEL_SAME(deviceGet, cuDeviceGet);
 ORIEL_SAME(deviceGetName, cuDeviceGetName);
 ORIEL_SAME(devicePrimaryCtxRetain, cuDevicePrimaryCtxRetain);
@@ -34,14 +33,15 @@ ORIEL_SAME(funcSetAttribute, cuFuncSetAttribute);
 ORIEL_SAME(launchKernel, cuLaunchKernel);
 ORIEL_SAME(memAlloc, cuMemAlloc);
 ORIEL_SAME(memFree, cuMemFree);
+ORIEL_SAME(memHostAlloc, cuMemHostAlloc);
 ORIEL_SAME(memcpyAsync, cuMemcpyAsync);
-ORIEL_SAME(memsetD8Async, cuMemsetD8Async);
 ORIEL_SAME(streamCreate, cuStreamCreate);
-ORIEL_SAME(streamDestroy, cuStreamDestroy);
-ORIEL_SAME(streamSynchronize, cuStreamSynchronize);
 ORIEL_SAME(streamQuery, cuStreamQuery);
 ORIEL_SAME(streamBeginCapture, cuStreamBeginCapture);
 ORIEL_SAME(streamEndCapture, cuStreamEndCapture);
+ORIEL_SAME(eventCreate, cuEventCreate);
+ORIEL_SAME(eventRecord, cuEventRecord);
+ORIEL_SAME(streamWaitEvent, cuStreamWaitEvent);
 ORIEL_SAME(graphInstantiate, cuGraphInstantiate);
 ORIEL_SAME(graphLaunch, cuGraphLaunch);
 ORIEL_SAME(graphExecDestroy, cuGraphExecDestroy);
@@ -49,13 +49,21 @@ ORIEL_SAME(graphDestroy, cuGraphDestroy);
 #undef ORIEL_SAME
 
 static_assert(success == CUDA_SUCCESS && invalidValue == CUDA_ERROR_INVALID_VALUE &&
-              outOfMemory == CUDA_ERROR_OUT_OF_MEMORY && invalidContext == CUDA_ERROR_INVALID_CONTEXT &&
-              noBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU && fileNotFound == CUDA_ERROR_FILE_NOT_FOUND &&
-              invalidHandle == CUDA_ERROR_INVALID_HANDLE && notFound == CUDA_ERROR_NOT_FOUND &&
-              notReady == CUDA_ERROR_NOT_READY && launchFailed == CUDA_ERROR_LAUNCH_FAILED &&
+              outOfMemory == CUDA_ERROR_OUT_OF_MEMORY && deviceUnavailable == CUDA_ERROR_DEVICE_UNAVAILABLE &&
+              noDevice == CUDA_ERROR_NO_DEVICE && invalidDevice == CUDA_ERROR_INVALID_DEVICE &&
+              invalidImage == CUDA_ERROR_INVALID_IMAGE && invalidContext == CUDA_ERROR_INVALID_CONTEXT &&
+              noBinaryForGpu == CUDA_ERROR_NO_BINARY_FOR_GPU && eccError == CUDA_ERROR_ECC_UNCORRECTABLE &&
+              invalidPtx == CUDA_ERROR_INVALID_PTX && unsupportedPtx == CUDA_ERROR_UNSUPPORTED_PTX_VERSION &&
+              fileNotFound == CUDA_ERROR_FILE_NOT_FOUND && invalidHandle == CUDA_ERROR_INVALID_HANDLE &&
+              notFound == CUDA_ERROR_NOT_FOUND && notReady == CUDA_ERROR_NOT_READY &&
+              illegalAddress == CUDA_ERROR_ILLEGAL_ADDRESS && outOfResources == CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES &&
+              misalignedAddress == CUDA_ERROR_MISALIGNED_ADDRESS && launchFailed == CUDA_ERROR_LAUNCH_FAILED &&
+              systemNotReady == CUDA_ERROR_SYSTEM_NOT_READY && driverMismatch == CUDA_ERROR_SYSTEM_DRIVER_MISMATCH &&
               captureUnsupported == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 static_assert(attributeDynamicSharedBytes == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES &&
-              streamNonBlocking == CU_STREAM_NON_BLOCKING && captureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+              streamNonBlocking == CU_STREAM_NON_BLOCKING && eventDisableTiming == CU_EVENT_DISABLE_TIMING &&
+              hostAllocPortable == CU_MEMHOSTALLOC_PORTABLE &&
+              captureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 
 TEST(DriverAbi, TheToolkitsStubExportsEveryFunction) {
   if (std::string(CUDA_STUB).empty())
