@@ -44,6 +44,12 @@ class GpuCheck(OrielTest):
         self.assertEqual(report["golden"]["f32"], {"ok": 6, "fail": 0, "not_run": 0})
         self.assertEqual(report["golden"]["bf16"], {"ok": 6, "fail": 0, "not_run": 0})
         self.assertEqual([entry["name"] for entry in report["bench"]["tiny"]["entries"]], ["micro", "update"])
+        ours = report["ours"][0]
+        self.assertEqual((ours["name"], ours["tokens"]), ("tiny", 32))
+        self.assertGreater(ours["mixer_tflops"], 0)
+        self.assertGreater(ours["best_gigabytes_per_second"], 0)
+        self.assertRegex(result.stdout, r"Oriel tiny +32 +[0-9.]+ +[0-9]+ ")
+        self.assertRegex(result.stdout, r"not compared: PyTorch[^\n]*")  # absent, or without a GPU
 
     def test_the_bundle_starts_with_its_own_glibc(self):
         """As on a machine whose glibc is older than the one of the machine that made the bundle."""

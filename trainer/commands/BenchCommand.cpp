@@ -102,9 +102,9 @@ absl::Status run(const Options &options) {
       ORIEL_ASSIGN_OR_RETURN(EntryTimes times, measure(*executor, entry, options.repeats));
       measured.emplace_back(&entry, std::move(times));
     }
-  fmt::print("{{\"device\": \"{}\", \"cpu\": \"{}\", \"threads\": {}, \"memory_bytes\": {}, \"resident_bytes\": {}, "
+  fmt::print("{{\"device\": \"{}\", \"cpu\": \"{}\", \"threads\": {}, \"tokens\": {}, \"memory_bytes\": {}, \"resident_bytes\": {}, "
              "\"entries\": [\n",
-             device->description(), runtime::hostCpuName(), device->threads(), executor->memoryBytes(),
+             device->description(), runtime::hostCpuName(), device->threads(), executor->plan().batch() * executor->plan().tokens(), executor->memoryBytes(),
              residentBytes());
   for (size_t i = 0; i < measured.size(); ++i) {
     printEntry(*measured[i].first, measured[i].second);

@@ -1,14 +1,16 @@
 // cuBLASLt multiplies column-major matrices. A row-major matrix is its transpose in column-major order, and
 // cᵀ = op(b)ᵀ·op(a)ᵀ: so the operands are exchanged and nothing is copied.
 //
-// The algorithm is chosen once per shape. Split sums are reduced in f32 and in a fixed order, so that a product gives
-// the same bits every time.
+// Algorithms are chosen once per shape: one for operands at multiples of 16 bytes, one for any; without being told, the
+// library counts on multiples of 256. Split sums are reduced in f32 and in a fixed order, so that a product gives the
+// same bits every time.
 #include "runtime/device/cuda/CublasLt.h"
 
 #include "runtime/base/Status.h"
 
 #include "absl/strings/str_cat.h"
 
+#include <algorithm>
 #include <array>
 #include <dlfcn.h>
 
@@ -25,7 +27,8 @@ using Preference = void *;
 constexpr int real32 = 0, realBf16 = 14;
 constexpr int compute32 = 68; // with f32 operands: no tf32
 constexpr int descTransposeA = 3, descTransposeB = 4;
-constexpr int preferWorkspaceBytes = 1, preferReductions = 3;
+constexpr int preferWorkspaceBytes = 1, preferReductions = 3, preferAlignmentOfA = 5, preferAlignmentOfD = 8;
+constexpr uint32_t vectorBytes = 16;
 constexpr uint32_t reduceInComputeType = 2;
 struct Algorithm {
   uint64_t data[8];
@@ -100,6 +103,11 @@ absl::StatusOr<Started> startLibrary() {
   return failed;
 }
 
+struct Choice {
+  Algorithm algorithm = {};
+  size_t workspaceBytes = 0;
+};
+
 class Product final : public PreparedGemm {
 public:
   explicit Product(const Library &library) : library_(library) {}
@@ -112,8 +120,7 @@ public:
   }
   MatmulDesc desc = nullptr;
   Layout a = nullptr, b = nullptr, c = nullptr; // as cuBLASLt sees them
-  Algorithm algorithm = {};
-  size_t workspaceBytes = 0;
+  Choice aligned, any;                          // operands at multiples of vectorBytes; or of their elements
   float beta = 0;
 
 private:
@@ -140,7 +147,7 @@ private:
                        : absl::InternalError(absl::StrCat(what, ": ", library_.statusString(status)));
   }
   absl::Status describe(const GemmSpec &spec, Product &product) const;
-  absl::Status chooseAlgorithm(Product &product) const;
+  absl::StatusOr<Choice> chooseAlgorithm(const Product &product, uint32_t alignment) const;
 
   const Driver &driver_;
   Library library_;
@@ -168,7 +175,7 @@ absl::Status CublasLt::describe(const GemmSpec &s, Product &product) const {
   return absl::OkStatus();
 }
 
-absl::Status CublasLt::chooseAlgorithm(Product &product) const {
+absl::StatusOr<Choice> CublasLt::chooseAlgorithm(const Product &product, uint32_t alignment) const {
   Preference preference = nullptr;
   ORIEL_RETURN_IF_ERROR(check(library_.preferenceCreate(&preference), "cublasLtMatmulPreferenceCreate"));
   uint64_t bytes = workspaceBytes;
@@ -177,6 +184,8 @@ absl::Status CublasLt::chooseAlgorithm(Product &product) const {
   Status status = library_.preferenceSet(preference, preferWorkspaceBytes, &bytes, sizeof bytes);
   if (status == 0)
     status = library_.preferenceSet(preference, preferReductions, &reduceInComputeType, sizeof reduceInComputeType);
+  for (int operand = preferAlignmentOfA; operand <= preferAlignmentOfD && status == 0; ++operand)
+    status = library_.preferenceSet(preference, operand, &alignment, sizeof alignment);
   if (status == 0)
     status = library_.heuristic(handle_, product.desc, product.a, product.b, product.c, product.c, preference, 1,
                                 &result, &found);
@@ -184,26 +193,31 @@ absl::Status CublasLt::chooseAlgorithm(Product &product) const {
   ORIEL_RETURN_IF_ERROR(check(status, "cublasLtMatmulAlgoGetHeuristic"));
   if (found == 0)
     return absl::UnimplementedError("cuBLASLt has no algorithm for it");
-  product.algorithm = result.algorithm;
-  product.workspaceBytes = result.workspaceBytes;
-  return absl::OkStatus();
+  return Choice{result.algorithm, result.workspaceBytes};
 }
 
 absl::StatusOr<std::shared_ptr<PreparedGemm>> CublasLt::prepare(const GemmSpec &spec) {
   auto product = std::make_shared<Product>(library_);
-  absl::Status status = describe(spec, *product);
-  if (status.ok())
-    status = chooseAlgorithm(*product);
-  ORIEL_RETURN_IF_ERROR(withContext(status, absl::StrCat("product ", spec.m, "x", spec.n, "x", spec.k)));
+  std::string name = absl::StrCat("product ", spec.m, "x", spec.n, "x", spec.k);
+  ORIEL_RETURN_IF_ERROR(withContext(describe(spec, *product), name));
+  absl::StatusOr<Choice> aligned = chooseAlgorithm(*product, vectorBytes);
+  ORIEL_RETURN_IF_ERROR(withContext(aligned.status(), name));
+  absl::StatusOr<Choice> any =
+      chooseAlgorithm(*product, static_cast<uint32_t>(std::min(bytesOf(spec.dtype), bytesOf(spec.cDType))));
+  ORIEL_RETURN_IF_ERROR(withContext(any.status(), name));
+  product->aligned = *aligned;
+  product->any = *any;
   return std::shared_ptr<PreparedGemm>(std::move(product));
 }
 
 absl::Status CublasLt::run(const PreparedGemm &gemm, const void *a, const void *b, void *c, Stream stream) {
   const auto &product = static_cast<const Product &>(gemm);
   const float alpha = 1;
+  uintptr_t bits = reinterpret_cast<uintptr_t>(a) | reinterpret_cast<uintptr_t>(b) | reinterpret_cast<uintptr_t>(c);
+  const Choice &choice = bits % vectorBytes == 0 ? product.aligned : product.any;
   return check(library_.matmul(handle_, product.desc, &alpha, b, product.a, a, product.b, &product.beta, c, product.c,
-                               c, product.c, &product.algorithm, reinterpret_cast<void *>(workspace_),
-                               product.workspaceBytes, stream),
+                               c, product.c, &choice.algorithm, reinterpret_cast<void *>(workspace_),
+                               choice.workspaceBytes, stream),
                "cublasLtMatmul");
 }
 

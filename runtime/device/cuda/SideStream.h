@@ -28,6 +28,8 @@ public:
   absl::StatusOr<uint64_t> mark();
   /// What the device is given from now on runs after the work of that mark. It may wait for later work as well.
   absl::Status letDeviceWait(uint64_t mark);
+  /// Whether all that was issued here is done.
+  absl::StatusOr<bool> isIdle() const { return session_.isIdle(side_, "side stream"); }
 
 private:
   SideStream(const Session &session, Stream main, Stream side) : session_(session), main_(main), side_(side) {}

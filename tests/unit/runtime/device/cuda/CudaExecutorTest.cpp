@@ -5,6 +5,9 @@
 #include "runtime/base/Hash.h"
 #include "runtime/communicator/local/LocalCommunicator.h"
 #include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/cuda/DriverDevice.h"
+#include "runtime/device/cuda/emulated/EmulatedDriver.h"
+#include "runtime/device/cuda/emulated/HostProducts.h"
 #include "runtime/executor/Executor.h"
 #include "runtime/plan/PlanFile.h"
 
@@ -88,6 +91,45 @@ TEST_F(CudaExecutorTest, RunMovesInputsAndOutputs) {
     ASSERT_EQ(executor->run("flip"), absl::OkStatus());
     for (int i = 0; i < 1536; ++i)
       ASSERT_EQ(y[i], round + reversed(i));
+  }
+}
+
+/// The emulated driver, counting.
+struct Counted {
+  static inline const cuda::Driver *real = nullptr;
+  static inline int launches = 0, instances = 0, replays = 0;
+
+  static cuda::Driver table() {
+    real = &emulated::emulatedDriver({});
+    cuda::Driver counting = *real;
+    counting.launchKernel = [](cuda::Function function, unsigned x, unsigned y, unsigned z, unsigned threadsX,
+                               unsigned threadsY, unsigned threadsZ, unsigned shared, cuda::Stream stream,
+                               void **parameters, void **extra) {
+      ++launches;
+      return real->launchKernel(function, x, y, z, threadsX, threadsY, threadsZ, shared, stream, parameters, extra);
+    };
+    counting.graphInstantiate = [](cuda::GraphExec *exec, cuda::Graph graph, unsigned long long flags) {
+      ++instances;
+      return real->graphInstantiate(exec, graph, flags);
+    };
+    counting.graphLaunch = [](cuda::GraphExec exec, cuda::Stream stream) {
+      ++replays;
+      return real->graphLaunch(exec, stream);
+    };
+    return counting;
+  }
+};
+
+TEST_F(CudaExecutorTest, AnEntryIsOneGraphThatIsMadeOnce) {
+  cuda::Driver driver = Counted::table();
+  cuda::Backend backend{&driver, 0, "cuda:0", 1, [] { return emulated::createHostProducts(); }, {".so"}, {}};
+  auto device = *cuda::createDriverDevice(std::move(backend));
+  auto executor = *Executor::create(package(), *device, *alone_[0]);
+  for (int run = 1; run <= 3; ++run) {
+    ASSERT_EQ(executor->run("flip"), absl::OkStatus());
+    EXPECT_EQ(Counted::launches, 1) << "only while recording";
+    EXPECT_EQ(Counted::instances, 1);
+    EXPECT_EQ(Counted::replays, run);
   }
 }
 
