@@ -1,6 +1,5 @@
 // From a module of tile kernels to a module of the LLVM dialect with NVVM intrinsics.
 #include "compiler/codegen/nvidia/HoistCopies.h"
-#include "compiler/codegen/nvidia/KernelLowering.h"
 #include "compiler/codegen/nvidia/LowerTranscendentals.h"
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "compiler/codegen/nvidia/RegisterLowering.h"
@@ -14,6 +13,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -56,46 +56,35 @@ static TilePlacement placeTiles(tile::KernelOp kernel, const NvidiaTarget &targe
   return isLarge ? TilePlacement(kernel, 8) : placement;
 }
 
-/// Whether a thread's registers, of which there are 255, hold its tiles.
-static bool fitsRegisters(const TilePlacement &placement) { return placement.peakRegisters() <= 240; }
-
-static bool isPossible(const TilePlacement &placement, const NvidiaTarget &target) {
-  return placement.isConsistent() && fitsRegisters(placement) && placement.sharedBytes() <= target.sharedBytes;
+/// Why no block of the target can run the kernel, as an error at the kernel.
+static LogicalResult refuse(tile::KernelOp kernel, const TilePlacement &placement, const NvidiaTarget &target) {
+  if (!placement.isConsistent())
+    return kernel.emitOpError("carries a tile of a loop to its own transpose, which no layout in registers can be; "
+                              "transpose it before or after the loop");
+  return kernel.emitOpError("needs ") << placement.sharedBytes() << " bytes of shared memory for its tiles and "
+                                      << target.chip << " has " << target.sharedBytes
+                                      << "; use a smaller chunk or head size";
 }
 
-static FailureOr<NvidiaKernelInfo> lowerInRegisters(tile::KernelOp kernel, ModuleOp into,
-                                                    const TilePlacement &placement) {
-  ArrayRef<int64_t> grid = kernel.getGrid();
-  if (failed(RegisterLowering(kernel, into, placement).run()))
-    return failure();
-  return NvidiaKernelInfo{
-      kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, placement.warps() * 32, placement.sharedBytes()};
-}
-
-/// Every tile in shared memory.
-static FailureOr<NvidiaKernelInfo> lowerInSharedMemory(tile::KernelOp kernel, ModuleOp into,
-                                                       const NvidiaTarget &target) {
-  ArrayRef<int64_t> grid = kernel.getGrid();
-  KernelLowering lowering(kernel, into);
-  if (lowering.sharedBytes() > target.sharedBytes)
-    return kernel.emitOpError("needs ") << lowering.sharedBytes() << " bytes of shared memory for its tiles and "
-                                        << target.chip << " has " << target.sharedBytes
-                                        << "; use a smaller chunk or head size";
-  if (failed(lowering.run()))
-    return failure();
-  return NvidiaKernelInfo{
-      kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, threadsPerBlock, lowering.sharedBytes()};
-}
-
-/// The first form whose tiles fit: in registers with copies started early, in registers, in shared memory.
+/// With copies started early, or where they stand: the first whose tiles fit in the registers of a thread, 240 of 255,
+/// or else the first that fits in shared memory at all; ptxas finds a place for the rest.
 static FailureOr<NvidiaKernelInfo> lowerKernel(tile::KernelOp kernel, ModuleOp into, const NvidiaTarget &target) {
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(kernel.getLoc());
   auto early = cast<tile::KernelOp>(OpBuilder::atBlockEnd(scratch->getBody()).clone(*kernel));
   hoistCopies(early);
-  for (tile::KernelOp form : {early, kernel})
-    if (TilePlacement placement = placeTiles(form, target); isPossible(placement, target))
-      return lowerInRegisters(form, into, placement);
-  return lowerInSharedMemory(kernel, into, target);
+  TilePlacement ofEarly = placeTiles(early, target), ofKernel = placeTiles(kernel, target);
+  for (int64_t mostRegisters : {int64_t(240), std::numeric_limits<int64_t>::max()})
+    for (auto [form, placement] : {std::pair(early, &ofEarly), std::pair(kernel, &ofKernel)}) {
+      if (!placement->isConsistent() || placement->sharedBytes() > target.sharedBytes ||
+          placement->peakRegisters() > mostRegisters)
+        continue;
+      if (failed(RegisterLowering(form, into, *placement).run()))
+        return failure();
+      ArrayRef<int64_t> grid = kernel.getGrid();
+      return NvidiaKernelInfo{
+          kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, placement->warps() * 32, placement->sharedBytes()};
+    }
+  return refuse(kernel, ofKernel, target);
 }
 
 FailureOr<OwningOpRef<ModuleOp>> lowerToNvvm(ModuleOp module, const NvidiaTarget &target,

@@ -1,7 +1,7 @@
 // tile kernels → NVIDIA GPU code. The same tile programs that run on the CPU; see README.md for how a tile is laid out.
 //
-// Thin on purpose: one block of 128 threads per grid cell, every tile in shared memory, dots on mma.sync tensor cores
-// with bf16 operands and f32 accumulators. Not here: pipelined copies, wgmma, layouts in registers.
+// One block of 128 or 256 threads per grid cell, tiles in registers, dots on mma.sync tensor cores with bf16 or tf32
+// operands and f32 accumulators, copies of loops ahead by cp.async.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_NVIDIACODEGEN_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_NVIDIACODEGEN_H
 
@@ -18,8 +18,6 @@ class Module;
 } // namespace llvm
 
 namespace oriel::codegen::nvidia {
-
-constexpr int64_t threadsPerBlock = 128;
 
 struct NvidiaTarget {
   std::string chip = "sm_80";

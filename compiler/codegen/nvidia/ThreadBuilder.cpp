@@ -93,20 +93,6 @@ V ThreadBuilder::convertFloat(V value, Type wanted) {
   return arith::TruncFOp::create(builder_, loc_, wanted, value);
 }
 
-V ThreadBuilder::loadIf(V condition, V pointer, Type memory, Type wanted) {
-  auto branch =
-      scf::IfOp::create(builder_, loc_, TypeRange{wanted}, condition, /*addThenBlock=*/true, /*addElseBlock=*/true);
-  OpBuilder::InsertionGuard guard(builder_);
-  builder_.setInsertionPointToEnd(&branch.getThenRegion().front());
-  V value = LLVM::LoadOp::create(builder_, loc_, memory, pointer);
-  if (memory != wanted)
-    value = arith::ExtFOp::create(builder_, loc_, wanted, value);
-  scf::YieldOp::create(builder_, loc_, value);
-  builder_.setInsertionPointToEnd(&branch.getElseRegion().front());
-  scf::YieldOp::create(builder_, loc_, zero(wanted));
-  return branch.getResult(0);
-}
-
 void ThreadBuilder::storeIf(V condition, V value, V pointer, Type memory, bool accumulate) {
   auto branch = scf::IfOp::create(builder_, loc_, condition, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(builder_);

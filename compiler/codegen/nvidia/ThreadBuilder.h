@@ -1,5 +1,5 @@
 // Builds what one thread of a block executes: the function, the thread's place in the block, scalars, and elements of
-// buffers. Both lowerings of tile kernels are made of it; it knows nothing of where tiles live.
+// buffers. It knows nothing of where tiles live.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_THREADBUILDER_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_THREADBUILDER_H
 
@@ -46,7 +46,6 @@ protected:
   std::pair<Value, Value> matrixElement(Value buffer, Value id, Value column, std::optional<uint64_t> colLimit,
                                         Value col);
   Value convertFloat(Value value, mlir::Type wanted);
-  Value loadIf(Value condition, Value pointer, mlir::Type memory, mlir::Type wanted);
   void storeIf(Value condition, Value value, Value pointer, mlir::Type memory, bool accumulate);
 
   tile::KernelOp kernel_;
