@@ -220,20 +220,23 @@ Result streamCreate(Stream *stream, unsigned) {
   return success;
 }
 
+/// Waits a millisecond for what comes from outside before it says that the stream is not ready: whoever is waited for
+/// may need this core, and opening and closing the memory costs more than the asking.
 Result streamQuery(Stream stream) {
   if (stream->captured)
     return captureUnsupported;
   Context context = stream->context;
   context->protect(PROT_READ | PROT_WRITE);
   context->queues.run(stream->queue);
+  for (int tries = 0; tries < 20 && !stream->queue.empty(); ++tries) {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    context->queues.run(stream->queue);
+  }
   context->protect(PROT_NONE);
   lastFault = context->queues.fault();
   if (!lastFault.empty())
     return launchFailed;
-  if (stream->queue.empty())
-    return success;
-  std::this_thread::sleep_for(std::chrono::microseconds(50)); // whoever is waited for may need this core
-  return notReady;
+  return stream->queue.empty() ? success : notReady;
 }
 
 Result eventCreate(Event *event, unsigned) {
