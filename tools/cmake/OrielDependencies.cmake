@@ -36,3 +36,8 @@ if(ORIEL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${ORIEL_CCACHE})
 endif()
 find_program(ORIEL_LLD NAMES ld.lld-22 ld.lld HINTS /usr/lib/llvm-22/bin)
+# Links a program in a tenth of the time. The compiler looks for the name ld.lld, in the folder of -B first.
+find_path(ORIEL_LLD_FOLDER ld.lld PATHS /usr/lib/llvm-22/bin NO_DEFAULT_PATH)
+if(ORIEL_LLD_FOLDER)
+  add_link_options(-fuse-ld=lld -B${ORIEL_LLD_FOLDER})
+endif()
