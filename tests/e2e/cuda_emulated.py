@@ -7,6 +7,7 @@ from harness import BIN, OrielTest, main
 
 STEPS = ("training.steps=3", "training.batch=2", "training.micro_batch=1", "validation.batches=1", "validation.every=3",
          "checkpoint.every=0", 'training.dtype="bf16"')
+MOCK_NCCL = {"LD_LIBRARY_PATH": os.path.join(BIN, "../tests/nccl")}  # a libnccl.so.2 that knows the emulator's streams
 
 
 class CudaEmulated(OrielTest):
@@ -44,12 +45,18 @@ class CudaEmulated(OrielTest):
 
     def test_ranks_that_meet_by_nccl_train_alike(self):
         """NCCL's mock stands in for the library; sums in a fixed order, beside the emulated GPU's own work."""
-        mock = {"LD_LIBRARY_PATH": os.path.join(BIN, "../tests/nccl")}
         nccl = ('distributed.collectives="nccl"', "training.batch=4", "distributed.deadline=30")
         self.train_on("cuda-emulated", "one", "training.batch=4")
         for ranks in (2, 4):
-            self.train_on("cuda-emulated", f"ranks{ranks}", *nccl, ranks=ranks, environment=mock)
+            self.train_on("cuda-emulated", f"ranks{ranks}", *nccl, ranks=ranks, environment=MOCK_NCCL)
             self.assert_same_run("one", f"ranks{ranks}")
+
+    def test_a_rank_that_hangs_in_an_exchange_by_nccl_is_named(self):
+        settings = self.flags((*STEPS, 'training.device="cuda-emulated"', 'distributed.collectives="nccl"', "distributed.deadline=4"))
+        status, _, err = self.run_oriel("train", "job.toml", *settings, ranks=2, fail="update:1:1:stop", environment=MOCK_NCCL)
+        self.assertNotEqual(status, 0)
+        self.assertRegex(err, r"rank 0, step 1: .*reduce_scatter #\d+ \(rank 0 of 2, .*\).*: not done within 4 s; "
+                              r"barrier #\d+ .*: no answer from rank 1 within 4 s")
 
     def compile(self, target, package):
         command = [os.path.join(BIN, "orielc"), "tiny.oriel", "--tokens", "48", "--target", target, "-o", package]
