@@ -48,7 +48,7 @@ static TilePlacement placeTiles(tile::KernelOp kernel, const NvidiaTarget &targe
   bool isLarge = placement.peakRegisters() > registersOfTiles;
   for (int64_t stages = mostStages; stages > 1; --stages) {
     TilePlacement ahead(kernel, isLarge ? 8 : 4, stages);
-    if (!ahead.hasPipelines())
+    if (ahead.stages() == 1)
       break;
     if (ahead.sharedBytes() <= target.sharedBytes / (isLarge ? 1 : 2))
       return ahead;
@@ -81,8 +81,11 @@ static FailureOr<NvidiaKernelInfo> lowerKernel(tile::KernelOp kernel, ModuleOp i
       if (failed(RegisterLowering(form, into, *placement).run()))
         return failure();
       ArrayRef<int64_t> grid = kernel.getGrid();
-      return NvidiaKernelInfo{
-          kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, placement->warps() * 32, placement->sharedBytes()};
+      return NvidiaKernelInfo{kernel.getSymName().str(),
+                              {grid[0], grid[1], grid[2]},
+                              placement->warps() * 32,
+                              placement->sharedBytes(),
+                              placement->stages()};
     }
   return refuse(kernel, ofKernel, target);
 }

@@ -38,6 +38,7 @@ struct NvidiaKernelInfo {
   int64_t grid[3];
   int64_t threads; ///< of one block, along x
   int64_t sharedBytes;
+  int64_t stages = 1; ///< iterations of a loop whose tiles are in shared memory at one time; 1: no copy runs ahead
 };
 
 /// Lowers every tile.kernel of `module` to an llvm.func with the nvvm.kernel attribute: one generic pointer per buffer,

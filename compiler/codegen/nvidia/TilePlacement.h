@@ -76,7 +76,8 @@ public:
     auto found = pipelines_.find(loop);
     return found == pipelines_.end() ? nullptr : &found->second;
   }
-  bool hasPipelines() const { return !pipelines_.empty(); }
+  /// Of the loops that start copies ahead; 1 if none does.
+  int64_t stages() const { return pipelines_.empty() ? 1 : pipelines_.begin()->second.stages; }
   ProductPlan planOf(tile::DotOp dot) const { return products_.lookup(dot); }
   /// Shared memory where warps exchange partial results of reductions.
   int64_t exchangeOffset() const { return exchangeOffset_; }

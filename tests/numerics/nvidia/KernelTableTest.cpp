@@ -42,14 +42,14 @@ std::string modelText(int headDim) {
 
 /// One line of the table, without the kernel's name.
 struct Row {
-  int64_t threads = 0, sharedBytes = 0;
+  int64_t threads = 0, sharedBytes = 0, stages = 1;
   std::vector<KernelResources> onChips; // in the order of NvidiaTarget::all()
 
   std::string text() const {
     std::ostringstream out;
     const KernelResources &first = onChips.front();
-    out << "threads " << threads << "  shared " << sharedBytes << "  mma " << first.tensorInstructions << "  barriers "
-        << first.barriers << "  copies " << first.copies << "  registers";
+    out << "threads " << threads << "  shared " << sharedBytes << "  stages " << stages << "  mma "
+        << first.tensorInstructions << "  barriers " << first.barriers << "  copies " << first.copies << "  registers";
     for (const KernelResources &chip : onChips)
       out << " " << chip.registers;
     out << "  spills";
@@ -119,7 +119,7 @@ mlir::OwningOpRef<mlir::ModuleOp> KernelTableTest::newKernels(mlir::ModuleOp mod
       ADD_FAILURE() << name << " does not lower: " << message;
       continue;
     }
-    table_[name] = {kernels[0].threads, kernels[0].sharedBytes, {}};
+    table_[name] = {kernels[0].threads, kernels[0].sharedBytes, kernels[0].stages, {}};
     mlir::OpBuilder::atBlockEnd(fresh->getBody()).clone(*kernel);
   }
   return fresh;

@@ -73,6 +73,7 @@ TEST_F(PipelineTest, GivesThePlainSumForAnyNumberOfIterations) {
 /// Four stages: an iteration waits until its own copies have landed, and leaves those of the next two in flight.
 TEST_F(PipelineTest, LeavesTheCopiesOfLaterIterationsInFlight) {
   EXPECT_THAT(code_.ptx, HasSubstr("cp.async.wait_group \t2"));
+  EXPECT_EQ(code_.kernels[0].stages, 4);
   constexpr int64_t tileBytes = 32 * (32 * 4 + 16); // rows are padded by 16 bytes
   EXPECT_EQ(code_.kernels[0].sharedBytes, (1 + 4) * tileBytes) << "a once, b for four iterations";
 }
