@@ -58,7 +58,7 @@ namespace {
 
 /// Relative, of a whole tensor: what the public implementations ask of bf16; what products of tf32 operands, which have
 /// 10 bits of fraction, leave of f32; what the GPU's approximate powers and logarithms leave of it.
-constexpr double bf16Tolerance = 1e-2, tf32Tolerance = 2e-3, approximateTolerance = 1e-5;
+constexpr double bf16Tolerance = 1e-2, tf32Tolerance = 1e-3, approximateTolerance = 1e-5;
 /// Below this, a difference is rounding noise around a zero.
 constexpr double noise = 1e-6, tf32Noise = 1e-3;
 

@@ -56,7 +56,7 @@ struct Argument {
 bool usesBf16Storage();
 
 /// Whether kernels run as NVIDIA code on the emulator: with ORIEL_TEST_TARGET=nvidia-emulated or nvidia-emulated-bf16 in the environment.
-/// Products round operands of f32 to tf32 (half a unit is 2^-11); expectClose allows 2e-3 then.
+/// Products round operands of f32 to tf32 (half a unit is 2^-11); expectClose allows 1e-3 then.
 bool runsOnNvidia();
 
 using BuildFn = std::function<tile::KernelOp(mlir::OpBuilder &, mlir::Location, llvm::StringRef)>;
