@@ -22,8 +22,10 @@ static void countInstructions(const std::string &ptx, Kernels &kernels) {
   while (std::getline(lines, line)) {
     if (has(".entry") && std::regex_search(line, match, entry))
       current = match[1];
-    else if (has("mma.sync") || has("wgmma.mma_async"))
+    else if (has("mma.sync"))
       ++kernels[current].tensorInstructions;
+    else if (has("wgmma.mma_async"))
+      ++kernels[current].tensorInstructions, ++kernels[current].wgmma;
     else if (has("bar.sync") || has("barrier.sync"))
       ++kernels[current].barriers;
     else if (has("cp.async.cg"))
@@ -31,16 +33,20 @@ static void countInstructions(const std::string &ptx, Kernels &kernels) {
   }
 }
 
-/// ptxas -v prints for each kernel a line that names it, one of its local memory, and one of its registers.
+/// ptxas -v prints for each kernel a line that names it, one of its local memory, and one of its registers; and perhaps
+/// a warning.
 static void readReport(const std::string &report, Kernels &kernels) {
   static const std::regex entry("Compiling entry function '(\\w+)'"), registers("Used (\\d+) registers"),
-      local("(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes spill loads");
+      local("(\\d+) bytes stack frame, (\\d+) bytes spill stores, (\\d+) bytes spill loads"),
+      serialized("wgmma.mma_async instructions are serialized due to (.*) in (?:the )?function '(\\w+)'");
   std::istringstream lines(report);
   std::string line, current;
   std::smatch match;
   while (std::getline(lines, line)) {
     if (std::regex_search(line, match, entry))
       current = match[1];
+    else if (std::regex_search(line, match, serialized))
+      kernels[match[2]].serialized = match[1];
     else if (std::regex_search(line, match, local))
       kernels[current].spillBytes = std::stoll(match[1]) + std::stoll(match[2]) + std::stoll(match[3]);
     else if (std::regex_search(line, match, registers))

@@ -13,6 +13,8 @@ struct KernelResources {
   int64_t registers = 0;                                    ///< of one thread
   int64_t spillBytes = 0;                                   ///< of one thread, stores, loads and arrays in local memory
   int64_t tensorInstructions = 0, barriers = 0, copies = 0; ///< mma and wgmma; of the block; cp.async of 16 bytes
+  int64_t wgmma = 0;                                        ///< of the tensor instructions
+  std::string serialized; ///< why ptxas runs wgmma one after the other; empty: it does not
 };
 
 /// ptxas on PATH, else in /usr/local/cuda/bin; empty where there is none.

@@ -182,6 +182,7 @@ void RegisterLowering::lowerStore(tile::StoreOp op) {
   bool isFill = viewOf(op.getTile()).base.getDefiningOp<tile::FillOp>() != nullptr;
   Layout layout = isFill ? rowLayout(shape[0], shape[1], placement_.warps()) : placement_.layoutOf(op.getTile());
   beginWrite(bufferResource(access.buffer));
+  waitForProduct(viewOf(op.getTile()).base); // not in a branch below
   Type memory = access.type().getElementType(), own = tileType(op.getTile()).getElementType();
   int64_t count = shape[1] == 1 ? 1 : std::gcd(layout.cols.vector, access.vectorColumns());
   Window window = openWindow(access);

@@ -1,4 +1,4 @@
-// The operands of a matrix product as mma.sync sees them. Internal to RegisterLowering.
+// The operands of a matrix product as tensor cores see them. Internal to RegisterLowering.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_FRAGMENT_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_FRAGMENT_H
 

@@ -13,7 +13,8 @@ Ordering Hazards::order(bool conflict, llvm::function_ref<bool(const Copy &)> co
   Ordering ordering{conflict};
   for (size_t i = copies_.size(); i-- > 0;)
     if (conflictsWith(copies_[i])) {
-      ordering = {true, static_cast<int>(copies_.size() - 1 - i)};
+      ordering.barrier = true;
+      ordering.waitGroups = static_cast<int>(copies_.size() - 1 - i);
       copies_.erase(copies_.begin(), copies_.begin() + i + 1);
       break;
     }
@@ -27,8 +28,23 @@ Ordering Hazards::beforeRead(const Resource &resource) {
 }
 
 Ordering Hazards::beforeWrite(const Resource &resource) {
-  return order(anyOverlaps(writes_, resource) || anyOverlaps(reads_, resource),
-               [&](const Copy &copy) { return copy.to.overlaps(resource) || copy.from.overlaps(resource); });
+  int products = -1;
+  for (size_t i = products_.size(); i-- > 0 && products < 0;)
+    if (anyOverlaps(products_[i], resource))
+      products = static_cast<int>(products_.size() - 1 - i);
+  if (products >= 0)
+    finishProducts(products_.size() - products);
+  Ordering ordering = order(anyOverlaps(writes_, resource) || anyOverlaps(reads_, resource), [&](const Copy &copy) {
+    return copy.to.overlaps(resource) || copy.from.overlaps(resource);
+  });
+  ordering.products = products;
+  return ordering;
+}
+
+void Hazards::finishProducts(size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    reads_.append(products_[i]);
+  products_.erase(products_.begin(), products_.begin() + count);
 }
 
 /// Copies in flight stay in flight.

@@ -2,10 +2,11 @@
 //
 // A resource is a range of shared memory or a buffer. A read of what another thread may have written, or a write of
 // what another thread may still read, is ordered by a barrier; anything else is not. Copies by cp.async land at a wait
-// before the barrier.
+// before the barrier; products by wgmma read until a wait.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_HAZARDS_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_HAZARDS_H
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include <cstdint>
@@ -22,6 +23,7 @@ struct Resource {
 struct Ordering {
   bool barrier = false;
   int waitGroups = -1; ///< cp.async groups that may stay in flight; -1: no wait
+  int products = -1;   ///< wgmma groups that may stay in flight; -1: no wait
 };
 
 class Hazards {
@@ -31,12 +33,16 @@ public:
   /// A copy by cp.async, which reads and writes until it is waited for. Call after beforeRead and beforeWrite; each is
   /// a group of its own.
   void startCopy(const Resource &from, const Resource &to) { copies_.push_back({from, to}); }
+  /// A product by wgmma, a group of its own, which reads `operands` until it is waited for.
+  void startProduct(llvm::ArrayRef<Resource> operands) { products_.emplace_back(operands.begin(), operands.end()); }
+  /// The oldest `count` products were waited for: this thread reads their operands no more, others may.
+  void finishProducts(size_t count);
   void addRead(const Resource &resource) { reads_.push_back(resource); }
   void addWrite(const Resource &resource) { writes_.push_back(resource); }
   void afterBarrier();
 
   bool isClear() const { return reads_.empty() && writes_.empty() && copies_.empty(); }
-  /// What to emit so that everything before is ordered with everything after.
+  /// What to emit so that everything before is ordered with everything after; products are waited for already.
   Ordering beforeAll() const { return {!isClear(), copies_.empty() ? -1 : 0}; }
   /// What to emit at the end of a branch that started with `before`: copies that it started are waited for, since the
   /// other way does not know of them.
@@ -51,7 +57,8 @@ private:
   Ordering order(bool conflict, llvm::function_ref<bool(const Copy &)> conflictsWith);
 
   llvm::SmallVector<Resource> reads_, writes_;
-  llvm::SmallVector<Copy> copies_; // in flight, oldest first
+  llvm::SmallVector<Copy> copies_;                             // in flight, oldest first
+  llvm::SmallVector<llvm::SmallVector<Resource, 2>> products_; // in flight, oldest first
 };
 
 } // namespace oriel::codegen::nvidia

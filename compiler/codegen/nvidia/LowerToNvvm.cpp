@@ -20,11 +20,12 @@ using namespace mlir;
 namespace oriel::codegen::nvidia {
 
 /// Dynamic shared memory has no size at compile time and must be external (gpu.dynamic_shared_memory is neither).
-static void declareSharedMemory(ModuleOp module) {
+/// The swizzles of wgmma repeat every 1024 bytes.
+static void declareSharedMemory(ModuleOp module, const NvidiaTarget &target) {
   OpBuilder builder(module.getBodyRegion());
   auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
   LLVM::GlobalOp::create(builder, module.getLoc(), bytes, /*isConstant=*/false, LLVM::Linkage::External, "oriel_shared",
-                         Attribute(), /*alignment=*/128, /*addrSpace=*/3);
+                         Attribute(), /*alignment=*/target.hasWgmma ? 1024 : 128, /*addrSpace=*/3);
 }
 
 static LogicalResult convertToLlvm(ModuleOp module) {
@@ -44,16 +45,16 @@ static LogicalResult convertToLlvm(ModuleOp module) {
 /// ahead as the blocks' shares of its shared memory allow.
 static TilePlacement placeTiles(tile::KernelOp kernel, const NvidiaTarget &target) {
   constexpr int64_t registersOfTiles = 168, mostStages = 4;
-  TilePlacement placement(kernel, 4);
+  TilePlacement placement(kernel, 4, /*stages=*/1, target.hasWgmma);
   bool isLarge = placement.peakRegisters() > registersOfTiles;
   for (int64_t stages = mostStages; stages > 1; --stages) {
-    TilePlacement ahead(kernel, isLarge ? 8 : 4, stages);
+    TilePlacement ahead(kernel, isLarge ? 8 : 4, stages, target.hasWgmma);
     if (ahead.stages() == 1)
       break;
     if (ahead.sharedBytes() <= target.sharedBytes / (isLarge ? 1 : 2))
       return ahead;
   }
-  return isLarge ? TilePlacement(kernel, 8) : placement;
+  return isLarge ? TilePlacement(kernel, 8, /*stages=*/1, target.hasWgmma) : placement;
 }
 
 /// Why no block of the target can run the kernel, as an error at the kernel.
@@ -95,7 +96,7 @@ FailureOr<OwningOpRef<ModuleOp>> lowerToNvvm(ModuleOp module, const NvidiaTarget
   MLIRContext *context = module.getContext();
   context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect>();
   OwningOpRef<ModuleOp> lowered = ModuleOp::create(module.getLoc());
-  declareSharedMemory(*lowered);
+  declareSharedMemory(*lowered, target);
   for (auto kernel : module.getOps<tile::KernelOp>()) {
     FailureOr<NvidiaKernelInfo> info = lowerKernel(kernel, *lowered, target);
     if (failed(info))

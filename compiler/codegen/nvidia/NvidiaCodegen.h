@@ -1,7 +1,7 @@
 // tile kernels → NVIDIA GPU code. The same tile programs that run on the CPU; see README.md for how a tile is laid out.
 //
-// One block of 128 or 256 threads per grid cell, tiles in registers, dots on mma.sync tensor cores with bf16 or tf32
-// operands and f32 accumulators, copies of loops ahead by cp.async.
+// One block of 128 or 256 threads per grid cell, tiles in registers, dots on tensor cores (mma.sync; wgmma for bf16 on
+// sm_90a) with bf16 or tf32 operands and f32 accumulators, copies of loops ahead by cp.async.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_NVIDIACODEGEN_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_NVIDIACODEGEN_H
 
@@ -23,10 +23,11 @@ struct NvidiaTarget {
   std::string chip = "sm_80";
   std::string features = "+ptx80";  ///< picked per chip: a PTX version that does not know the chip aborts LLVM
   int64_t sharedBytes = 163 * 1024; ///< most dynamic shared memory of one block
+  bool hasWgmma = false;            ///< products of warpgroups, of which sm_100a has no more
 
-  static NvidiaTarget sm80() { return {}; }                                  // A100
-  static NvidiaTarget sm90a() { return {"sm_90a", "+ptx80", 227 * 1024}; }   // H100, H200
-  static NvidiaTarget sm100a() { return {"sm_100a", "+ptx86", 227 * 1024}; } // B200
+  static NvidiaTarget sm80() { return {}; }                                      // A100
+  static NvidiaTarget sm90a() { return {"sm_90a", "+ptx80", 227 * 1024, true}; } // H100, H200
+  static NvidiaTarget sm100a() { return {"sm_100a", "+ptx86", 227 * 1024}; }     // B200
   /// "sm_80", "sm_90a" or "sm_100a"; nothing for any other name.
   static std::optional<NvidiaTarget> byChip(llvm::StringRef chip);
   static llvm::ArrayRef<NvidiaTarget> all();

@@ -44,6 +44,7 @@ void RegisterLowering::startIteration(scf::ForOp loop, const Pipeline &pipeline,
 
 LogicalResult RegisterLowering::lowerPipelined(scf::ForOp loop, const Pipeline &pipeline) {
   loc_ = loop.getLoc();
+  waitForAllProducts();
   // From here on groups are counted, and a stage's place may have held something else.
   apply(hazards_.beforeAll());
   hazards_ = Hazards();
@@ -71,6 +72,7 @@ LogicalResult RegisterLowering::lowerPipelined(scf::ForOp loop, const Pipeline &
   unflatten(loop.getRegionIterArgs(), ValueRange(lowered.getRegionIterArgs()).drop_back());
   if (failed(lowerBlock(*loop.getBody())))
     return failure();
+  waitForAllProducts();
   Slots yielded = flatten(loop.getBody()->getTerminator()->getOperands(), loop.getRegionIterArgs());
   yielded.push_back(next);
   scf::YieldOp::create(builder_, loc_, yielded);

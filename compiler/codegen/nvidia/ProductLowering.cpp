@@ -110,6 +110,8 @@ static void forbidUnrolling(scf::ForOp loop) {
 void RegisterLowering::lowerDot(tile::DotOp op) {
   if (!isMatrixProduct(op))
     return lowerVectorDot(op);
+  if (placement_.planOf(op).isOfWarpgroups)
+    return lowerWarpgroupDot(op);
   Product p = productOf(op);
   if (!p.plan.firstInRegisters)
     readResource(homeResource(viewOf(p.first.tile).base));

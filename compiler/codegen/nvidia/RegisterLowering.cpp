@@ -17,6 +17,7 @@ LogicalResult RegisterLowering::run() {
   openFunction();
   if (failed(lowerBlock(kernel_.getBody().front())))
     return failure();
+  waitForAllProducts();
   closeFunction();
   return success();
 }
@@ -63,6 +64,7 @@ V RegisterLowering::slot(V tile, int64_t i, int64_t j) {
     return scalar(fill.getValue());
   if (view.isTransposed)
     std::swap(i, j);
+  waitForProduct(view.base);
   int64_t columns = placement_.layoutOf(view.base).cols.slots(shapeOf(view.base)[1]);
   return registers_.find(view.base)->second[i * columns + j];
 }
@@ -132,6 +134,7 @@ void RegisterLowering::unflatten(ValueRange values, ValueRange flat) {
 
 /// The next iteration may touch what this one did, so an iteration ends ordered with everything.
 LogicalResult RegisterLowering::lowerFor(scf::ForOp loop) {
+  waitForAllProducts(); // a wait inside would not be known outside
   if (const Pipeline *pipeline = placement_.pipelineOf(loop))
     return lowerPipelined(loop, *pipeline);
   Slots inits = flatten(loop.getInitArgs(), loop.getRegionIterArgs());
@@ -148,6 +151,7 @@ LogicalResult RegisterLowering::lowerFor(scf::ForOp loop) {
     unflatten(loop.getRegionIterArgs(), lowered.getRegionIterArgs());
     if (failed(lowerBlock(*loop.getBody())))
       return failure();
+    waitForAllProducts();
     Slots yielded = flatten(loop.getBody()->getTerminator()->getOperands(), loop.getRegionIterArgs());
     apply(hazards_.beforeAll());
     scf::YieldOp::create(builder_, loop.getLoc(), yielded);
@@ -158,6 +162,7 @@ LogicalResult RegisterLowering::lowerFor(scf::ForOp loop) {
 }
 
 LogicalResult RegisterLowering::lowerIf(scf::IfOp branch) {
+  waitForAllProducts();
   SmallVector<Type> types;
   for (V result : branch.getResults()) {
     auto tile = dyn_cast<RankedTensorType>(result.getType());
@@ -176,6 +181,7 @@ LogicalResult RegisterLowering::lowerIf(scf::IfOp branch) {
     hazards_ = before;
     if (failed(lowerBlock(from.front())))
       return failure();
+    waitForAllProducts();
     Slots yielded = flatten(from.front().getTerminator()->getOperands(), branch.getResults());
     apply(hazards_.beforeLeavingBranch(before));
     scf::YieldOp::create(builder_, branch.getLoc(), yielded);

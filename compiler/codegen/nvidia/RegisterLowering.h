@@ -66,6 +66,7 @@ private:
 
   // Homes (ThreadPlaces.cpp).
   Value homePointer(Value base, Coordinate row, Coordinate col);
+  Value swizzledPlace(const Home &home, Coordinate row, Value colBytes);
   void fillHome(Value base, const Layout &layout, llvm::function_ref<Value(int64_t, int64_t)> element);
   Resource homeResource(Value base);
   Resource bufferResource(Value buffer);
@@ -114,8 +115,27 @@ private:
   Value packBf16(Value first, Value second);
   Parts tf32Parts(const Slots &values, int count);
 
+  // Products of warpgroups (WarpgroupProducts.cpp). They run while their threads go on; `inFlight_` are the tiles whose
+  // registers are not there yet.
+  struct WarpgroupProduct;
+  struct WarpgroupRows;
+  void lowerWarpgroupDot(tile::DotOp op);
+  WarpgroupProduct openWarpgroupProduct(tile::DotOp op);
+  Value matrixDescriptor(const Operand &operand, Value part, int64_t partSize);
+  int64_t descriptorStep(const Operand &operand, int64_t step);
+  void multiplyRows(WarpgroupProduct &product, WarpgroupRows &rows);
+  /// Results of inline assembly that gives a struct.
+  Slots emitAssembly(mlir::Type type, mlir::ValueRange operands, llvm::StringRef text, llvm::StringRef constraints);
+  Slots takeInFlight(Value tile);
+  /// Waits for the product whose result is `tile`, if it is in flight, and for all older ones.
+  void waitForProduct(Value tile);
+  void waitForAllProducts();
+  /// Emits the wait for the oldest `count` products; their registers become those that it gives.
+  void landProducts(size_t count);
+
   const TilePlacement &placement_;
   Hazards hazards_;
+  llvm::SmallVector<Value> inFlight_;         // oldest first; null where a later product goes on with the registers
   llvm::DenseMap<Value, Slots> registers_;    // of tiles that are neither fills nor views
   llvm::DenseMap<Value, Value> stageOffsets_; // of homes with stages: bytes to the stage of this iteration, i32
 };

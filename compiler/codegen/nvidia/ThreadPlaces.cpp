@@ -56,11 +56,21 @@ V RegisterLowering::isOwner(const Layout &layout, ArrayRef<int64_t> shape) {
 
 // ---- Order ----------------------------------------------------------------------------------------------------------
 
+/// What was written before a barrier can be read by wgmma after it, which sees shared memory another way than loads and
+/// stores do (the async proxy).
 void RegisterLowering::apply(Ordering ordering) {
   if (ordering.waitGroups >= 0)
     NVVM::CpAsyncWaitGroupOp::create(builder_, loc_, ordering.waitGroups);
-  if (ordering.barrier)
-    barrier();
+  if (ordering.products >= 0)
+    landProducts(inFlight_.size() - ordering.products);
+  if (!ordering.barrier)
+    return;
+  if (placement_.usesWarpgroups()) {
+    MLIRContext *context = builder_.getContext();
+    NVVM::FenceProxyOp::create(builder_, loc_, NVVM::ProxyKindAttr::get(context, NVVM::ProxyKind::async_shared),
+                               NVVM::SharedSpaceAttr::get(context, NVVM::SharedSpace::shared_cta));
+  }
+  barrier();
 }
 
 void RegisterLowering::readResource(const Resource &resource) {
@@ -95,11 +105,29 @@ V RegisterLowering::homePointer(V base, Coordinate row, Coordinate col) {
   if (home->isTransposed)
     std::swap(row, col);
   int64_t elementBytes = tileType(base).getElementTypeBitWidth() / 8;
+  V stage = stageOffsets_.lookup(base);
+  if (home->swizzleBytes) {
+    V bytes = swizzledPlace(*home, row, mul(number(col), i32(elementBytes)));
+    int64_t constant = home->offset + row.constant / 8 * 8 * home->swizzleBytes;
+    return gep(builder_.getI8Type(), sharedPointer(stage ? add(bytes, stage) : bytes), i32(constant));
+  }
   V bytes = add(mul(row.dynamic, i32(home->rowBytes)), mul(col.dynamic, i32(elementBytes)));
-  if (V stage = stageOffsets_.lookup(base))
+  if (stage)
     bytes = add(bytes, stage);
   int64_t constant = home->offset + row.constant * home->rowBytes + col.constant * elementBytes;
   return gep(builder_.getI8Type(), sharedPointer(bytes), i32(constant));
+}
+
+/// Bits 4 and up of the place within a panel, as many as number the units of a row, are flipped by bits 7 and up. Eight
+/// rows further they are flipped alike: that part of the row's constant is left to the caller.
+V RegisterLowering::swizzledPlace(const Home &home, Coordinate row, V colBytes) {
+  V panel = arith::DivUIOp::create(builder_, loc_, colBytes, i32(home.swizzleBytes));
+  V inPanel = arith::RemUIOp::create(builder_, loc_, colBytes, i32(home.swizzleBytes));
+  V place = add(mul(number({row.dynamic, row.constant % 8}), i32(home.swizzleBytes)), inPanel);
+  V above = arith::ShRUIOp::create(builder_, loc_, place, i32(3));
+  V flips = arith::AndIOp::create(builder_, loc_, above, i32(home.swizzleBytes - 16));
+  place = arith::XOrIOp::create(builder_, loc_, place, flips);
+  return add(mul(panel, i32(home.panelBytes())), place);
 }
 
 /// Slots that lie side by side are stored as one vector.

@@ -5,6 +5,7 @@
 #include "compiler/codegen/nvidia/TileTypes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -48,6 +49,8 @@ void TilePlacement::planProducts() {
       plan.firstInRegisters = isFragment(operand, plan.swapped ? result.transposed() : result) &&
                               !isTooLargeForRegisters(first, depth, dot);
     }
+    plan.isOfWarpgroups = hasWgmma_ && fitsWarpgroups(dot, plan);
+    usesWarpgroups_ |= plan.isOfWarpgroups;
     products_[dot] = plan;
   });
 }
@@ -59,6 +62,11 @@ void TilePlacement::requireHome(Value tile, Operation *reader) {
   homeReaders_[base].push_back(reader);
   if (homes_.contains(base))
     return;
+  homes_[base] = plannedHome(base);
+}
+
+/// What the home of `base` is like if it needs one; the place is not known yet.
+Home TilePlacement::plannedHome(Value base) const {
   RankedTensorType type = tileType(base);
   Home home;
   // Neighbours in memory are what one thread holds side by side.
@@ -68,7 +76,7 @@ void TilePlacement::requireHome(Value tile, Operation *reader) {
   home.rowBytes = home.cols * (type.getElementTypeBitWidth() / 8);
   if (home.rows > 1 && home.cols > 1)
     home.rowBytes = (home.rowBytes + 15) / 16 * 16 + 16;
-  homes_[base] = home;
+  return home;
 }
 
 void TilePlacement::requireIfMoved(Value tile, const Layout &reader, Operation *op) {
@@ -103,6 +111,7 @@ void TilePlacement::requireHomes() {
       requireHome(scatter.getIds(), scatter);
     }
   });
+  swizzleHomes();
 }
 
 /// The homes of loads that are started ahead have a place for each of the iterations that are under way.
@@ -182,7 +191,7 @@ void TilePlacement::placeHomes() {
     for (auto [begin, end] : taken) {
       if (begin >= offset + next.bytes)
         break;
-      offset = std::max(offset, end);
+      offset = llvm::alignTo(std::max(offset, end), next.home->alignment());
     }
     next.home->offset = offset;
     sharedBytes_ = std::max(sharedBytes_, offset + next.bytes);

@@ -22,7 +22,8 @@ bool isMatrixProduct(tile::DotOp dot) {
   return isMatrix(dot.getA()) && isMatrix(dot.getB());
 }
 
-TilePlacement::TilePlacement(tile::KernelOp kernel, int64_t warps, int64_t stages) : kernel_(kernel), warps_(warps) {
+TilePlacement::TilePlacement(tile::KernelOp kernel, int64_t warps, int64_t stages, bool hasWgmma)
+    : kernel_(kernel), warps_(warps), hasWgmma_(hasWgmma) {
   kernel_.walk([&](tile::DotOp dot) { hasProducts_ |= isMatrixProduct(dot); });
   formClasses();
   voteByUse();

@@ -28,14 +28,20 @@ TileView viewOf(mlir::Value tile);
 
 /// A tile in shared memory: rows of `cols` elements, `rowBytes` apart. Rows are an odd number of 16-byte units apart,
 /// so that the 8 rows of an 8x8 matrix (ldmatrix, or the rows of a fragment) lie in different banks.
+///
+/// What wgmma reads is swizzled instead: panels of `swizzleBytes` of every row, one panel after the other, the 16-byte
+/// units of a row permuted by its number (WarpgroupInstruction.h).
 struct Home {
   int64_t offset = 0; // bytes from the start of shared memory
   int64_t rowBytes = 0;
   int64_t rows = 0, cols = 0;
   bool isTransposed = false; // stored as the transpose of the tile
+  int64_t swizzleBytes = 0;  // 0: not swizzled
   int64_t stages = 1;        // places for as many iterations of the loop that fills it
   int64_t stageBytes() const { return rows * rowBytes; }
   int64_t bytes() const { return stages * stageBytes(); }
+  int64_t panelBytes() const { return rows * swizzleBytes; }
+  int64_t alignment() const { return swizzleBytes ? 8 * swizzleBytes : 16; }
 };
 
 /// How one product runs: with `swapped`, the result's transpose is computed, from the operands' transposes in the other
@@ -43,6 +49,7 @@ struct Home {
 struct ProductPlan {
   bool swapped = false;
   bool firstInRegisters = false; // the operand of 16 rows comes from the registers of another tile
+  bool isOfWarpgroups = false;   // wgmma, by groups of 4 warps; otherwise mma.sync, by warps
 };
 
 /// Loads of a loop that are started `stages` - 1 iterations ahead (Pipelining.h).
@@ -53,8 +60,9 @@ struct Pipeline {
 
 class TilePlacement {
 public:
-  /// Plans `kernel` for blocks of `warps` warps, with `stages` iterations of each loop that allows it in shared memory.
-  TilePlacement(tile::KernelOp kernel, int64_t warps, int64_t stages = 1);
+  /// Plans `kernel` for blocks of `warps` warps, with `stages` iterations of each loop that allows it in shared memory,
+  /// on a GPU that has wgmma or not.
+  TilePlacement(tile::KernelOp kernel, int64_t warps, int64_t stages, bool hasWgmma);
 
   int64_t warps() const { return warps_; }
   /// Whether every class has one orientation: a tile that a loop carries to its own transpose has none.
@@ -79,6 +87,8 @@ public:
   /// Of the loops that start copies ahead; 1 if none does.
   int64_t stages() const { return pipelines_.empty() ? 1 : pipelines_.begin()->second.stages; }
   ProductPlan planOf(tile::DotOp dot) const { return products_.lookup(dot); }
+  /// Whether any product is wgmma.
+  bool usesWarpgroups() const { return usesWarpgroups_; }
   /// Shared memory where warps exchange partial results of reductions.
   int64_t exchangeOffset() const { return exchangeOffset_; }
 
@@ -104,6 +114,9 @@ private:
   void adoptNeighbours();
   bool adopt(mlir::Value vector, const Layout &layout);
   void planProducts();
+  bool fitsWarpgroups(tile::DotOp dot, const ProductPlan &plan) const;
+  Home plannedHome(mlir::Value base) const;
+  void swizzleHomes();
   void requireHomes();
   void requireHome(mlir::Value tile, mlir::Operation *reader);
   void planPipelines(int64_t stages);
@@ -113,6 +126,7 @@ private:
 
   tile::KernelOp kernel_;
   int64_t warps_;
+  bool hasWgmma_, usesWarpgroups_ = false;
   bool hasProducts_ = false, isConsistent_ = true;
   llvm::SmallVector<mlir::Value> values_;       // that are neither fills nor views
   llvm::DenseMap<mlir::Value, Member> members_; // their classes

@@ -55,6 +55,11 @@ struct Row {
     out << "  spills";
     for (const KernelResources &chip : onChips)
       out << " " << chip.spillBytes;
+    int64_t wgmma = 0; // of the chip that has it
+    for (const KernelResources &chip : onChips)
+      wgmma = std::max(wgmma, chip.wgmma);
+    if (wgmma)
+      out << "  wgmma " << wgmma;
     return out.str();
   }
 };
@@ -145,6 +150,7 @@ void KernelTableTest::assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &ta
     const KernelResources &resources = report[info.symbol];
     EXPECT_GT(resources.registers, 0) << info.symbol;
     EXPECT_EQ(resources.spillBytes, 0) << info.symbol << " on " << target.chip;
+    EXPECT_EQ(resources.serialized, "") << info.symbol;
     table_[info.symbol].onChips.push_back(resources);
   }
 }

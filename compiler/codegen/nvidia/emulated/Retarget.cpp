@@ -1,6 +1,8 @@
 #include "compiler/codegen/nvidia/emulated/Retarget.h"
+#include "compiler/codegen/nvidia/WarpgroupInstruction.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/Module.h"
@@ -58,9 +60,11 @@ private:
   }
 
   std::string rewriteCall(CallInst &call) {
+    if (auto *assembly = dyn_cast<InlineAsm>(call.getCalledOperand()))
+      return rewriteAssembly(call, assembly->getAsmString());
     Function *callee = call.getCalledFunction();
     if (!callee)
-      return "the emulator does not know inline assembly and indirect calls";
+      return "the emulator does not know indirect calls";
     if (!callee->getName().starts_with("llvm.nvvm.")) {
       call.setCallingConv(CallingConv::C);
       return {};
@@ -116,9 +120,89 @@ private:
       emit("orielEmulatedWaitForCopies", b_.getVoidTy(), {call.getArgOperand(0)});
       call.eraseFromParent();
       return {};
+    case Intrinsic::nvvm_wgmma_fence_sync_aligned:
+      return replaceByCall(call, "orielEmulatedWarpgroupFence");
+    case Intrinsic::nvvm_wgmma_commit_group_sync_aligned:
+      return replaceByCall(call, "orielEmulatedWarpgroupCommit");
+    case Intrinsic::nvvm_wgmma_wait_group_sync_aligned:
+      emit("orielEmulatedWarpgroupWait", b_.getVoidTy(),
+           {ConstantPointerNull::get(b_.getPtrTy()), b_.getInt32(0),
+            b_.CreateTrunc(call.getArgOperand(0), b_.getInt32Ty())});
+      call.eraseFromParent();
+      return {};
+    case Intrinsic::nvvm_fence_proxy_async_shared_cta:
+      return replaceByCall(call, "orielEmulatedFenceAsyncProxy");
     default:
       return "the emulator does not know the intrinsic " + callee->getName().str();
     }
+  }
+
+  std::string replaceByCall(CallInst &call, StringRef name) {
+    emit(name, b_.getVoidTy(), {});
+    call.eraseFromParent();
+    return {};
+  }
+
+  /// Registers go through memory, which all instructions of a function share: a fiber's stack is small.
+  std::string rewriteAssembly(CallInst &call, StringRef text) {
+    if (auto product = WarpgroupInstruction::parse(text))
+      return rewriteProduct(call, *product);
+    auto *results = dyn_cast<StructType>(call.getType());
+    auto wait = WarpgroupWait::parse(text, results ? results->getNumElements() : 0);
+    if (!wait)
+      return "the emulator does not know the inline assembly '" + text.str() + "'";
+    Value *registers = registersOf(*call.getFunction(), wait->registers);
+    storeFloats(call, wait->registers, registers);
+    emit("orielEmulatedWarpgroupWait", b_.getVoidTy(),
+         {registers, b_.getInt32(static_cast<uint32_t>(wait->registers)),
+          b_.getInt32(static_cast<uint32_t>(wait->inFlight))});
+    return replace(call, loadFloats(call, registers));
+  }
+
+  std::string rewriteProduct(CallInst &call, const WarpgroupInstruction &product) {
+    Value *registers = registersOf(*call.getFunction(), product.registers());
+    unsigned next = product.accumulates ? static_cast<unsigned>(product.registers()) : 0;
+    storeFloats(call, next, registers);
+    Value *first = ConstantPointerNull::get(b_.getPtrTy()), *descriptor = b_.getInt64(0);
+    if (product.isFirstInRegisters) {
+      AllocaInst *&memory = fragments_[call.getFunction()];
+      if (!memory)
+        memory = entryOf(call).CreateAlloca(ArrayType::get(b_.getInt32Ty(), 4));
+      first = memory;
+      for (unsigned i = 0; i < 4; ++i)
+        b_.CreateStore(call.getArgOperand(next++), b_.CreateConstInBoundsGEP1_32(b_.getInt32Ty(), first, i));
+    } else {
+      descriptor = call.getArgOperand(next++);
+    }
+    uint32_t flags = product.accumulates | product.isFirstByK << 1 | product.isSecondByK << 2;
+    emit("orielEmulatedWarpgroupMultiply", b_.getVoidTy(),
+         {registers, first, descriptor, call.getArgOperand(next), b_.getInt32(static_cast<uint32_t>(product.n)),
+          b_.getInt32(flags)});
+    return replace(call, loadFloats(call, registers));
+  }
+
+  /// Memory for `count` floats of a function, grown to the most that it needs.
+  Value *registersOf(Function &function, int64_t count) {
+    AllocaInst *&memory = registers_[&function];
+    auto *type = ArrayType::get(b_.getFloatTy(), static_cast<uint64_t>(count));
+    if (!memory)
+      memory = IRBuilder<>(&function.getEntryBlock(), function.getEntryBlock().begin()).CreateAlloca(type);
+    else if (memory->getAllocatedType()->getArrayNumElements() < type->getNumElements())
+      memory->setAllocatedType(type);
+    return memory;
+  }
+
+  void storeFloats(CallInst &call, int64_t count, Value *memory) {
+    for (unsigned i = 0; i < count; ++i)
+      b_.CreateStore(call.getArgOperand(i), b_.CreateConstInBoundsGEP1_32(b_.getFloatTy(), memory, i));
+  }
+
+  Value *loadFloats(CallInst &call, Value *memory) {
+    Value *result = PoisonValue::get(call.getType());
+    for (unsigned i = 0; i < cast<StructType>(call.getType())->getNumElements(); ++i)
+      result = b_.CreateInsertValue(
+          result, b_.CreateLoad(b_.getFloatTy(), b_.CreateConstInBoundsGEP1_32(b_.getFloatTy(), memory, i)), i);
+    return result;
   }
 
   /// A call of an emulator function at the insertion point, through its entry in the table of imports. Nobody changes
@@ -279,6 +363,7 @@ private:
   StructType *importType_;
   GlobalVariable *unsized_; // stands for the table of imports until its size is known
   MapVector<std::string, size_t, std::map<std::string, unsigned>> imports_;
+  DenseMap<Function *, AllocaInst *> registers_, fragments_; // where wgmma's registers pass through memory
 };
 
 } // namespace

@@ -10,7 +10,7 @@ namespace oriel::runtime::emulated {
 
 static thread_local BlockScheduler *active = nullptr;
 
-static constexpr size_t sharedAlignment = 128, guardBytes = 256;
+static constexpr size_t sharedAlignment = 1024, guardBytes = 256;
 static constexpr int poison = 0xff; // NaN in f32, bf16 and f16
 static constexpr auto guard = std::byte(0xa5);
 
@@ -33,6 +33,7 @@ std::string BlockScheduler::runBlock(std::array<int64_t, 3> block, uint64_t seed
   std::memset(shared_, poison, static_cast<size_t>(sharedBytes_));
   std::fill_n(shared_ + sharedBytes_, guardBytes, guard);
   std::fill(copies_.begin(), copies_.end(), ThreadCopies());
+  warpgroupProducts_.reset((fibers_.size() + warpSize - 1) / warpSize);
   fault_.clear();
   for (Fiber &fiber : fibers_)
     fiber.start(thread, argument);
@@ -72,11 +73,18 @@ std::string BlockScheduler::findFault() const {
   if (count(State::Done) != threads())
     return absl::StrCat("divergent threads: ", count(State::AtBarrier), " wait at a barrier, ",
                         count(State::AtCollective), " at a warp collective, ", count(State::Done), " have ended");
+  if (std::string inFlight = warpgroupProducts_.fault(); !inFlight.empty())
+    return inFlight;
   const std::byte *end = shared_ + sharedBytes_;
   const std::byte *broken = std::find_if(end, end + guardBytes, [](std::byte byte) { return byte != guard; });
   if (broken != end + guardBytes)
     return absl::StrCat("a write to byte ", broken - shared_, " of ", sharedBytes_, " bytes of shared memory");
   return {};
+}
+
+void BlockScheduler::fail(std::string fault) {
+  if (fault_.empty())
+    fault_ = std::move(fault);
 }
 
 void BlockScheduler::wait(State state) {

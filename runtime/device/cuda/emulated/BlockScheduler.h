@@ -6,6 +6,7 @@
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_BLOCKSCHEDULER_H
 
 #include "runtime/device/cuda/emulated/Fiber.h"
+#include "runtime/device/cuda/emulated/WarpgroupProducts.h"
 
 #include <array>
 #include <cstdint>
@@ -38,7 +39,7 @@ public:
   // Called from inside a running thread.
   int32_t threadIndex() const { return static_cast<int32_t>(current_); }
   int32_t blockIndex(int dim) const { return static_cast<int32_t>(block_[static_cast<size_t>(dim)]); }
-  /// 128-byte aligned.
+  /// Aligned to 1024 bytes, after which the swizzles of wgmma repeat.
   std::byte *shared() const { return shared_; }
   /// Returns when all threads of the block have called it.
   void barrier();
@@ -53,6 +54,10 @@ public:
   /// Ends the block with a fault unless `bytes` from `address` lie in shared memory, aligned to `bytes`. `what` names
   /// the access.
   bool checkShared(const void *address, int64_t bytes, const char *what);
+
+  WarpgroupProducts &warpgroupProducts() { return warpgroupProducts_; }
+  /// Ends the block with a fault, unless it has one.
+  void fail(std::string fault);
 
   /// The scheduler whose block runs on this thread of the host.
   static BlockScheduler &running();
@@ -86,6 +91,7 @@ private:
   std::vector<State> states_;
   std::vector<Meeting> meetings_; // of threads AtCollective
   std::vector<ThreadCopies> copies_;
+  WarpgroupProducts warpgroupProducts_;
   std::string fault_; // the first of the block
   std::vector<uint16_t> order_;
   std::mt19937_64 random_;

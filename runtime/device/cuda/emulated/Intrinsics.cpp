@@ -160,14 +160,27 @@ void *intrinsicNamed(absl::string_view name) {
   };
 #define ORIEL_INTRINSIC(function)                                                                                      \
   { #function, reinterpret_cast < void *>(&function) }
-  static const Named all[] = {ORIEL_INTRINSIC(orielEmulatedThread),        ORIEL_INTRINSIC(orielEmulatedBlock),
-                              ORIEL_INTRINSIC(orielEmulatedShared),        ORIEL_INTRINSIC(orielEmulatedBarrier),
-                              ORIEL_INTRINSIC(orielEmulatedMma),           ORIEL_INTRINSIC(orielEmulatedMmaTf32),
-                              ORIEL_INTRINSIC(orielEmulatedShuffleXor),    ORIEL_INTRINSIC(orielEmulatedLoadMatrices),
-                              ORIEL_INTRINSIC(orielEmulatedCopyAsync),     ORIEL_INTRINSIC(orielEmulatedCommitCopies),
-                              ORIEL_INTRINSIC(orielEmulatedWaitForCopies), ORIEL_INTRINSIC(orielEmulatedExp2),
-                              ORIEL_INTRINSIC(orielEmulatedLog2),          ORIEL_INTRINSIC(orielEmulatedRsqrt),
-                              ORIEL_INTRINSIC(orielEmulatedRoundToBf16),   ORIEL_INTRINSIC(orielEmulatedRoundToTf32)};
+  static const Named all[] = {ORIEL_INTRINSIC(orielEmulatedThread),
+                              ORIEL_INTRINSIC(orielEmulatedBlock),
+                              ORIEL_INTRINSIC(orielEmulatedShared),
+                              ORIEL_INTRINSIC(orielEmulatedBarrier),
+                              ORIEL_INTRINSIC(orielEmulatedMma),
+                              ORIEL_INTRINSIC(orielEmulatedMmaTf32),
+                              ORIEL_INTRINSIC(orielEmulatedShuffleXor),
+                              ORIEL_INTRINSIC(orielEmulatedLoadMatrices),
+                              ORIEL_INTRINSIC(orielEmulatedCopyAsync),
+                              ORIEL_INTRINSIC(orielEmulatedCommitCopies),
+                              ORIEL_INTRINSIC(orielEmulatedWaitForCopies),
+                              ORIEL_INTRINSIC(orielEmulatedExp2),
+                              ORIEL_INTRINSIC(orielEmulatedLog2),
+                              ORIEL_INTRINSIC(orielEmulatedRsqrt),
+                              ORIEL_INTRINSIC(orielEmulatedRoundToBf16),
+                              ORIEL_INTRINSIC(orielEmulatedRoundToTf32),
+                              ORIEL_INTRINSIC(orielEmulatedWarpgroupMultiply),
+                              ORIEL_INTRINSIC(orielEmulatedWarpgroupFence),
+                              ORIEL_INTRINSIC(orielEmulatedWarpgroupCommit),
+                              ORIEL_INTRINSIC(orielEmulatedWarpgroupWait),
+                              ORIEL_INTRINSIC(orielEmulatedFenceAsyncProxy)};
 #undef ORIEL_INTRINSIC
   for (const Named &named : all)
     if (named.name == name)

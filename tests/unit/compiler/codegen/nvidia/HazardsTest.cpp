@@ -61,6 +61,27 @@ TEST(Hazards, AWriteOfWhatACopyStillReadsWaits) {
   EXPECT_EQ(hazards.beforeWrite(buffer).waitGroups, 0);
 }
 
+TEST(Hazards, AWriteOfWhatAProductReadsWaitsForItAndTheOlderOnes) {
+  Hazards hazards;
+  for (const Resource &operand : {low, across, buffer})
+    hazards.startProduct(operand);
+  EXPECT_EQ(hazards.beforeRead(low).products, -1);
+  Ordering ordering = hazards.beforeWrite(high); // what the second reads
+  EXPECT_EQ(ordering.products, 1);
+  EXPECT_TRUE(ordering.barrier); // other threads' products read it too
+  EXPECT_EQ(hazards.beforeWrite(low).products, -1);
+  EXPECT_FALSE(hazards.beforeWrite(low).barrier); // the barrier came after all waits
+}
+
+TEST(Hazards, AProductThatWasWaitedForHasRead) {
+  Hazards hazards;
+  hazards.startProduct(low);
+  hazards.finishProducts(1);
+  Ordering ordering = hazards.beforeWrite(low);
+  EXPECT_EQ(ordering.products, -1);
+  EXPECT_TRUE(ordering.barrier);
+}
+
 TEST(Hazards, WaysThatMeetKeepWhatEitherDid) {
   Hazards before, then, otherwise;
   write(then, low);
