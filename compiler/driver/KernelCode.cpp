@@ -36,11 +36,12 @@ FailureOr<CodeTarget> parseTarget(StringRef target, StringRef cpu, llvm::raw_ost
     return result;
   auto [kind, chip] = target.split(':');
   result.deviceCode = kind == "nvidia";
-  if (kind == "nvidia" || kind == "nvidia-emulated")
+  result.checked = kind == "nvidia-checked";
+  if (kind == "nvidia" || kind == "nvidia-emulated" || result.checked)
     result.nvidia = NvidiaTarget::byChip(chip);
   if (!result.nvidia) {
     errors << "orielc: unknown --target '" << target
-           << "'; use cpu, nvidia:CHIP or nvidia-emulated:CHIP, CHIP being one of";
+           << "'; use cpu, nvidia:CHIP, nvidia-emulated:CHIP or nvidia-checked:CHIP, CHIP being one of";
     for (const NvidiaTarget &known : NvidiaTarget::all())
       errors << " " << known.chip;
     errors << "\n";
@@ -101,8 +102,14 @@ static std::string emitDeviceCode(llvm::Module &llvmModule, const NvidiaTarget &
 static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget &target, const std::string &folder) {
   KernelCode code;
   SmallVector<NvidiaKernelInfo> infos;
-  auto lowered = codegen::nvidia::lowerToNvvm(module, *target.nvidia, infos);
-  if (failed(lowered))
+  OwningOpRef<ModuleOp> located;
+  std::vector<codegen::nvidia::CheckedKernel> checked;
+  if (target.checked) {
+    located = module.clone();
+    checked = codegen::nvidia::locateInText(*located);
+  }
+  auto lowered = codegen::nvidia::lowerToNvvm(target.checked ? *located : module, *target.nvidia, infos);
+  if (failed(lowered) || (target.checked && failed(codegen::nvidia::keepLocations(**lowered))))
     return failure();
   for (const NvidiaKernelInfo &info : infos)
     code.launches[info.symbol] = {.threads = info.threads, .sharedBytes = static_cast<uint64_t>(info.sharedBytes)};
@@ -113,7 +120,7 @@ static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget 
   if (!llvmModule)
     return failure();
   std::unique_ptr<llvm::Module> forHost = llvm::CloneModule(*llvmModule);
-  std::string error = codegen::nvidia::emitHostLibrary(*forHost, target.host, folder + "/kernels.so");
+  std::string error = codegen::nvidia::emitHostLibrary(*forHost, target.host, folder + "/kernels.so", checked);
   if (error.empty() && target.deviceCode)
     error = emitDeviceCode(*llvmModule, *target.nvidia, folder, code);
   if (!error.empty())

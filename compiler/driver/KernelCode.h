@@ -18,10 +18,11 @@ struct CodeTarget {
   codegen::CpuTarget host;                             ///< of kernels.so
   std::optional<codegen::nvidia::NvidiaTarget> nvidia; ///< none: for the host alone
   bool deviceCode = true;                              ///< nvidia: beside kernels.so for the emulator, code for GPUs
+  bool checked = false;                                ///< nvidia: kernels.so tells the emulator of every access
 };
 
-/// "cpu", "nvidia:CHIP" or, without device code, "nvidia-emulated:CHIP"; `cpu` is "host", "avx2" or "baseline". An
-/// error names the word and what there is.
+/// "cpu", "nvidia:CHIP" or, without device code, "nvidia-emulated:CHIP" and "nvidia-checked:CHIP"; `cpu` is "host",
+/// "avx2" or "baseline". An error names the word and what there is.
 mlir::FailureOr<CodeTarget> parseTarget(llvm::StringRef target, llvm::StringRef cpu, llvm::raw_ostream &errors);
 
 plan::Target planTarget(const CodeTarget &target);

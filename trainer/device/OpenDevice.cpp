@@ -62,7 +62,7 @@ absl::StatusOr<std::unique_ptr<runtime::Device>> openDevice(const DeviceRequest 
     return openGpu();
   if (request.kind == "cuda-emulated")
     return runtime::createEmulatedCudaDevice(
-        {request.cores.threads, request.emulatorSeed.value_or(seedOfEnvironment())});
+        {request.cores.threads, request.emulatorSeed.value_or(seedOfEnvironment()), request.emulatorReport});
   return absl::InvalidArgumentError(
       absl::StrCat("unknown device '", request.kind, "'; use cpu, cuda or cuda-emulated"));
 }

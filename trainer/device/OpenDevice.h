@@ -4,6 +4,7 @@
 
 #include "runtime/device/Device.h"
 #include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/cuda/emulated/LaunchReport.h"
 
 #include "absl/status/statusor.h"
 
@@ -19,6 +20,8 @@ struct DeviceRequest {
   runtime::CpuOptions cores; // of a CPU or the emulator
   std::optional<uint64_t>
       emulatorSeed; // the order in which the emulator runs threads; none: $ORIEL_EMULATOR_SEED, or 1
+  runtime::emulated::ReportSink
+      emulatorReport; // of every launch of a kernel that was compiled with checks; may be empty
 };
 
 /// A rank takes the GPU of its number on its host (gpuOfRank), and stays on the cores near it. InvalidArgument for an

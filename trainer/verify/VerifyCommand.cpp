@@ -60,7 +60,7 @@ constexpr double tf32Tolerance = 1e-3;
 
 DeviceRequest deviceOf(const VerifyOptions &options) {
   std::string kind = options.target == "nvidia-emulated" ? "cuda-emulated" : options.target;
-  return {kind, {options.threads, /*firstCore=*/kind == "cpu" ? 0 : -1}, options.seed};
+  return {kind, {options.threads, /*firstCore=*/kind == "cpu" ? 0 : -1}, options.seed, {}};
 }
 
 absl::StatusOr<std::vector<GoldenCase>> readCases(const std::vector<std::string> &paths) {
@@ -102,6 +102,28 @@ std::string oneLine(absl::string_view message) {
   return line;
 }
 
+/// The last report of each kernel, as lines, and every finding.
+class CheckReports {
+public:
+  void add(const runtime::emulated::LaunchReport &report) {
+    summaries_[report.kernel] = report.summary();
+    for (const std::string &finding : report.findings)
+      findings_.push_back(absl::StrCat(report.kernel, ": ", finding));
+  }
+  void print(std::ostream &out) {
+    for (const auto &[kernel, summary] : summaries_)
+      out << "  " << kernel << ": " << summary << "\n";
+    for (const std::string &finding : findings_)
+      out << "  FOUND " << finding << "\n";
+    summaries_.clear();
+    findings_.clear();
+  }
+
+private:
+  std::map<std::string, std::string> summaries_;
+  std::vector<std::string> findings_;
+};
+
 class Verification {
 public:
   Verification(const VerifyOptions &options, std::ostream &out) : options_(options), out_(out) {}
@@ -111,7 +133,7 @@ public:
       ORIEL_ASSIGN_OR_RETURN(compiler_, runtime::findSiblingProgram("orielc", "ORIELC"));
     }
     if (!options_.compileOnly) {
-      ORIEL_ASSIGN_OR_RETURN(device_, openDevice(deviceOf(options_)));
+      ORIEL_RETURN_IF_ERROR(openDevice());
     }
     ORIEL_RETURN_IF_ERROR(work_.open(options_.prebuilt.empty() ? options_.keep : options_.prebuilt));
     for (size_t i = 0; i < cases.size(); ++i)
@@ -120,16 +142,26 @@ public:
   }
 
 private:
+  absl::Status openDevice() {
+    DeviceRequest request = deviceOf(options_);
+    if (options_.check)
+      request.emulatorReport = [this](const runtime::emulated::LaunchReport &report) { reports_.add(report); };
+    ORIEL_ASSIGN_OR_RETURN(device_, trainer::openDevice(request));
+    return absl::OkStatus();
+  }
+
   absl::Status runOne(const GoldenCase &golden) {
     ORIEL_ASSIGN_OR_RETURN(std::string folder, work_.of(golden));
     TextRun how{device_.get(), compiler_, folder, {}};
     bool cpu = options_.target == "cpu";
     if (!cpu) {
-      how.compilerOptions = {"--target", compileTargetOf(deviceOf(options_).kind, options_.chip)};
+      how.compilerOptions = {"--target", options_.check ? absl::StrCat("nvidia-checked:", options_.chip)
+                                                        : compileTargetOf(deviceOf(options_).kind, options_.chip)};
       how.leastTolerance = tf32Tolerance;
     }
     ++tally_.cases;
     absl::StatusOr<std::vector<NamedComparison>> comparisons = compareCase(golden, how);
+    reports_.print(out_);
     if (!comparisons.ok() && !cpu)
       return reportNotRun(golden, comparisons.status());
     ORIEL_RETURN_IF_ERROR(comparisons.status());
@@ -154,16 +186,14 @@ private:
     out_ << absl::StrFormat("%-30s %-28s %s\n", absl::StrCat(golden.family, "/", golden.name), "not run",
                             oneLine(reason.message()));
     out_.flush();
-    if (device_) {
-      ORIEL_ASSIGN_OR_RETURN(device_, openDevice(deviceOf(options_)));
-    }
-    return absl::OkStatus();
+    return device_ ? openDevice() : absl::OkStatus();
   }
 
   const VerifyOptions &options_;
   std::ostream &out_;
   std::string compiler_;
   std::unique_ptr<runtime::Device> device_;
+  CheckReports reports_;
   WorkFolder work_;
   Tally tally_;
 };
@@ -175,6 +205,8 @@ absl::Status verify(const VerifyOptions &options, std::ostream &out) {
     return absl::InvalidArgumentError("--compile-only leaves packages in a folder: say which with --keep");
   if (!options.prebuilt.empty() && (options.compileOnly || !options.keep.empty()))
     return absl::InvalidArgumentError("--prebuilt runs packages that are there: leave out --keep and --compile-only");
+  if (options.check && options.target != "nvidia-emulated")
+    return absl::InvalidArgumentError("--check is of the emulator: use it with --target nvidia-emulated");
   ORIEL_ASSIGN_OR_RETURN(std::vector<GoldenCase> cases, readCases(options.cases));
   return Verification(options, out).run(cases);
 }
@@ -192,6 +224,9 @@ void addVerifyCommand(CLI::App &app, std::function<absl::Status()> *action) {
   command->add_option("--chip", options->chip, "that NVIDIA kernels are compiled for")->capture_default_str();
   command->add_option("--seed", options->seed, "of the emulator: the order in which it runs the threads of a block")
       ->capture_default_str();
+  command->add_flag("--check", options->check,
+                    "nvidia-emulated: check every access to memory for races, bounds and alignment, and print what the "
+                    "kernels move and which banks conflict");
   command->add_option("--threads", options->threads, "threads; 0 means every core")
       ->capture_default_str()
       ->check(CLI::Range(0, 4096));

@@ -6,6 +6,9 @@
 // another error (exit 1) when a tensor fails or a case cannot be compiled or run. On a CPU such a case ends the run; on
 // other targets it gets a line with the reason, and the next one is tried.
 //
+// With `check` the emulator checks every access to memory (runtime/device/cuda/emulated/README.md). What it finds is
+// printed and fails the case; else a line for each kernel tells its traffic and its conflicts.
+//
 // NVIDIA's kernels round f32 operands of most products to tf32, so tolerances below 1e-3 are raised to it there.
 #ifndef ORIEL_TRAINER_VERIFY_VERIFYCOMMAND_H
 #define ORIEL_TRAINER_VERIFY_VERIFYCOMMAND_H
@@ -31,12 +34,13 @@ struct VerifyOptions {
   std::string chip = "sm_80"; // of the other two
   uint64_t seed = 1;          // of the emulator: the order of threads
   int threads = 0;            // 0: all cores
+  bool check = false;         // nvidia-emulated: check every access to memory, and print what it costs
   std::string keep;           // folder for the texts and packages; empty: a temporary one that is removed
   bool compileOnly = false;   // leave packages in `keep`, run nothing
   std::string prebuilt;       // run the packages that a former run left in its `keep`: needs no compiler
 };
 
-/// InvalidArgument also when compileOnly has no `keep`, or both folders are given.
+/// InvalidArgument also when compileOnly has no `keep`, both folders are given, or `check` on another target.
 absl::Status verify(const VerifyOptions &options, std::ostream &out);
 
 /// Adds the sub-command `verify`. Parsing a command line that names it sets `*action`; the tool runs that after parsing

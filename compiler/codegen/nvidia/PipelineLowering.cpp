@@ -35,8 +35,10 @@ void RegisterLowering::startIteration(scf::ForOp loop, const Pipeline &pipeline,
     for (Operation *op : makersOfPlaces(loop, pipeline.loads))
       builder_.clone(*op, scalars_);
     enterStage(pipeline, stage);
-    for (tile::LoadOp load : pipeline.loads)
+    for (tile::LoadOp load : pipeline.loads) {
+      loc_ = load.getLoc();
       copyPieces(load);
+    }
     scalars_ = outside;
   }
   NVVM::CpAsyncCommitGroupOp::create(builder_, loc_);

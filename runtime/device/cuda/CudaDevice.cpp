@@ -41,7 +41,7 @@ absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedC
     return absl::InvalidArgumentError(absl::StrCat("threads = ", options.threads, " must be 0 (all cores) to 4096"));
   cuda::Backend backend;
   backend.hostThreads = options.threads > 0 ? options.threads : static_cast<int>(allowedCores().size());
-  backend.driver = &emulated::emulatedDriver({backend.hostThreads, options.seed});
+  backend.driver = &emulated::emulatedDriver({backend.hostThreads, options.seed, options.report});
   backend.name = "cuda";
   backend.products = []() -> absl::StatusOr<std::unique_ptr<cuda::MatrixProducts>> {
     return emulated::createHostProducts();

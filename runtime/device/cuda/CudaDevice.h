@@ -7,6 +7,7 @@
 
 #include "runtime/device/Device.h"
 #include "runtime/device/cuda/SideStream.h"
+#include "runtime/device/cuda/emulated/LaunchReport.h"
 
 namespace oriel::runtime {
 
@@ -26,8 +27,9 @@ absl::StatusOr<bool> isCudaDeviceIdle(Device &device);
 absl::StatusOr<int> countCudaDevices();
 
 struct EmulatedCudaOptions {
-  int threads = 0;   // of the host; 0: every core this process may use
-  uint64_t seed = 1; // the order in which threads of a block, and streams, run
+  int threads = 0;             // of the host; 0: every core this process may use
+  uint64_t seed = 1;           // the order in which threads of a block, and streams, run
+  emulated::ReportSink report; // gets what checks found in each launch, from kernels compiled with checks; may be empty
 };
 
 /// Runs nvidia packages without a GPU (emulated/EmulatedDriver.h): for tests, far too slow for anything else.

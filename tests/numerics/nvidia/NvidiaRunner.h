@@ -22,21 +22,26 @@ struct NvidiaCode {
   std::string ptx;
   std::unique_ptr<runtime::emulated::KernelObject> emulated;
 
-  /// Runs the whole grid of kernel `index`; `buffers` in the kernel's order. `seed` shuffles the threads.
-  absl::Status launch(size_t index, const std::vector<void *> &buffers, uint64_t seed) const {
+  /// Runs the whole grid of kernel `index`; `buffers` in the kernel's order. `seed` shuffles the threads. What is wrong
+  /// by the checks of a kernel that was compiled with them is in the status; `report` gets the rest.
+  absl::Status launch(size_t index, const std::vector<void *> &buffers, uint64_t seed,
+                      runtime::emulated::LaunchReport *report = nullptr) const {
     const codegen::nvidia::NvidiaKernelInfo &info = kernels[index];
     const runtime::emulated::KernelEntry *entry = emulated->find(info.symbol);
     if (!entry || entry->argumentCount != static_cast<int64_t>(buffers.size()))
       return absl::InternalError(info.symbol + " is not in the library, or takes another number of buffers");
     runtime::emulated::GridRunner runner(static_cast<int>(std::thread::hardware_concurrency()), seed);
     return runner.run(*entry, buffers.data(),
-                      {{info.grid[0], info.grid[1], info.grid[2]}, info.threads, info.sharedBytes});
+                      {{info.grid[0], info.grid[1], info.grid[2]}, info.threads, info.sharedBytes},
+                      emulated->checksOf(info.symbol), report);
   }
 };
 
-/// Compiles a module in the LLVM dialect for the emulator. Empty `error` means success.
+/// Compiles a module in the LLVM dialect for the emulator, with checks when its kernels are described in `checked`.
+/// Empty `error` means success.
 inline std::unique_ptr<runtime::emulated::KernelObject>
-compileForEmulator(mlir::ModuleOp nvvm, const codegen::nvidia::NvidiaTarget &target, std::string &error) {
+compileForEmulator(mlir::ModuleOp nvvm, const codegen::nvidia::NvidiaTarget &target, std::string &error,
+                   llvm::ArrayRef<codegen::nvidia::CheckedKernel> checked = {}) {
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> module = codegen::nvidia::translateToLlvm(nvvm, target, context);
   if (!module) {
@@ -45,7 +50,7 @@ compileForEmulator(mlir::ModuleOp nvvm, const codegen::nvidia::NvidiaTarget &tar
   }
   static int count = 0; // the system's loader knows files by their names
   std::string path = ::testing::TempDir() + "oriel-nvidia-" + std::to_string(getpid()) + "-" + std::to_string(count++);
-  error = codegen::nvidia::emitHostLibrary(*module, codegen::CpuTarget::host(), path);
+  error = codegen::nvidia::emitHostLibrary(*module, codegen::CpuTarget::host(), path, checked);
   if (!error.empty())
     return nullptr;
   auto object = runtime::emulated::KernelObject::load(path);

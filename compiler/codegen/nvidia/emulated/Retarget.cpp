@@ -65,6 +65,11 @@ private:
     Function *callee = call.getCalledFunction();
     if (!callee)
       return "the emulator does not know indirect calls";
+    if (callee->getName().starts_with("orielEmulated")) { // by AccessChecks.h
+      emit(callee->getName(), call.getType(), SmallVector<Value *>(call.args()));
+      call.eraseFromParent();
+      return {};
+    }
     if (!callee->getName().starts_with("llvm.nvvm.")) {
       call.setCallingConv(CallingConv::C);
       return {};
@@ -81,6 +86,12 @@ private:
     }
     case Intrinsic::nvvm_barrier_cta_sync_aligned_all:
       emit("orielEmulatedBarrier", b_.getVoidTy(), {});
+      call.eraseFromParent();
+      return {};
+    case Intrinsic::nvvm_bar_warp_sync:
+      if (auto *mask = dyn_cast<ConstantInt>(call.getArgOperand(0)); !mask || !mask->isMinusOne())
+        return "the emulator does not know bar.warp.sync of some lanes";
+      emit("orielEmulatedWarpBarrier", b_.getVoidTy(), {});
       call.eraseFromParent();
       return {};
     case Intrinsic::nvvm_ex2_approx:

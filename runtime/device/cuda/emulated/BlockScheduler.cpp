@@ -69,6 +69,8 @@ void BlockScheduler::resumeReadyThreads() {
 std::string BlockScheduler::findFault() const {
   if (!fault_.empty())
     return fault_;
+  if (std::count(states_.begin(), states_.end(), State::Stopped) > 0)
+    return {}; // the monitor knows why; the others waited in vain for it
   auto count = [&](State state) { return std::count(states_.begin(), states_.end(), state); };
   if (count(State::Done) != threads())
     return absl::StrCat("divergent threads: ", count(State::AtBarrier), " wait at a barrier, ",
@@ -99,7 +101,14 @@ bool BlockScheduler::releaseBarrier() {
   if (!std::all_of(states_.begin(), states_.end(), [](State s) { return s == State::AtBarrier; }))
     return false;
   std::fill(states_.begin(), states_.end(), State::Ready);
+  if (monitor_)
+    monitor_->barrierReleased();
   return true;
+}
+
+void BlockScheduler::announce(const void *address, int64_t bytes, int32_t site) {
+  if (monitor_ && !monitor_->access(current_, reinterpret_cast<uintptr_t>(address), bytes, static_cast<uint32_t>(site)))
+    wait(State::Stopped);
 }
 
 // ---- Copies ---------------------------------------------------------------------------------------------------------
@@ -135,6 +144,8 @@ void BlockScheduler::waitForCopies(int64_t inFlight) {
     std::memset(copy->destination, 0, 16);
     if (copy->bytes > 0)
       std::memcpy(copy->destination, copy->source, static_cast<size_t>(copy->bytes));
+    if (monitor_)
+      monitor_->copyLanded(current_, copy->destination, 16);
   }
   own.inFlight.erase(own.inFlight.begin(), firstInFlight);
 }
@@ -145,6 +156,10 @@ void BlockScheduler::meetWarp(WarpFunction together, void *lane) {
   meetings_[current_] = {together, lane};
   wait(State::AtCollective);
 }
+
+static void meetOnly(void *const *) {}
+
+void BlockScheduler::warpBarrier() { meetWarp(meetOnly, nullptr); }
 
 bool BlockScheduler::releaseWarps() {
   bool released = false;
@@ -162,6 +177,8 @@ bool BlockScheduler::releaseWarp(size_t first, size_t lanes) {
   for (size_t lane = 0; lane < lanes; ++lane)
     operands[lane] = meetings_[first + lane].lane;
   together(operands.data());
+  if (monitor_)
+    monitor_->warpReleased(first, lanes, /*ordersMemory=*/together == meetOnly);
   std::fill_n(states_.begin() + static_cast<std::ptrdiff_t>(first), lanes, State::Ready);
   return true;
 }

@@ -5,7 +5,9 @@
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_BLOCKSCHEDULER_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_BLOCKSCHEDULER_H
 
+#include "runtime/device/cuda/emulated/BlockMonitor.h"
 #include "runtime/device/cuda/emulated/Fiber.h"
+#include "runtime/device/cuda/emulated/Warp.h"
 #include "runtime/device/cuda/emulated/WarpgroupProducts.h"
 
 #include <array>
@@ -16,8 +18,6 @@
 #include <vector>
 
 namespace oriel::runtime::emulated {
-
-constexpr int warpSize = 32;
 
 /// What the lanes of a warp do together: lanes[i] is what lane i passed to BlockScheduler::meetWarp.
 using WarpFunction = void (*)(void *const *lanes);
@@ -32,8 +32,12 @@ public:
   int64_t threads() const { return static_cast<int64_t>(fibers_.size()); }
   int64_t sharedBytes() const { return sharedBytes_; }
 
+  /// Who is told of what the next blocks do; null: nobody. Of kernels compiled with checks only (AccessSites.h).
+  void setMonitor(BlockMonitor *monitor) { monitor_ = monitor; }
+
   /// Runs `thread(argument)` once for each thread of block (x, y, z). Returns an empty string, or what went wrong:
   /// threads that wait for others which never come, writes behind the shared memory.
+  /// What a monitor finds is not among it.
   std::string runBlock(std::array<int64_t, 3> block, uint64_t seed, Fiber::Body thread, void *argument);
 
   // Called from inside a running thread.
@@ -46,6 +50,8 @@ public:
   /// Returns when all lanes of the caller's warp wait for `together` and it was run once for all of them. `lane` points
   /// to this lane's operands and results; it may lie on the caller's stack.
   void meetWarp(WarpFunction together, void *lane);
+  /// bar.warp.sync of all lanes: orders what they did to memory before with what they do after.
+  void warpBarrier();
 
   /// Asynchronous copies of 16 bytes to shared memory, by the calling thread: see Intrinsics.h.
   void startCopy(void *destination, const void *source, int64_t bytes);
@@ -54,6 +60,9 @@ public:
   /// Ends the block with a fault unless `bytes` from `address` lie in shared memory, aligned to `bytes`. `what` names
   /// the access.
   bool checkShared(const void *address, int64_t bytes, const char *what);
+  /// Tells the monitor of an access that the thread is about to make, or of where it is about to meet others. A thread
+  /// whose access must not be made stops here for ever, and the block ends.
+  void announce(const void *address, int64_t bytes, int32_t site);
 
   WarpgroupProducts &warpgroupProducts() { return warpgroupProducts_; }
   /// Ends the block with a fault, unless it has one.
@@ -63,7 +72,7 @@ public:
   static BlockScheduler &running();
 
 private:
-  enum class State : uint8_t { Ready, AtBarrier, AtCollective, Done };
+  enum class State : uint8_t { Ready, AtBarrier, AtCollective, Stopped, Done };
   struct Meeting {
     WarpFunction together;
     void *lane;
@@ -93,6 +102,7 @@ private:
   std::vector<ThreadCopies> copies_;
   WarpgroupProducts warpgroupProducts_;
   std::string fault_; // the first of the block
+  BlockMonitor *monitor_ = nullptr;
   std::vector<uint16_t> order_;
   std::mt19937_64 random_;
   std::array<int64_t, 3> block_ = {};

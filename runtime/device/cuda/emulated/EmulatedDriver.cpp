@@ -22,11 +22,12 @@ using Work = std::function<std::string(Context)>;
 
 struct Context_ {
   emulated::GridRunner runner;
+  emulated::ReportSink report;
   std::map<Address, size_t> allocations; // start, bytes
   emulated::StreamQueues queues;
 
   explicit Context_(const emulated::EmulatorOptions &options)
-      : runner(options.threads, options.seed), queues(options.seed) {}
+      : runner(options.threads, options.seed), report(options.report), queues(options.seed) {}
   void protect(int protection) {
     for (auto [address, bytes] : allocations)
       ::mprotect(reinterpret_cast<void *>(address), bytes, protection);
@@ -45,6 +46,7 @@ struct Context_ {
 
 struct Function_ {
   const emulated::KernelEntry *entry;
+  const emulated::CheckEntry *checks;  // null: compiled without
   int64_t mostSharedBytes = 48 * 1024; // until funcSetAttribute
 };
 
@@ -138,7 +140,7 @@ Result moduleGetFunction(Function *function, Module module, const char *name) {
   const KernelEntry *entry = module->object->find(name);
   if (!entry)
     return notFound;
-  *function = &module->functions.try_emplace(name, Function_{entry}).first->second;
+  *function = &module->functions.try_emplace(name, Function_{entry, module->object->checksOf(name)}).first->second;
   return success;
 }
 
@@ -158,8 +160,12 @@ Result launchKernel(Function function, unsigned gridX, unsigned gridY, unsigned 
   for (int64_t i = 0; i < function->entry->argumentCount; ++i)
     arguments.push_back(*static_cast<void **>(parameters[i])); // copied when issued
   LaunchShape shape{{gridX, gridY, gridZ}, threadsX, sharedBytes};
-  return add(stream, [entry = function->entry, arguments = std::move(arguments), shape](Context context) {
-    return std::string(context->runner.run(*entry, arguments.data(), shape).message());
+  return add(stream, [function, arguments = std::move(arguments), shape](Context context) {
+    LaunchReport report;
+    absl::Status status = context->runner.run(*function->entry, arguments.data(), shape, function->checks, &report);
+    if (function->checks && context->report)
+      context->report(report);
+    return std::string(status.message());
   });
 }
 

@@ -8,6 +8,7 @@
 //   graphs;
 //   * device memory starts as NaNs, not zeros, and the host may touch it only while queued work runs: otherwise the
 //     process ends with a segmentation fault;
+//   * kernels that were compiled with checks (AccessSites.h) are faulty when the checks find something;
 //   * after a kernel has done something wrong every later call on its device fails, as on a GPU; the table's faultText
 //     says which kernel, which block and what.
 // Kernels and products use all threads that the options give. Not emulated: more than one device, peers.
@@ -25,6 +26,7 @@ namespace oriel::runtime::emulated {
 struct EmulatorOptions {
   int threads = 1;   // of the host
   uint64_t seed = 1; // shuffles the threads of each block (GridRunner.h), and the streams (StreamQueues.h)
+  ReportSink report; // gets the report of every launch of a kernel that was compiled with checks; may be empty
 };
 
 /// The table. Contexts retained from then on take `options`; each is a machine of its own. Thread safe.

@@ -1,9 +1,8 @@
 #include "runtime/device/cuda/emulated/GridRunner.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
-#include <algorithm>
-#include <atomic>
 #include <mutex>
 
 namespace oriel::runtime::emulated {
@@ -34,35 +33,82 @@ BlockScheduler &GridRunner::schedulerOf(int thread, const LaunchShape &shape) {
   return *scheduler;
 }
 
-absl::Status GridRunner::run(const KernelEntry &kernel, void *const *arguments, const LaunchShape &shape) {
+/// One for each thread of the pool.
+std::vector<std::unique_ptr<BlockMonitor>> GridRunner::monitorsFor(LaunchMonitor &launch, const LaunchShape &shape) {
+  std::vector<std::unique_ptr<BlockMonitor>> monitors;
+  for (int thread = 0; thread < pool_.threads(); ++thread)
+    monitors.push_back(std::make_unique<BlockMonitor>(launch, static_cast<size_t>(shape.threads),
+                                                      schedulerOf(thread, shape).shared(), shape.sharedBytes));
+  return monitors;
+}
+
+namespace {
+
+/// What is wrong with a launch: the fault of its first faulty block. Thread safe.
+class FirstFault {
+public:
+  void add(int64_t block, std::string fault) {
+    std::lock_guard lock(mutex_);
+    if (!fault.empty() && (block_ < 0 || block < block_)) {
+      block_ = block;
+      fault_ = std::move(fault);
+    }
+  }
+  const std::string &text() const { return fault_; }
+
+private:
+  std::mutex mutex_;
+  int64_t block_ = -1;
+  std::string fault_;
+};
+
+struct Thread {
+  void (*run)(void *const *);
+  void *const *arguments;
+};
+
+} // namespace
+
+absl::Status GridRunner::run(const KernelEntry &kernel, void *const *arguments, const LaunchShape &shape,
+                             const CheckEntry *checks, LaunchReport *report) {
   if (absl::Status status = checkShape(shape); !status.ok())
     return status;
-  struct Thread {
-    void (*run)(void *const *);
-    void *const *arguments;
-  } thread{kernel.thread, arguments};
+  Thread thread{kernel.thread, arguments};
   auto body = [](void *argument) {
     auto *self = static_cast<Thread *>(argument);
     self->run(self->arguments);
   };
-  std::mutex mutex;
-  int64_t faultyBlock = -1;
-  std::string fault;
+  std::unique_ptr<LaunchMonitor> launch;
+  std::vector<std::unique_ptr<BlockMonitor>> monitors;
+  if (checks) {
+    launch = std::make_unique<LaunchMonitor>(*checks, arguments);
+    monitors = monitorsFor(*launch, shape);
+  }
+  FirstFault fault;
   const auto &[x, y, z] = shape.grid;
   pool_.forEach(x * y * z, /*run=*/1, [&, x = x, y = y](int64_t block, int worker) {
-    std::string wrong =
-        schedulerOf(worker, shape)
-            .runBlock({block % x, block / x % y, block / x / y}, seed_ + static_cast<uint64_t>(block), body, &thread);
-    if (wrong.empty())
-      return;
-    std::lock_guard lock(mutex);
-    if (faultyBlock < 0 || block < faultyBlock) {
-      faultyBlock = block;
-      fault = std::move(wrong);
-    }
+    BlockScheduler &scheduler = schedulerOf(worker, shape);
+    BlockMonitor *monitor = checks ? monitors[static_cast<size_t>(worker)].get() : nullptr;
+    std::array<int64_t, 3> place = {block % x, block / x % y, block / x / y};
+    scheduler.setMonitor(monitor);
+    if (monitor)
+      monitor->begin(block, place);
+    fault.add(block, scheduler.runBlock(place, seed_ + static_cast<uint64_t>(block), body, &thread));
+    if (monitor)
+      monitor->end();
+    scheduler.setMonitor(nullptr);
   });
-  if (faultyBlock >= 0)
-    return absl::InternalError(absl::StrCat(kernel.name, ": ", fault));
+  std::vector<std::string> wrong;
+  if (launch) {
+    LaunchReport all = launch->report();
+    wrong = all.findings;
+    if (report)
+      *report = std::move(all);
+  }
+  if (!fault.text().empty())
+    wrong.push_back(fault.text());
+  if (!wrong.empty())
+    return absl::InternalError(absl::StrCat(kernel.name, ": ", absl::StrJoin(wrong, "\n")));
   return absl::OkStatus();
 }
 

@@ -8,6 +8,7 @@
 #include "runtime/device/cpu/WorkerPool.h"
 #include "runtime/device/cuda/emulated/BlockScheduler.h"
 #include "runtime/device/cuda/emulated/KernelObject.h"
+#include "runtime/device/cuda/emulated/LaunchReport.h"
 
 #include "absl/status/status.h"
 
@@ -33,10 +34,14 @@ public:
 
   /// Returns when all blocks have run. InvalidArgument for a shape that no GPU takes; Internal with what the first
   /// faulty block did wrong (BlockScheduler::runBlock).
-  absl::Status run(const KernelEntry &kernel, void *const *arguments, const LaunchShape &shape);
+  /// With `checks` of the kernel also Internal with what they found, a line for each mistake; `report` (may be null)
+  /// gets all that is known of the launch then, faulty or not.
+  absl::Status run(const KernelEntry &kernel, void *const *arguments, const LaunchShape &shape,
+                   const CheckEntry *checks = nullptr, LaunchReport *report = nullptr);
 
 private:
   BlockScheduler &schedulerOf(int thread, const LaunchShape &shape);
+  std::vector<std::unique_ptr<BlockMonitor>> monitorsFor(LaunchMonitor &launch, const LaunchShape &shape);
 
   WorkerPool pool_;
   uint64_t seed_;

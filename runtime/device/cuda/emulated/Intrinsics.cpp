@@ -104,6 +104,10 @@ int32_t orielEmulatedThread() { return BlockScheduler::running().threadIndex(); 
 int32_t orielEmulatedBlock(int32_t dim) { return BlockScheduler::running().blockIndex(dim); }
 std::byte *orielEmulatedShared() { return BlockScheduler::running().shared(); }
 void orielEmulatedBarrier() { BlockScheduler::running().barrier(); }
+void orielEmulatedWarpBarrier() { BlockScheduler::running().warpBarrier(); }
+void orielEmulatedAnnounce(const void *address, int32_t bytes, int32_t site) {
+  BlockScheduler::running().announce(address, bytes, site);
+}
 
 void orielEmulatedMma(const uint32_t *a, const uint32_t *b, const float *c, float *d) {
   MmaLane lane{a, b, c, d};
@@ -180,7 +184,9 @@ void *intrinsicNamed(absl::string_view name) {
                               ORIEL_INTRINSIC(orielEmulatedWarpgroupFence),
                               ORIEL_INTRINSIC(orielEmulatedWarpgroupCommit),
                               ORIEL_INTRINSIC(orielEmulatedWarpgroupWait),
-                              ORIEL_INTRINSIC(orielEmulatedFenceAsyncProxy)};
+                              ORIEL_INTRINSIC(orielEmulatedFenceAsyncProxy),
+                              ORIEL_INTRINSIC(orielEmulatedWarpBarrier),
+                              ORIEL_INTRINSIC(orielEmulatedAnnounce)};
 #undef ORIEL_INTRINSIC
   for (const Named &named : all)
     if (named.name == name)

@@ -14,6 +14,12 @@ int32_t orielEmulatedThread();           // %tid.x
 int32_t orielEmulatedBlock(int32_t dim); // %ctaid.x, .y, .z
 std::byte *orielEmulatedShared();        // dynamic shared memory
 void orielEmulatedBarrier();             // barrier.sync 0, all threads of the block
+void orielEmulatedWarpBarrier();         // bar.warp.sync of all lanes
+
+/// What checked kernels call before an instruction that touches memory, or at which threads meet: `bytes` from
+/// `address` by instruction number `site` of the kernel's table (AccessSites.h); -bytes for a load whose value is
+/// thrown away. Does not return when the access is not allowed.
+void orielEmulatedAnnounce(const void *address, int32_t bytes, int32_t site);
 
 /// d = a·b + c for the lanes of a warp, in the fragment layout of mma.m16n8k16 with bf16 operands: a[4], b[2] registers
 /// of two bf16 each, c[4], d[4].

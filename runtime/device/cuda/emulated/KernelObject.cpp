@@ -27,7 +27,8 @@ absl::StatusOr<std::unique_ptr<KernelObject>> KernelObject::load(const std::stri
     return absl::FailedPreconditionError(absl::StrCat("cannot load emulated kernels: ", ::dlerror()));
   auto *imports = static_cast<ImportEntry *>(::dlsym(handle, "oriel_emulated_imports"));
   auto *kernels = static_cast<const KernelEntry *>(::dlsym(handle, "oriel_emulated_kernels"));
-  std::unique_ptr<KernelObject> object(new KernelObject(handle, kernels));
+  auto *checks = static_cast<const CheckEntry *>(::dlsym(handle, "oriel_emulated_checks"));
+  std::unique_ptr<KernelObject> object(new KernelObject(handle, kernels, checks));
   if (!imports || !kernels)
     return absl::FailedPreconditionError(
         absl::StrCat(path, " has no emulated kernels: it was compiled for another target than nvidia"));
@@ -41,6 +42,13 @@ const KernelEntry *KernelObject::find(absl::string_view name) const {
   for (const KernelEntry *kernel = kernels_; kernel->name; ++kernel)
     if (kernel->name == name)
       return kernel;
+  return nullptr;
+}
+
+const CheckEntry *KernelObject::checksOf(absl::string_view name) const {
+  for (const CheckEntry *check = checks_; check && check->kernel; ++check)
+    if (check->kernel == name)
+      return check;
   return nullptr;
 }
 

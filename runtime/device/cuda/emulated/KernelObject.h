@@ -5,8 +5,11 @@
 // compiler/codegen/nvidia/emulated/Retarget.cpp; the two structs below are the contract):
 //   oriel_emulated_imports   what it calls; the loader fills in the addresses before any kernel runs
 //   oriel_emulated_kernels   what it offers
+// and, when it was compiled with checks, oriel_emulated_checks (AccessSites.h).
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_KERNELOBJECT_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_KERNELOBJECT_H
+
+#include "runtime/device/cuda/emulated/AccessSites.h"
 
 #include "absl/status/statusor.h"
 
@@ -37,12 +40,16 @@ public:
 
   /// Null when there is no kernel of that name.
   const KernelEntry *find(absl::string_view name) const;
+  /// What a kernel that was compiled with checks announces; null for others.
+  const CheckEntry *checksOf(absl::string_view name) const;
 
 private:
-  KernelObject(void *handle, const KernelEntry *kernels) : handle_(handle), kernels_(kernels) {}
+  KernelObject(void *handle, const KernelEntry *kernels, const CheckEntry *checks)
+      : handle_(handle), kernels_(kernels), checks_(checks) {}
 
   void *handle_;
   const KernelEntry *kernels_;
+  const CheckEntry *checks_; // null without checks
 };
 
 } // namespace oriel::runtime::emulated

@@ -1,0 +1,50 @@
+// What a library of emulated kernels that was compiled with checks says of itself: every instruction that touches
+// memory, and the buffers that each kernel takes. Written by compiler/codegen/nvidia/emulated/AccessChecks.cpp as the
+// table `oriel_emulated_checks`, ended by an entry without a name; a library without checks lacks it.
+#ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_ACCESSSITES_H
+#define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_ACCESSSITES_H
+
+#include <cstdint>
+
+namespace oriel::runtime::emulated {
+
+enum class AccessKind : int32_t {
+  SharedLoad = 0,
+  SharedStore = 1,
+  MatrixLoad = 2, // ldmatrix: one row of 16 bytes
+  CopyTarget = 3, // cp.async: where it writes, in shared memory
+  CopySource = 4, // cp.async: what it reads, in global memory
+  GlobalLoad = 5,
+  GlobalStore = 6,
+  Convergence = 7, // no access: all lanes of a warp must be here together (barrier, mma.sync, shfl.sync …)
+};
+
+inline bool isShared(AccessKind kind) { return kind <= AccessKind::CopyTarget; }
+inline bool isWrite(AccessKind kind) {
+  return kind == AccessKind::SharedStore || kind == AccessKind::CopyTarget || kind == AccessKind::GlobalStore;
+}
+
+/// An instruction; its number is its place in the table.
+struct SiteEntry {
+  const char *op; // the tile op that it was made for, a line of the kernel's text
+  AccessKind kind;
+  int32_t buffer; // of a global access: the argument that its address was made of; -1: not known
+};
+
+struct BufferEntry {
+  const char *type; // "memref<64x32xf32>"
+  int64_t bytes;
+  int64_t isOutput;
+};
+
+struct CheckEntry {
+  const char *kernel;
+  const SiteEntry *sites;
+  int64_t siteCount;
+  const BufferEntry *buffers; // one for each argument
+  int64_t bufferCount;
+};
+
+} // namespace oriel::runtime::emulated
+
+#endif

@@ -1,0 +1,248 @@
+// Each check of the emulator finds the mistake that it is for. Mistakes are planted in the lowered text of kernels: of
+// one of ours by leaving out or changing what the lowering wrote, else of small ones written here.
+#include "tests/numerics/nvidia/NvidiaRunner.h"
+
+#include "compiler/codegen/nvidia/emulated/AccessChecks.h"
+#include "dialects/tile/TileOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/raw_ostream.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace oriel::testing {
+namespace {
+
+using codegen::nvidia::CheckedKernel;
+using codegen::nvidia::NvidiaKernelInfo;
+using codegen::nvidia::NvidiaTarget;
+using runtime::emulated::AccessKind;
+using runtime::emulated::LaunchReport;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// The two sides of the wall agree on what numbers mean.
+static_assert(int(codegen::nvidia::AccessKind::SharedLoad) == int(AccessKind::SharedLoad));
+static_assert(int(codegen::nvidia::AccessKind::CopyTarget) == int(AccessKind::CopyTarget));
+static_assert(int(codegen::nvidia::AccessKind::GlobalStore) == int(AccessKind::GlobalStore));
+static_assert(int(codegen::nvidia::AccessKind::Convergence) == int(AccessKind::Convergence));
+
+// Sums A·Bᵀ over blocks of B's rows. A stays in registers, B goes through shared memory.
+constexpr const char *productKernel = R"mlir(
+tile.kernel @product(%a: memref<64x64xbf16>, %b: memref<128x64xbf16>, %o: memref<64x64xf32>) grid(%x, %y, %z) in [1, 1, 1] outputs 1 {
+  %c0 = arith.constant 0 : index
+  %c64 = arith.constant 64 : index
+  %c128 = arith.constant 128 : index
+  %zero = arith.constant 0.0 : f32
+  %wide = tile.load %a[%c0, %c0] rows 0 cols 1 : memref<64x64xbf16> -> tensor<64x64xf32>
+  %ta = tile.cast %wide : tensor<64x64xf32> -> tensor<64x64xbf16>
+  %init = tile.fill %zero : f32 -> tensor<64x64xf32>
+  %sum = scf.for %j = %c0 to %c128 step %c64 iter_args(%acc = %init) -> (tensor<64x64xf32>) {
+    %tb = tile.load %b[%j, %c0] rows 0 cols 1 : memref<128x64xbf16> -> tensor<64x64xbf16>
+    %s = tile.dot %ta, %tb, %acc transpose_b : tensor<64x64xbf16>, tensor<64x64xbf16>, tensor<64x64xf32>
+    scf.yield %s : tensor<64x64xf32>
+  }
+  tile.store %sum, %o[%c0, %c0] rows 0 cols 1 : tensor<64x64xf32>, memref<64x64xf32>
+  tile.return
+})mlir";
+
+class PlantedBugsTest : public ::testing::Test {
+protected:
+  PlantedBugsTest() {
+    context_.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::memref::MemRefDialect,
+                         mlir::scf::SCFDialect, mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
+  }
+
+  /// The lowered text of a module of tile kernels, with the locations that checks tell.
+  std::string lower(const char *tileText) {
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(tileText, &context_);
+    checked_ = codegen::nvidia::locateInText(*module);
+    llvm::SmallVector<NvidiaKernelInfo> kernels;
+    auto lowered = codegen::nvidia::lowerToNvvm(*module, NvidiaTarget::sm80(), kernels);
+    EXPECT_TRUE(succeeded(lowered) && succeeded(codegen::nvidia::keepLocations(**lowered)));
+    kernels_.assign(kernels.begin(), kernels.end());
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    (*lowered)->print(stream, mlir::OpPrintingFlags().enableDebugInfo());
+    return text;
+  }
+
+  /// Runs the only kernel of a lowered text under checks.
+  absl::Status run(const std::string &nvvmText, const std::vector<void *> &buffers, LaunchReport *report = nullptr) {
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(nvvmText, &context_);
+    NvidiaCode code;
+    code.kernels = kernels_;
+    std::string error;
+    code.emulated = compileForEmulator(*module, NvidiaTarget::sm80(), error, checked_);
+    EXPECT_EQ(error, "");
+    return code.emulated ? code.launch(0, buffers, 1, report) : absl::InternalError(error);
+  }
+
+  absl::Status runProduct(const std::string &nvvmText, LaunchReport *report = nullptr) {
+    alignas(32) static uint16_t a[64 * 64], b[128 * 64];
+    alignas(32) static float o[64 * 64];
+    return run(nvvmText, {a, b, o}, report);
+  }
+
+  /// A kernel written here: takes a buffer of 64 floats.
+  absl::Status runBody(const char *body, int64_t threads, int64_t sharedBytes, LaunchReport *report = nullptr) {
+    checked_ = {{"kernel", {}, {{"memref<64xf32>", 256, true}}}};
+    kernels_ = {{"kernel", {1, 1, 1}, threads, sharedBytes}};
+    std::string text = R"mlir(
+      llvm.mlir.global external @oriel_shared() {addr_space = 3 : i32, alignment = 128 : i64} : !llvm.array<0 x i8>
+      llvm.func @kernel(%p: !llvm.ptr) attributes {nvvm.kernel} {
+        %t = nvvm.read.ptx.sreg.tid.x : i32
+        %shared = llvm.mlir.addressof @oriel_shared : !llvm.ptr<3>
+        %one = llvm.mlir.constant(1.0 : f32) : f32
+    )mlir";
+    alignas(16) static float buffer[64];
+    return run(text + body + "llvm.return\n}", {buffer}, report);
+  }
+
+  mlir::MLIRContext context_;
+  std::vector<CheckedKernel> checked_;
+  std::vector<NvidiaKernelInfo> kernels_;
+};
+
+std::vector<size_t> placesOf(const std::string &text, const std::string &what) {
+  std::vector<size_t> places;
+  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
+    places.push_back(at);
+  return places;
+}
+
+std::string withoutLineAt(std::string text, size_t place) {
+  size_t begin = text.rfind('\n', place) + 1;
+  return text.erase(begin, text.find('\n', place) - begin);
+}
+
+std::string replaced(std::string text, const std::string &from, const std::string &to) {
+  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+TEST_F(PlantedBugsTest, NothingIsFoundInAKernelAsItIsLowered) {
+  LaunchReport report;
+  EXPECT_EQ(runProduct(lower(productKernel), &report), absl::OkStatus());
+  ASSERT_EQ(report.buffers.size(), 3u);
+  EXPECT_EQ(report.buffers[1].type, "memref<128x64xbf16>");
+  EXPECT_EQ(report.buffers[1].read, 128 * 64 * 2);
+  EXPECT_EQ(report.buffers[2].written, 64 * 64 * 4);
+  EXPECT_EQ(report.neededBytes(), (64 + 128) * 64 * 2 + 64 * 64 * 4);
+  EXPECT_EQ(report.costOf(/*shared=*/true).mean(), 1.0);
+  for (const runtime::emulated::SiteReport &site : report.sites)
+    if (site.kind == AccessKind::CopySource)
+      EXPECT_EQ(site.cost.mean(), 1.0);
+}
+
+TEST_F(PlantedBugsTest, EveryMissingWaitIsFound) {
+  std::string text = lower(productKernel);
+  std::vector<size_t> waits = placesOf(text, "nvvm.cp.async.wait.group");
+  ASSERT_FALSE(waits.empty());
+  for (size_t wait : waits)
+    EXPECT_THAT(std::string(runProduct(withoutLineAt(text, wait)).message()),
+                AllOf(HasSubstr("product: block (0, 0, 0): missing wait: ldmatrix by [line"), HasSubstr("tile.dot"),
+                      HasSubstr("data of cp.async (its target) by [line"), HasSubstr("is in flight")));
+}
+
+/// A kernel may have a barrier too many; the one before the product reads what all threads have copied is needed.
+TEST_F(PlantedBugsTest, AMissingBarrierIsFound) {
+  std::string text = lower(productKernel);
+  std::vector<std::string> messages;
+  for (size_t barrier : placesOf(text, "nvvm.barrier"))
+    messages.push_back(std::string(runProduct(withoutLineAt(text, barrier)).message()));
+  EXPECT_THAT(messages, ::testing::Contains(AllOf(HasSubstr("race: ldmatrix by [line"), HasSubstr("tile.dot"),
+                                                  HasSubstr("no barrier orders it after the cp.async (its target)"))));
+  EXPECT_THAT(messages, ::testing::Contains(AllOf(HasSubstr("race: cp.async (its target) by [line"),
+                                                  HasSubstr("no barrier orders it after the ldmatrix by"))));
+}
+
+TEST_F(PlantedBugsTest, ALayoutWithoutPaddingConflictsInBanks) {
+  // Lane l writes the first word of row l.
+  const std::string body = R"mlir(
+        %words = llvm.mlir.constant(ROW : i32) : i32
+        %row = llvm.mul %t, %words : i32
+        %at = llvm.getelementptr %shared[%row] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, f32
+        llvm.store %one, %at : f32, !llvm.ptr<3>
+      )mlir";
+  for (auto [words, wavefronts] : {std::pair(32, 32), std::pair(33, 1), std::pair(36, 4)}) {
+    LaunchReport report;
+    EXPECT_EQ(runBody(replaced(body, "ROW", std::to_string(words)).c_str(), 32, 32 * words * 4, &report),
+              absl::OkStatus());
+    EXPECT_EQ(report.costOf(/*shared=*/true).worstRatio(), wavefronts);
+    if (wavefronts > 1) {
+      ASSERT_NE(report.worstSite(true), nullptr);
+      EXPECT_EQ(report.worstSite(true)->kind, AccessKind::SharedStore);
+    }
+  }
+}
+
+TEST_F(PlantedBugsTest, AWriteBehindABufferIsFound) {
+  absl::Status status = runBody(R"mlir(
+        %at = llvm.getelementptr %p[%t] : (!llvm.ptr, i32) -> !llvm.ptr, f32
+        llvm.store %one, %at : f32, !llvm.ptr
+      )mlir",
+                                96, 0); // of a tail of 64
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("out of bounds: write of global memory"), HasSubstr("4 bytes at byte "),
+                    HasSubstr("of buffer 0 (memref<64xf32>, 256 bytes)")));
+}
+
+TEST_F(PlantedBugsTest, AReadBehindSharedMemoryIsFound) {
+  absl::Status status = runBody(R"mlir(
+        %at = llvm.getelementptr %shared[%t] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, f32
+        llvm.store %one, %at : f32, !llvm.ptr<3>
+      )mlir",
+                                64, 128);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("out of bounds: write of shared memory"), HasSubstr("of 128 bytes of shared memory")));
+}
+
+TEST_F(PlantedBugsTest, AMisalignedVectorIsFound) {
+  absl::Status status = runBody(R"mlir(
+        %at = llvm.getelementptr %p[%t] : (!llvm.ptr, i32) -> !llvm.ptr, f32
+        %v = llvm.load %at {alignment = 16 : i64} : !llvm.ptr -> vector<4xf32>
+        llvm.store %v, %p {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr
+      )mlir",
+                                2, 0);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("misaligned: read of global memory"), HasSubstr("16 bytes at byte 4 of buffer 0")));
+}
+
+TEST_F(PlantedBugsTest, SharedMemoryThatNobodyHasWrittenIsFound) {
+  absl::Status status = runBody(R"mlir(
+        %v = llvm.load %shared : !llvm.ptr<3> -> f32
+        llvm.store %v, %p : f32, !llvm.ptr
+      )mlir",
+                                1, 16);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("never written: read of shared memory"));
+}
+
+TEST_F(PlantedBugsTest, LanesAtDifferentBarriersAreFound) {
+  absl::Status status = runBody(R"mlir(
+        %eight = llvm.mlir.constant(8 : i32) : i32
+        %low = llvm.icmp "ult" %t, %eight : i32
+        llvm.cond_br %low, ^one, ^other
+      ^one:
+        llvm.store %one, %shared : f32, !llvm.ptr<3>
+        nvvm.barrier0
+        llvm.br ^end
+      ^other:
+        nvvm.barrier0
+        %at = llvm.getelementptr %p[%t] : (!llvm.ptr, i32) -> !llvm.ptr, f32
+        llvm.store %one, %at : f32, !llvm.ptr
+        llvm.br ^end
+      ^end:
+      )mlir",
+                                32, 16);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("divergent warp: threads 0 and 8 of one warp meet at different instructions"));
+}
+
+} // namespace
+} // namespace oriel::testing
