@@ -76,7 +76,7 @@ class CudaEmulated(OrielTest):
         for target in ("nvidia:sm_1", "nvidia", "tpu"):
             result = self.compile(target, "none")
             self.assertEqual(result.returncode, 1)
-            self.assertIn(f"unknown --target '{target}'; use cpu, nvidia:CHIP or nvidia-emulated:CHIP", result.stderr)
+            self.assertIn(f"unknown --target '{target}'; use cpu, nvidia:CHIP, nvidia-emulated:CHIP or nvidia-checked:CHIP", result.stderr)
             self.assertIn("sm_80", result.stderr)
 
     def test_without_a_driver_it_says_what_to_do(self):
