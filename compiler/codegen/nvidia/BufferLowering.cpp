@@ -251,9 +251,9 @@ void RegisterLowering::lowerGather(tile::GatherOp op) {
 /// A column belongs to one thread, which walks down the rows: the order of the sums is that of the rows.
 void RegisterLowering::lowerScatterAdd(tile::ScatterAddOp op) {
   V rows = viewOf(op.getTile()).base, ids = viewOf(op.getIds()).base;
+  beginWrite(bufferResource(op.getBuffer())); // first: its barrier would forget the reads
   readResource(homeResource(rows));
   readResource(homeResource(ids));
-  beginWrite(bufferResource(op.getBuffer()));
   ArrayRef<int64_t> shape = tileType(op.getTile()).getShape();
   Type memory = cast<MemRefType>(op.getBuffer().getType()).getElementType();
   auto columns = scf::ForOp::create(builder_, loc_, thread_, i32(shape[1]), i32(threads_));

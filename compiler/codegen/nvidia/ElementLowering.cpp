@@ -130,7 +130,8 @@ void RegisterLowering::exchangeAcrossWarps(tile::ReduceOp op, const LayoutDim &a
   beginWrite(rows);
   {
     V isFirst = compare(arith::CmpIPredicate::eq, laneIndex(along), i32(0));
-    auto branch = scf::IfOp::create(builder_, loc_, isFirst, /*withElseRegion=*/false);
+    V owner = isOwner(placement_.layoutOf(op.getTile()), tileType(op.getTile()).getShape());
+    auto branch = scf::IfOp::create(builder_, loc_, owner ? both(isFirst, owner) : isFirst, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(builder_);
     builder_.setInsertionPointToStart(&branch.getThenRegion().front());
     for (size_t o = 0; o < partial.size(); ++o)

@@ -31,6 +31,7 @@ LogicalResult RegisterLowering::lowerBlock(Block &block) {
 
 LogicalResult RegisterLowering::lowerOp(Operation &op) {
   loc_ = op.getLoc();
+  readsOfOp_.clear();
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case([&](scf::ForOp o) { return lowerFor(o); })
       .Case([&](scf::IfOp o) { return lowerIf(o); })

@@ -135,6 +135,7 @@ private:
 
   const TilePlacement &placement_;
   Hazards hazards_;
+  llvm::SmallVector<Resource> readsOfOp_;     // of the op that is being lowered
   llvm::SmallVector<Value> inFlight_;         // oldest first; null where a later product goes on with the registers
   llvm::DenseMap<Value, Slots> registers_;    // of tiles that are neither fills nor views
   llvm::DenseMap<Value, Value> stageOffsets_; // of homes with stages: bytes to the stage of this iteration, i32

@@ -73,8 +73,15 @@ void RegisterLowering::apply(Ordering ordering) {
   barrier();
 }
 
+/// An op reads behind all the barriers that its operands need: that of a later operand orders no read of an earlier
+/// one.
 void RegisterLowering::readResource(const Resource &resource) {
-  apply(hazards_.beforeRead(resource));
+  Ordering ordering = hazards_.beforeRead(resource);
+  apply(ordering);
+  if (ordering.barrier)
+    for (const Resource &earlier : readsOfOp_)
+      hazards_.addRead(earlier);
+  readsOfOp_.push_back(resource);
   hazards_.addRead(resource);
 }
 
@@ -130,12 +137,17 @@ V RegisterLowering::swizzledPlace(const Home &home, Coordinate row, V colBytes) 
   return add(mul(panel, i32(home.panelBytes())), place);
 }
 
-/// Slots that lie side by side are stored as one vector.
+/// Slots that lie side by side are stored as one vector. Of threads that hold the same elements one stores them.
 void RegisterLowering::fillHome(V base, const Layout &layout, llvm::function_ref<V(int64_t, int64_t)> element) {
   beginWrite(homeResource(base));
   bool isTransposed = placement_.homeOf(base)->isTransposed;
   ArrayRef<int64_t> shape = tileType(base).getShape();
   Type type = tileType(base).getElementType();
+  OpBuilder::InsertionGuard guard(builder_);
+  if (V owner = isOwner(layout, shape)) {
+    auto branch = scf::IfOp::create(builder_, loc_, owner, /*withElseRegion=*/false);
+    builder_.setInsertionPointToStart(&branch.getThenRegion().front());
+  }
   const LayoutDim &inner = isTransposed ? layout.rows : layout.cols, &outer = isTransposed ? layout.cols : layout.rows;
   int64_t innerSize = shape[isTransposed ? 0 : 1], outerSize = shape[isTransposed ? 1 : 0];
   int64_t count = innerSize == 1 ? 1 : inner.vector;

@@ -89,7 +89,9 @@ void TilePlacement::formClasses() {
       return;
     values_.push_back(value);
     members_[value] = {unsigned(classes_.size()), false};
-    classes_.push_back({tileType(value).getDimSize(0), tileType(value).getDimSize(1)});
+    Class &added = classes_.emplace_back();
+    added.rows = tileType(value).getDimSize(0);
+    added.cols = tileType(value).getDimSize(1);
   };
   kernel_.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (isa<tile::MapOp>(op->getParentOp()))

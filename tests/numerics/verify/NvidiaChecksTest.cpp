@@ -1,0 +1,100 @@
+// Golden cases on the emulator with every access checked: our kernels are clean, and what no check of memory can see, a
+// window that is off by one, the golden values do.
+#include "tests/support/golden/GoldenCases.h"
+#include "trainer/device/OpenDevice.h"
+#include "trainer/verify/RunCase.h"
+#include "trainer/verify/VerifyCommand.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <unistd.h>
+
+namespace oriel::trainer {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string smallestCaseOf(const std::string &family) {
+  std::vector<std::string> cases = tests::goldenCasesOf(family);
+  auto bytes = [](const std::string &path) { return std::filesystem::file_size(path); };
+  auto smallest =
+      std::min_element(cases.begin(), cases.end(), [&](const auto &a, const auto &b) { return bytes(a) < bytes(b); });
+  return smallest == cases.end() ? std::string() : *smallest;
+}
+
+class NvidiaChecks : public ::testing::TestWithParam<const char *> {};
+
+TEST_P(NvidiaChecks, FindNothingInOurKernels) {
+  ::setenv("ORIELC", TEST_ORIELC, 1);
+  VerifyOptions options;
+  options.target = "nvidia-emulated";
+  options.check = true;
+  options.cases = {smallestCaseOf(GetParam())};
+  if (options.cases[0].empty())
+    GTEST_SKIP() << "golden data not found: set ORIEL_GOLDEN to the folder that holds " << GetParam();
+  for (const char *dtype : {"f32", "bf16"}) {
+    options.dtype = dtype;
+    std::ostringstream out;
+    (void)verify(options, out); // whether tensors pass is NvidiaRunTest's
+    EXPECT_THAT(out.str(), HasSubstr("HBM x1."));
+    EXPECT_THAT(out.str(), Not(HasSubstr("FOUND")));
+    EXPECT_THAT(out.str(), Not(HasSubstr("not run")));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, NvidiaChecks,
+                         ::testing::Values("rla_op", "rla_prefill", "linear_attention", "group_rmsnorm", "attention",
+                                           "rattention_layer"),
+                         [](const auto &info) { return std::string(info.param); });
+
+TEST(NvidiaChecks, CheckIsOfTheEmulator) {
+  VerifyOptions options;
+  options.check = true;
+  std::ostringstream out;
+  EXPECT_THAT(std::string(verify(options, out).message()), HasSubstr("--target nvidia-emulated"));
+}
+
+/// A small case whose window leaves something to both of its sides.
+absl::StatusOr<GoldenCase> windowCase() {
+  for (const std::string &path : tests::goldenCasesOf("rla_op")) {
+    auto file = SafetensorsFile::open(path);
+    if (file.ok() && file->metadata().at("window") == "3")
+      return readGoldenCase(*file);
+  }
+  return absl::NotFoundError("no golden case of rla_op with a window of 3");
+}
+
+TEST(PlantedBugs, AWindowThatIsOffByOneFailsTheGoldenValues) {
+  if (tests::goldenCasesOf("rla_op").empty())
+    GTEST_SKIP() << "golden data not found: set ORIEL_GOLDEN";
+  auto golden = windowCase();
+  ASSERT_TRUE(golden.ok()) << golden.status();
+  auto device = openDevice({"cuda-emulated", {1, -1}, 1, {}});
+  ASSERT_TRUE(device.ok()) << device.status();
+  std::string folder = ::testing::TempDir() + "oriel-window-" + std::to_string(::getpid());
+  std::filesystem::create_directories(folder);
+  TextRun how{device->get(), TEST_ORIELC, folder, {"--target", "nvidia-emulated:sm_80"}};
+  how.leastTolerance = 1e-3;
+  const std::string window = "window = 3";
+  size_t at = golden->text.find(window);
+  ASSERT_NE(at, std::string::npos) << golden->text;
+  for (bool isPlanted : {false, true}) {
+    if (isPlanted)
+      golden->text.replace(at, window.size(), "window = 4");
+    auto comparisons = runCase(*golden, how);
+    ASSERT_TRUE(comparisons.ok()) << comparisons.status();
+    for (const NamedComparison &named : *comparisons)
+      if (named.tensor == "o")
+        EXPECT_EQ(named.comparison.ok, !isPlanted) << named.comparison.describe();
+  }
+  std::filesystem::remove_all(folder);
+}
+
+} // namespace
+} // namespace oriel::trainer
