@@ -4,6 +4,7 @@
   tools/dev bench [--dtypes f32,bf16]                         Oriel alone
   tools/dev bench --peers DIR --torch PYTHON [--jax PYTHON]   beside train_torch.py and train_jax.py of DIR
   tools/dev bench --ops [--peers DIR --torch PYTHON]          single mixers, forward and gradient, beside ops_torch.py
+  tools/dev bench --twin [--models ra-small]                  whole steps beside the same model with full attention in every layer
 
 Contenders take turns (A B C A B C …) and medians of --runs runs are printed, because machines are shared. Speed is
 always a ratio within one table; a figure of one table says nothing about a figure of another.
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import statistics
 import struct
@@ -23,7 +25,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MODELS = {"ra-nano": dict(batch=8, tokens=1024, vocab=4096), "ra-small": dict(batch=1, tokens=2048, vocab=16384)}
 
-JOB = """model = "{root}/trainer/examples/{model}.oriel"
+JOB = """model = "{source}"
 run_dir = "{run_dir}"
 [data]
 train = "{prefix}"
@@ -68,10 +70,25 @@ def run(command, env=None):
         return usage.ru_maxrss / 1024, out.read().decode(), start
 
 
+def write_twin(source, into):
+    """The model of `source` with full attention instead of RAttention: same heads, rotations and weights."""
+    with open(source) as text:
+        twin, count = re.subn(r"\brattention\((.*?),\s*window = [\d_]+", r"attention(\1", text.read())
+    if not count:
+        sys.exit(f"{source}: no rattention(..., window = N) to replace")
+    with open(into, "w") as out:
+        out.write(twin)
+
+
 class Oriel:
-    def __init__(self, build, model, dtype, folder, steps):
-        self.model, self.dtype, self.spec, self.steps = model, dtype, MODELS[model], steps
+    def __init__(self, build, model, dtype, folder, steps, twin=False):
+        self.dtype, self.spec, self.steps = dtype, MODELS[model], steps
         self.bin, self.folder = os.path.join(build, "bin"), folder
+        self.source = f"{ROOT}/trainer/examples/{model}.oriel"
+        if twin:
+            twin_source = os.path.join(folder, f"{model}-twin.oriel")
+            write_twin(self.source, twin_source)
+            self.source = twin_source
         self.prefix = os.path.join(folder, f"{model}-tokens")
         self.row = f"Oriel {dtype} (warm cache)"
         write_tokens(self.prefix, self.spec["vocab"], self.spec["batch"] * self.spec["tokens"] * 16)
@@ -79,7 +96,7 @@ class Oriel:
     def compile(self):
         """Seconds of one `orielc`."""
         start = time.perf_counter()
-        run([f"{self.bin}/orielc", f"{ROOT}/trainer/examples/{self.model}.oriel", "--batch", str(self.spec["batch"]),
+        run([f"{self.bin}/orielc", self.source, "--batch", str(self.spec["batch"]),
              "--tokens", str(self.spec["tokens"]), "--dtype", self.dtype, "-o", os.path.join(self.folder, "package")])
         return time.perf_counter() - start
 
@@ -91,7 +108,7 @@ class Oriel:
         shutil.rmtree(run_dir, ignore_errors=True)
         job = os.path.join(self.folder, "job.toml")
         with open(job, "w") as out:
-            out.write(JOB.format(root=ROOT, model=self.model, dtype=self.dtype, prefix=self.prefix, run_dir=run_dir,
+            out.write(JOB.format(source=self.source, dtype=self.dtype, prefix=self.prefix, run_dir=run_dir,
                                  steps=steps or self.steps, **self.spec))
         peak, _, start = run([f"{self.bin}/oriel", "train", job], {"ORIEL_CACHE": cache})
         with open(os.path.join(run_dir, "metrics", "metrics.jsonl")) as lines:
@@ -149,6 +166,25 @@ def measure(model, options):
         show(name, samples, rows)
 
 
+def measure_twin(model, options):
+    """Tokens per second of the model and of its full-attention twin, whole training steps in turns."""
+    rates = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for dtype in options.dtypes.split(","):
+            pair = [Oriel(options.build, model, dtype, folder, options.steps, twin) for twin in (False, True)]
+            for oriel in pair:
+                oriel.train(cold=False, steps=1)
+            for _ in range(options.runs):
+                for name, oriel in zip(("RAttention", "full attention"), pair):
+                    rates.setdefault((dtype, name), []).append(oriel.train(cold=False)[1])
+    print(f"\n{model} and its full-attention twin: {MODELS[model]['batch']} x {MODELS[model]['tokens']} tokens per step, "
+          f"tok/s, medians of {options.runs} runs in turns")
+    print(f"{'dtype':6} {'RAttention':>12} {'full':>10} {'ratio':>7}")
+    for dtype in options.dtypes.split(","):
+        ours, full = (statistics.median(rates[dtype, name]) for name in ("RAttention", "full attention"))
+        print(f"{dtype:6} {ours:12,.0f} {full:10,.0f} {ours / full:7.3f}")
+
+
 OPS = [("RAttention, window 512", "ra", 8192, 512, "ra512c"), ("full attention", "full", 8192, -1, "full"),
        ("window attention, window 4096", "swa", 8192, 4096, "swa4096"), ("RAttention, window 512", "ra", 4096, 512, None),
        ("RAttention, window 512", "ra", 65536, 512, None)]
@@ -201,6 +237,7 @@ def main():
     parser.add_argument("--torch-names", help="contenders of train_torch.py; default: eager and compiled in --dtypes")
     parser.add_argument("--jax", help="python with jax")
     parser.add_argument("--ops", action="store_true", help="single mixers instead of models")
+    parser.add_argument("--twin", action="store_true", help="beside full attention in every layer, instead of beside peers")
     parser.add_argument("--threads", type=int, default=2, help="of --ops")
     options = parser.parse_args()
     if (options.torch or options.jax) and not options.peers:
@@ -212,7 +249,7 @@ def main():
             measure_ops(options, dtype)
         return
     for model in options.models.split(","):
-        measure(model, options)
+        (measure_twin if options.twin else measure)(model, options)
 
 
 main()
