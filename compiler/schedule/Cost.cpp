@@ -1,5 +1,7 @@
 #include "compiler/schedule/Cost.h"
 
+#include "compiler/schedule/ShippedDevices.h"
+
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -35,18 +37,7 @@ const KernelRate *kernelRate(const DeviceDescriptor &device, std::string family)
 
 } // namespace
 
-DeviceDescriptor genericCpu() {
-  DeviceDescriptor device;
-  device.name = "generic-cpu";
-  device.cores = 2;
-  device.cacheBytes = {32 << 10, 1 << 20, 32 << 20};
-  device.memoryBytesPerSecond = 28e9;
-  device.launchSeconds = 5e-6;
-  device.products["f32"] = {195e9, 8, 8, 24};
-  device.products["bf16"] = {370e9, 16, 16, 48};
-  device.kernels["*"] = {60e9, 20e9};
-  return device;
-}
+DeviceDescriptor genericCpu() { return *shippedDevice("generic-cpu"); }
 
 DeviceDescriptor withCores(DeviceDescriptor cpu, int64_t cores) {
   constexpr int64_t coresOfMemory = 8; // that a socket's memory has work for, about

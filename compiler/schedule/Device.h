@@ -9,7 +9,7 @@
 //         | "launch" number      # seconds that every step takes besides its work
 //         | "product" dtype "rate" number "half" number number number
 //         | "kernel" family "flops" number "bytes" number
-// GPUs have shipped descriptors (ShippedDevices.h). `oriel-tune calibrate` and `search` write them where orielc finds
+// Some are shipped (ShippedDevices.h). `oriel-tune calibrate` and `search` write them where orielc finds
 // them (runtime/base/TuningFiles.h).
 #ifndef ORIEL_COMPILER_SCHEDULE_DEVICE_H
 #define ORIEL_COMPILER_SCHEDULE_DEVICE_H
@@ -56,7 +56,7 @@ struct DeviceDescriptor {
   bool operator==(const DeviceDescriptor &) const = default;
 };
 
-/// The shipped default: two Zen 4 cores (f32 peak 230 GFLOP/s, bf16 465; 28 GB/s), as calibrated there.
+/// The shipped default, devices/generic-cpu.device: two cores with AVX-512, calibrated.
 DeviceDescriptor genericCpu();
 /// A CPU with another number of cores: arithmetic grows with them, memory with the first eight.
 DeviceDescriptor withCores(DeviceDescriptor cpu, int64_t cores);

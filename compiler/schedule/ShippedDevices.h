@@ -6,7 +6,7 @@
 
 namespace oriel::schedule {
 
-/// "a100", "b200", "h100", "h200".
+/// "a100", "b200", "generic-cpu", "h100", "h200".
 std::vector<std::string> shippedDevices();
 /// Nothing for another name.
 std::optional<DeviceDescriptor> shippedDevice(std::string_view name);

@@ -2,6 +2,7 @@
 
 #include "compiler/schedule/ProblemText.h"
 #include "compiler/schedule/ShippedDevices.h"
+#include "runtime/base/Clock.h"
 #include "runtime/base/CpuFeatures.h"
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
@@ -167,11 +168,15 @@ absl::StatusOr<Measured> Workbench::bench(const runtime::Package &package, int r
 absl::StatusOr<std::vector<Measured>>
 Workbench::benchInTurns(const std::vector<std::shared_ptr<const runtime::Package>> &packages, int repeats) {
   std::vector<std::vector<Measured>> runs(packages.size());
-  for (int turn = 0; turn < repeats; ++turn)
+  double start = runtime::monotonicSeconds();
+  for (int turn = 0; turn < repeats; ++turn) {
     for (size_t i = 0; i < packages.size(); ++i) {
       ORIEL_ASSIGN_OR_RETURN(Measured run, bench(*packages[i], 1));
       runs[i].push_back(std::move(run));
     }
+    fmt::print(stderr, "measured {} schedules, turn {} of {}, after {:.0f} s\n", packages.size(), turn + 1, repeats,
+               runtime::monotonicSeconds() - start);
+  }
   std::vector<Measured> medians;
   for (const std::vector<Measured> &ofPackage : runs)
     medians.push_back(medianOf(ofPackage));

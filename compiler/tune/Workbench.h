@@ -59,7 +59,7 @@ public:
   absl::StatusOr<Compiled> compile(const std::string &path, const ModelOptions &options);
   absl::StatusOr<Measured> bench(const runtime::Package &package, int repeats);
   /// Measures several packages in turns, `repeats` times, so that a busy minute of the machine falls on all of them;
-  /// medians over the turns.
+  /// medians over the turns. Says on stderr after each turn how far it is.
   absl::StatusOr<std::vector<Measured>>
   benchInTurns(const std::vector<std::shared_ptr<const runtime::Package>> &packages, int repeats);
 

@@ -44,7 +44,7 @@ void addModelOptions(CLI::App &app, Options &options) {
       ->capture_default_str();
   app.add_option("--schedule", options.request.model.schedule, "tape.schedule text to use (models only)");
   app.add_option("--device", options.files.device,
-                 "device descriptor instead of this machine's: a file, or a100, b200, h100, h200");
+                 "device descriptor instead of this machine's: a file, or generic-cpu, a100, b200, h100, h200");
   app.add_option("--tuning", options.files.record, "tuning record instead of this machine's");
   app.add_flag("--measure", options.request.measure, "run the step too");
   app.add_option("--repeats", options.request.repeats, "runs of which medians are taken")

@@ -39,7 +39,7 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
                  "of the whole step: 'auto', a size such as 6GiB, 'least' or 'unlimited'")
       ->capture_default_str();
   app.add_option("--device", options.deviceFile,
-                 "device descriptor of the cost model: a file, or a100, b200, h100, h200 (default: this machine's, by "
+                 "device descriptor of the cost model: a file, or generic-cpu, a100, b200, h100, h200 (default: this machine's, by "
                  "oriel-tune calibrate; for nvidia a shipped one of the chip)");
   app.add_option("--cores", options.cores,
                  "cores of the CPU that the schedule is made for (default: the descriptor's, else this machine's)")
