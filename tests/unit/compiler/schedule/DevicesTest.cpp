@@ -31,7 +31,7 @@ TEST(ShippedDevices, TextIsReadAsItIsWritten) {
 TEST(ShippedDevices, ErrorsNameWhatThereIs) {
   std::string error;
   EXPECT_FALSE(findDevice("no/such.device", error));
-  EXPECT_EQ(error, "cannot read the device descriptor no/such.device; shipped ones are a100 b200 h100 h200");
+  EXPECT_EQ(error, "cannot read the device descriptor no/such.device; shipped ones are a100 b200 generic-cpu h100 h200");
   EXPECT_FALSE(parseDevice("device d\nmultiprocessor shared 0 registers 1 threads 1 blocks 1\n", "d", error));
   EXPECT_EQ(error, "d:2:23: shared must be above 0");
 }
