@@ -1,14 +1,6 @@
 // Small tile programs on the emulator against plain loops, under several orders of the threads.
-#include "tests/numerics/nvidia/NvidiaRunner.h"
+#include "tests/support/nvidia/NvidiaTest.h"
 
-#include "dialects/tile/TileOps.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Parser/Parser.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include <cmath>
@@ -19,21 +11,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class EmulatorTest : public ::testing::Test {
+class EmulatorTest : public NvidiaTest {
 protected:
-  EmulatorTest() {
-    context_.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
-                         mlir::memref::MemRefDialect, mlir::scf::SCFDialect>();
-  }
-
-  NvidiaCode compile(llvm::StringRef text) {
-    auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context_);
-    std::string error;
-    NvidiaCode code = compileForNvidia(*module, error);
-    EXPECT_EQ(error, "");
-    return code;
-  }
-
   static std::vector<float> randoms(size_t count, unsigned seed) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal;
@@ -44,8 +23,6 @@ protected:
   }
 
   double errorOfProduct(const std::string &word);
-
-  mlir::MLIRContext context_;
 };
 
 // Rows of softmax(A·Bᵀ)·C with an accumulator carried through a loop: dots of both kinds, reductions, broadcasts,
@@ -90,8 +67,8 @@ tile.kernel @mix(%a: memref<40x32xf32>, %b: memref<64x32xf32>, %o: memref<40x32x
 })mlir";
 
 TEST_F(EmulatorTest, AttentionLikeProgramEqualsPlainLoopsUnderAnyThreadOrder) {
-  NvidiaCode code = compile(attentionLike);
-  ASSERT_TRUE(code.emulated);
+  auto kernels = compile(lower(attentionLike));
+  ASSERT_TRUE(kernels);
   std::vector<float> a = randoms(40 * 32, 1), b = randoms(64 * 32, 2), want(40 * 32);
   for (int i = 0; i < 40; ++i) {
     double total = 0, sums[32] = {};
@@ -110,7 +87,7 @@ TEST_F(EmulatorTest, AttentionLikeProgramEqualsPlainLoopsUnderAnyThreadOrder) {
   std::vector<float> first;
   for (uint64_t seed : {1, 2, 3}) {
     std::vector<float> o(40 * 32, NAN);
-    ASSERT_EQ(code.launch(0, {a.data(), b.data(), o.data()}, seed), absl::OkStatus());
+    ASSERT_EQ(kernels->launch(0, {a.data(), b.data(), o.data()}, seed), absl::OkStatus());
     double difference = 0, norm = 0;
     for (size_t i = 0; i < o.size(); ++i) {
       difference += (o[i] - want[i]) * (o[i] - want[i]);
@@ -124,12 +101,12 @@ TEST_F(EmulatorTest, AttentionLikeProgramEqualsPlainLoopsUnderAnyThreadOrder) {
 }
 
 TEST_F(EmulatorTest, DotsUseTensorCores) {
-  EXPECT_THAT(compile(attentionLike).ptx, HasSubstr("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"));
+  EXPECT_THAT(lower(attentionLike).ptx(), HasSubstr("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"));
 }
 
 /// ‖a·bᵀ - exact‖ / ‖exact‖ of one product whose text has `word`.
 double EmulatorTest::errorOfProduct(const std::string &word) {
-  NvidiaCode code = compile(R"mlir(
+  auto kernels = compile(lower(R"mlir(
     tile.kernel @product(%a: memref<32x64xf32>, %b: memref<32x64xf32>, %o: memref<32x32xf32>) grid(%x, %y, %z) in [1, 1, 1] outputs 1 {
       %c0 = arith.constant 0 : index
       %zero = arith.constant 0.0 : f32
@@ -137,12 +114,12 @@ double EmulatorTest::errorOfProduct(const std::string &word) {
       %tb = tile.load %b[%c0, %c0] rows 0 cols 1 : memref<32x64xf32> -> tensor<32x64xf32>
       %none = tile.fill %zero : f32 -> tensor<32x32xf32>
       %s = tile.dot %ta, %tb, %none transpose_b )mlir" +
-                            word + R"mlir( : tensor<32x64xf32>, tensor<32x64xf32>, tensor<32x32xf32>
+                               word + R"mlir( : tensor<32x64xf32>, tensor<32x64xf32>, tensor<32x32xf32>
       tile.store %s, %o[%c0, %c0] rows 0 cols 1 : tensor<32x32xf32>, memref<32x32xf32>
       tile.return
-    })mlir");
+    })mlir"));
   std::vector<float> a = randoms(32 * 64, 1), b = randoms(32 * 64, 2), o(32 * 32, NAN);
-  EXPECT_EQ(code.launch(0, {a.data(), b.data(), o.data()}, 1), absl::OkStatus());
+  EXPECT_EQ(kernels->launch(0, {a.data(), b.data(), o.data()}, 1), absl::OkStatus());
   double difference = 0, norm = 0;
   for (int i = 0; i < 32; ++i)
     for (int j = 0; j < 32; ++j) {
@@ -163,20 +140,20 @@ TEST_F(EmulatorTest, PreciseProductsKeepWhatTf32WouldRound) {
 
 /// 256 registers of a thread, which has 255: what is over goes to its local memory.
 TEST_F(EmulatorTest, KeepsATileThatOutgrowsTheRegisters) {
-  NvidiaCode code = compile(R"mlir(
+  auto kernels = compile(lower(R"mlir(
     tile.kernel @copy(%a: memref<256x256xf32>, %o: memref<256x256xf32>) grid(%x, %y, %z) in [1, 1, 1] outputs 1 {
       %c0 = arith.constant 0 : index
       %t = tile.load %a[%c0, %c0] rows 0 cols 1 : memref<256x256xf32> -> tensor<256x256xf32>
       tile.store %t, %o[%c0, %c0] rows 0 cols 1 : tensor<256x256xf32>, memref<256x256xf32>
       tile.return
-    })mlir");
+    })mlir"));
   std::vector<float> a = randoms(256 * 256, 1), o(256 * 256, NAN);
-  ASSERT_EQ(code.launch(0, {a.data(), o.data()}, 1), absl::OkStatus());
+  ASSERT_EQ(kernels->launch(0, {a.data(), o.data()}, 1), absl::OkStatus());
   EXPECT_EQ(o, a);
 }
 
 TEST_F(EmulatorTest, RefusesTilesThatDoNotFitInSharedMemory) {
-  auto module = mlir::parseSourceString<mlir::ModuleOp>(R"mlir(
+  auto module = parse(R"mlir(
     tile.kernel @big(%a: memref<16x256xf32>, %b: memref<256x256xf32>, %o: memref<16x256xf32>) grid(%x, %y, %z) in [1, 1, 1] outputs 1 {
       %c0 = arith.constant 0 : index
       %zero = arith.constant 0.0 : f32
@@ -186,23 +163,20 @@ TEST_F(EmulatorTest, RefusesTilesThatDoNotFitInSharedMemory) {
       %s = tile.dot %ta, %tb, %none : tensor<16x256xf32>, tensor<256x256xf32>, tensor<16x256xf32>
       tile.store %s, %o[%c0, %c0] rows 0 cols 1 : tensor<16x256xf32>, memref<16x256xf32>
       tile.return
-    })mlir",
-                                                        &context_);
+    })mlir");
   std::string message;
   mlir::ScopedDiagnosticHandler handler(&context_, [&](mlir::Diagnostic &d) {
     message = d.str();
     return mlir::success();
   });
-  std::string error;
-  compileForNvidia(*module, error);
-  EXPECT_EQ(error, "lowering failed");
+  EXPECT_FALSE(lowerForNvidia(*module, NvidiaTarget::sm80()).nvvm);
   EXPECT_THAT(message, HasSubstr("needs 282880 bytes of shared memory for its tiles and sm_80 has 166912"));
 }
 
 TEST_F(EmulatorTest, ReportsDivergentThreads) {
-  context_.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
   // Only thread 0 reaches the barrier: a planted bug.
-  auto nvvm = mlir::parseSourceString<mlir::ModuleOp>(R"mlir(
+  LoweredKernels bad;
+  bad.nvvm = parse(R"mlir(
     llvm.func @bad(%p: !llvm.ptr) attributes {nvvm.kernel} {
       %t = nvvm.read.ptx.sreg.tid.x : i32
       %z = llvm.mlir.constant(0 : i32) : i32
@@ -213,31 +187,24 @@ TEST_F(EmulatorTest, ReportsDivergentThreads) {
       llvm.br ^end
     ^end:
       llvm.return
-    })mlir",
-                                                      &context_);
-  NvidiaCode code;
-  code.kernels = {{"bad", {1, 1, 1}, 128, 0}};
-  std::string error;
-  code.emulated = compileForEmulator(*nvvm, codegen::nvidia::NvidiaTarget::sm80(), error);
-  ASSERT_EQ(error, "");
-  absl::Status status = code.launch(0, {nullptr}, 1);
+    })mlir");
+  bad.kernels = {{"bad", {1, 1, 1}, 128, 0}};
+  absl::Status status = compile(bad)->launch(0, {nullptr}, 1);
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("bad: block (0, 0, 0): divergent threads: 1 wait at a barrier, 0 at a warp collective, 127"));
 }
 
 TEST_F(EmulatorTest, NamesAnIntrinsicThatItDoesNotKnow) {
-  context_.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
-  auto nvvm = mlir::parseSourceString<mlir::ModuleOp>(R"mlir(
+  LoweredKernels clock;
+  clock.nvvm = parse(R"mlir(
     llvm.func @clock(%p: !llvm.ptr) attributes {nvvm.kernel} {
       %t = nvvm.read.ptx.sreg.clock : i32
       llvm.store %t, %p : i32, !llvm.ptr
       llvm.return
-    })mlir",
-                                                      &context_);
-  std::string error;
-  EXPECT_FALSE(compileForEmulator(*nvvm, codegen::nvidia::NvidiaTarget::sm80(), error));
-  EXPECT_EQ(error, "the emulator does not know the intrinsic llvm.nvvm.read.ptx.sreg.clock");
+    })mlir");
+  EXPECT_EQ(EmulatedKernels::compile(clock).status().message(),
+            "the emulator does not know the intrinsic llvm.nvvm.read.ptx.sreg.clock");
 }
 
 } // namespace

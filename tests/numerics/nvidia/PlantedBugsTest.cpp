@@ -1,25 +1,14 @@
 // Each check of the emulator finds the mistake that it is for. Mistakes are planted in the lowered text of kernels: of
 // one of ours by leaving out or changing what the lowering wrote, else of small ones written here.
-#include "tests/numerics/nvidia/NvidiaRunner.h"
-
 #include "compiler/codegen/nvidia/emulated/AccessChecks.h"
-#include "dialects/tile/TileOps.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Parser/Parser.h"
-#include "llvm/Support/raw_ostream.h"
+#include "tests/numerics/nvidia/PlantedTest.h"
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace oriel::testing {
 namespace {
 
-using codegen::nvidia::CheckedKernel;
-using codegen::nvidia::NvidiaKernelInfo;
-using codegen::nvidia::NvidiaTarget;
 using runtime::emulated::AccessKind;
 using runtime::emulated::LaunchReport;
 using ::testing::AllOf;
@@ -27,6 +16,7 @@ using ::testing::HasSubstr;
 
 // The two sides of the wall agree on what numbers mean.
 static_assert(int(codegen::nvidia::AccessKind::SharedLoad) == int(AccessKind::SharedLoad));
+static_assert(int(codegen::nvidia::AccessKind::ProductRead) == int(AccessKind::ProductRead));
 static_assert(int(codegen::nvidia::AccessKind::CopyTarget) == int(AccessKind::CopyTarget));
 static_assert(int(codegen::nvidia::AccessKind::GlobalStore) == int(AccessKind::GlobalStore));
 static_assert(int(codegen::nvidia::AccessKind::Convergence) == int(AccessKind::Convergence));
@@ -50,48 +40,21 @@ tile.kernel @product(%a: memref<64x64xbf16>, %b: memref<128x64xbf16>, %o: memref
   tile.return
 })mlir";
 
-class PlantedBugsTest : public ::testing::Test {
+class PlantedBugsTest : public PlantedTest {
 protected:
-  PlantedBugsTest() {
-    context_.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::memref::MemRefDialect,
-                         mlir::scf::SCFDialect, mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect>();
-  }
+  PlantedBugsTest() : product_(lower(productKernel, NvidiaTarget::sm80(), /*withChecks=*/true)) {}
 
-  /// The lowered text of a module of tile kernels, with the locations that checks tell.
-  std::string lower(const char *tileText) {
-    auto module = mlir::parseSourceString<mlir::ModuleOp>(tileText, &context_);
-    checked_ = codegen::nvidia::locateInText(*module);
-    llvm::SmallVector<NvidiaKernelInfo> kernels;
-    auto lowered = codegen::nvidia::lowerToNvvm(*module, NvidiaTarget::sm80(), kernels);
-    EXPECT_TRUE(succeeded(lowered) && succeeded(codegen::nvidia::keepLocations(**lowered)));
-    kernels_.assign(kernels.begin(), kernels.end());
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    (*lowered)->print(stream, mlir::OpPrintingFlags().enableDebugInfo());
-    return text;
-  }
-
-  /// Runs the only kernel of a lowered text under checks.
-  absl::Status run(const std::string &nvvmText, const std::vector<void *> &buffers, LaunchReport *report = nullptr) {
-    auto module = mlir::parseSourceString<mlir::ModuleOp>(nvvmText, &context_);
-    NvidiaCode code;
-    code.kernels = kernels_;
-    std::string error;
-    code.emulated = compileForEmulator(*module, NvidiaTarget::sm80(), error, checked_);
-    EXPECT_EQ(error, "");
-    return code.emulated ? code.launch(0, buffers, 1, report) : absl::InternalError(error);
-  }
-
-  absl::Status runProduct(const std::string &nvvmText, LaunchReport *report = nullptr) {
+  absl::Status runProduct(const std::string &text, LaunchReport *report = nullptr) {
     alignas(32) static uint16_t a[64 * 64], b[128 * 64];
     alignas(32) static float o[64 * 64];
-    return run(nvvmText, {a, b, o}, report);
+    return run(product_, text, {a, b, o}, report);
   }
 
   /// A kernel written here: takes a buffer of 64 floats.
   absl::Status runBody(const char *body, int64_t threads, int64_t sharedBytes, LaunchReport *report = nullptr) {
-    checked_ = {{"kernel", {}, {{"memref<64xf32>", 256, true}}}};
-    kernels_ = {{"kernel", {1, 1, 1}, threads, sharedBytes}};
+    LoweredKernels written;
+    written.checked = {{"kernel", {}, {{"memref<64xf32>", 256, true}}}};
+    written.kernels = {{"kernel", {1, 1, 1}, threads, sharedBytes}};
     std::string text = R"mlir(
       llvm.mlir.global external @oriel_shared() {addr_space = 3 : i32, alignment = 128 : i64} : !llvm.array<0 x i8>
       llvm.func @kernel(%p: !llvm.ptr) attributes {nvvm.kernel} {
@@ -100,35 +63,15 @@ protected:
         %one = llvm.mlir.constant(1.0 : f32) : f32
     )mlir";
     alignas(16) static float buffer[64];
-    return run(text + body + "llvm.return\n}", {buffer}, report);
+    return run(written, text + body + "llvm.return\n}", {buffer}, report);
   }
 
-  mlir::MLIRContext context_;
-  std::vector<CheckedKernel> checked_;
-  std::vector<NvidiaKernelInfo> kernels_;
+  LoweredKernels product_;
 };
-
-std::vector<size_t> placesOf(const std::string &text, const std::string &what) {
-  std::vector<size_t> places;
-  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
-    places.push_back(at);
-  return places;
-}
-
-std::string withoutLineAt(std::string text, size_t place) {
-  size_t begin = text.rfind('\n', place) + 1;
-  return text.erase(begin, text.find('\n', place) - begin);
-}
-
-std::string replaced(std::string text, const std::string &from, const std::string &to) {
-  for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-  return text;
-}
 
 TEST_F(PlantedBugsTest, NothingIsFoundInAKernelAsItIsLowered) {
   LaunchReport report;
-  EXPECT_EQ(runProduct(lower(productKernel), &report), absl::OkStatus());
+  EXPECT_EQ(runProduct(product_.text(), &report), absl::OkStatus());
   ASSERT_EQ(report.buffers.size(), 3u);
   EXPECT_EQ(report.buffers[1].type, "memref<128x64xbf16>");
   EXPECT_EQ(report.buffers[1].read, 128 * 64 * 2);
@@ -141,7 +84,7 @@ TEST_F(PlantedBugsTest, NothingIsFoundInAKernelAsItIsLowered) {
 }
 
 TEST_F(PlantedBugsTest, EveryMissingWaitIsFound) {
-  std::string text = lower(productKernel);
+  std::string text = product_.text();
   std::vector<size_t> waits = placesOf(text, "nvvm.cp.async.wait.group");
   ASSERT_FALSE(waits.empty());
   for (size_t wait : waits)
@@ -152,7 +95,7 @@ TEST_F(PlantedBugsTest, EveryMissingWaitIsFound) {
 
 /// A kernel may have a barrier too many; the one before the product reads what all threads have copied is needed.
 TEST_F(PlantedBugsTest, AMissingBarrierIsFound) {
-  std::string text = lower(productKernel);
+  std::string text = product_.text();
   std::vector<std::string> messages;
   for (size_t barrier : placesOf(text, "nvvm.barrier"))
     messages.push_back(std::string(runProduct(withoutLineAt(text, barrier)).message()));

@@ -1,14 +1,8 @@
 // The forward of residual linear attention on the emulator: against the recurrence in double precision at awkward
 // sizes, and (when ORIEL_GOLDEN names the folder of reference tensors) against the golden cases.
-#include "tests/numerics/nvidia/NvidiaRunner.h"
+#include "tests/support/nvidia/NvidiaTest.h"
 
-#include "dialects/tile/TileOps.h"
 #include "kernels/rattention/Rla.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/MLIRContext.h"
 #include "runtime/base/Files.h"
 #include "trainer/checkpoint/Safetensors.h"
 #include "gmock/gmock.h"
@@ -91,27 +85,19 @@ double relativeError(const Floats &got, const Floats &want) {
   return std::sqrt(difference / norm);
 }
 
-class NvidiaRlaTest : public ::testing::TestWithParam<RlaSpec> {
+class NvidiaRlaTest : public NvidiaTest, public ::testing::WithParamInterface<RlaSpec> {
 protected:
-  NvidiaRlaTest() {
-    context_.loadDialect<tile::TileDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
-                         mlir::memref::MemRefDialect, mlir::scf::SCFDialect>();
-  }
-
-  NvidiaCode compile(const RlaSpec &spec) {
+  LoweredKernels lowerRla(const RlaSpec &spec) {
     mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context_));
     mlir::OpBuilder builder(module->getBodyRegion());
     kernels::buildRla(builder, module->getLoc(), kernels::symbol(spec, "fwd"), spec);
-    std::string error;
-    NvidiaCode code = compileForNvidia(*module, error);
-    EXPECT_EQ(error, "");
-    return code;
+    return lowerForNvidia(*module, NvidiaTarget::sm80());
   }
 
   Floats run(const RlaSpec &spec, Inputs in, uint64_t seed = 7) {
-    NvidiaCode code = compile(spec);
+    auto code = compile(lowerRla(spec));
     Floats o(spec.batch * spec.tokens * spec.heads * spec.valueDim, NAN);
-    if (!code.emulated)
+    if (!code)
       return o;
     std::vector<void *> buffers = {in.q.data(), in.k.data(), in.v.data()};
     if (spec.initialState != InitialState::None)
@@ -119,11 +105,9 @@ protected:
     if (spec.documents)
       buffers.push_back(in.docStart.data());
     buffers.push_back(o.data());
-    EXPECT_EQ(code.launch(0, buffers, seed), absl::OkStatus());
+    EXPECT_EQ(code->launch(0, buffers, seed), absl::OkStatus());
     return o;
   }
-
-  mlir::MLIRContext context_;
 };
 
 Inputs randomInputs(const RlaSpec &s) {
@@ -161,8 +145,8 @@ INSTANTIATE_TEST_SUITE_P(
                       RlaSpec{1, 150, 2, 1, 64, 64, 31, FeatureMap::Softmax, InitialState::None, true}));
 
 TEST_F(NvidiaRlaTest, UsesTensorCores) {
-  NvidiaCode code = compile(scheduledForSm80({1, 256, 4, 2, 64, 64, 127}));
-  EXPECT_THAT(code.ptx, HasSubstr("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"));
+  EXPECT_THAT(lowerRla(scheduledForSm80({1, 256, 4, 2, 64, 64, 127})).ptx(),
+              HasSubstr("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"));
 }
 
 TEST_F(NvidiaRlaTest, GoldenCases) {

@@ -4,13 +4,9 @@
 //
 // The bound of a launch: each byte that it reads once, each that it writes once. HBM: in sectors of 32 bytes, each once
 // per launch, as with an L2 cache that holds what a launch touches (here at most a few MB, as 40 MB do on an A100).
-#include "tests/numerics/nvidia/NvidiaRunner.h"
-
-#include "compiler/driver/Compile.h"
-#include "dialects/tile/TileOps.h"
-#include "mlir/IR/MLIRContext.h"
 #include "runtime/base/Files.h"
-#include "llvm/Support/raw_ostream.h"
+#include "tests/numerics/nvidia/ModelKernels.h"
+#include "tests/support/nvidia/EmulatedKernels.h"
 #include "gtest/gtest.h"
 #include <cstdlib>
 #include <cstring>
@@ -20,7 +16,6 @@ namespace oriel::testing {
 namespace {
 
 using codegen::nvidia::CheckedKernel;
-using codegen::nvidia::NvidiaKernelInfo;
 using codegen::nvidia::NvidiaTarget;
 using runtime::emulated::LaunchReport;
 
@@ -73,39 +68,24 @@ TEST(TrafficTest, KernelsMoveLittleMoreThanTheyMust) {
       "bytes that a launch must move; how many times that HBM moves, with an L2 cache and without; wavefronts "
       "and sectors per request against the least\n";
   for (int headDim : {64, 128, 256}) {
-    std::string path = ::testing::TempDir() + "traffic-" + std::to_string(getpid()) + ".oriel";
-    ASSERT_TRUE(runtime::writeFileAtomically(path, modelText(headDim)).ok());
     mlir::MLIRContext context;
-    driver::CompileOptions options;
-    options.input = path;
-    options.batch = 1;
-    options.tokens = 128;
-    options.target = "nvidia:sm_80";
-    options.bf16 = true;
-    options.emit = driver::Emit::Tape;
-    auto module = driver::lower(context, options, llvm::errs());
-    std::filesystem::remove(path);
-    ASSERT_TRUE(succeeded(module));
-    for (auto kernel : llvm::make_early_inc_range((*module)->getOps<tile::KernelOp>()))
+    auto module = kernelsOf({modelText(headDim), /*batch=*/1, /*tokens=*/128, "sm_80", /*isBf16=*/true}, context);
+    ASSERT_TRUE(module);
+    for (auto kernel : llvm::make_early_inc_range(module->getOps<tile::KernelOp>()))
       if (!isOfMixer(kernel.getSymName()))
         kernel.erase();
-    std::vector<CheckedKernel> checked = codegen::nvidia::locateInText(**module);
-    NvidiaCode code;
-    llvm::SmallVector<NvidiaKernelInfo> infos;
-    auto lowered = codegen::nvidia::lowerToNvvm(**module, NvidiaTarget::sm80(), infos);
-    ASSERT_TRUE(succeeded(lowered) && succeeded(codegen::nvidia::keepLocations(**lowered)));
-    code.kernels.assign(infos.begin(), infos.end());
-    std::string error;
-    code.emulated = compileForEmulator(**lowered, NvidiaTarget::sm80(), error, checked);
-    ASSERT_EQ(error, "");
-    ASSERT_EQ(code.kernels.size(), checked.size());
-    for (size_t i = 0; i < code.kernels.size(); ++i) {
+    LoweredKernels lowered = lowerForNvidia(*module, NvidiaTarget::sm80(), /*withChecks=*/true);
+    auto code = EmulatedKernels::compile(lowered);
+    ASSERT_TRUE(code.ok()) << code.status();
+    const std::vector<CheckedKernel> &checked = lowered.checked;
+    ASSERT_EQ(lowered.kernels.size(), checked.size());
+    for (size_t i = 0; i < checked.size(); ++i) {
       std::vector<Buffer> buffers(checked[i].buffers.begin(), checked[i].buffers.end());
       std::vector<void *> addresses;
       for (Buffer &buffer : buffers)
         addresses.push_back(buffer.start());
       LaunchReport report;
-      EXPECT_EQ(code.launch(i, addresses, 1, &report), absl::OkStatus());
+      EXPECT_EQ((*code)->launch(i, addresses, 1, &report), absl::OkStatus());
       bool isForward = checked[i].symbol.find("fwd") != std::string::npos;
       EXPECT_LE(double(report.launchBytes()), (isForward ? 1.15 : 1.3) * double(report.neededBytes()))
           << checked[i].symbol;

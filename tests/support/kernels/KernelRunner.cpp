@@ -10,7 +10,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
-#include "tests/support/kernels/EmulatedKernel.h"
+#include "tests/support/nvidia/EmulatedKernels.h"
 #include "gtest/gtest.h"
 #include <bit>
 #include <cmath>
@@ -79,7 +79,7 @@ float fromBf16(uint16_t value) { return std::bit_cast<float>(static_cast<uint32_
 
 struct CompiledKernel {
   KernelFn function = nullptr;
-  std::unique_ptr<EmulatedKernel> emulated; // in place of `function`
+  std::unique_ptr<EmulatedKernels> emulated; // in place of `function`
   bool hasProducts = false;
   codegen::KernelInfo info;
   std::vector<int64_t> bufferElements;
@@ -160,8 +160,12 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
   kernel.info = *info;
   op.walk([&](tile::DotOp) { kernel.hasProducts = true; });
   if (runsOnNvidia()) {
-    kernel.emulated = EmulatedKernel::compile(*module, path);
-    return kernel.emulated ? &kernels_.emplace(symbol, std::move(kernel)).first->second : nullptr;
+    auto emulated = EmulatedKernels::compile(lowerForNvidia(*module, codegen::nvidia::NvidiaTarget::sm80()));
+    EXPECT_TRUE(emulated.ok()) << emulated.status();
+    if (!emulated.ok())
+      return nullptr;
+    kernel.emulated = std::move(*emulated);
+    return &kernels_.emplace(symbol, std::move(kernel)).first->second;
   }
   if (failed(codegen::compileKernels(*module, codegen::CpuTarget::host(), path)))
     return nullptr;
@@ -179,12 +183,14 @@ struct Launch {
   std::vector<Bf16Array> bf16; // in place of the arguments of that type
   std::unique_ptr<void, decltype(&std::free)> scratch{nullptr, &std::free};
 
-  /// Cells run from the last to the first.
+  /// Cells run from the last to the first; on the emulator in any order, threads in another one at each call.
   void run() const {
     if (kernel->emulated) {
       if (kernel->hasProducts)
         testWithTf32 = ::testing::UnitTest::GetInstance()->current_test_info();
-      return kernel->emulated->run(pointers);
+      static uint64_t seed = 0;
+      EXPECT_EQ(kernel->emulated->launch(0, pointers, ++seed), absl::OkStatus());
+      return;
     }
     auto [x, y, z] = kernel->info.grid;
     for (int64_t cell = x * y * z - 1; cell >= 0; --cell)

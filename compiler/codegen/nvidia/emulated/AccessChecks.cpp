@@ -1,7 +1,10 @@
 #include "compiler/codegen/nvidia/emulated/AccessChecks.h"
+#include "compiler/codegen/nvidia/WarpgroupInstruction.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
@@ -23,7 +26,9 @@ public:
       : function_(function), module_(*function.getParent()), kernel_(kernel), dominators_(function),
         b_(function.getContext()),
         announce_(module_.getOrInsertFunction(announceFunction, b_.getVoidTy(), b_.getPtrTy(), b_.getInt32Ty(),
-                                              b_.getInt32Ty())) {}
+                                              b_.getInt32Ty())),
+        announceAccumulator_(module_.getOrInsertFunction(announceAccumulatorFunction, b_.getVoidTy(), b_.getFloatTy(),
+                                                         b_.getInt32Ty())) {}
 
   std::string run() {
     SmallVector<Instruction *> all;
@@ -54,6 +59,8 @@ private:
   }
 
   std::string announceCall(CallInst &call) {
+    if (auto *assembly = dyn_cast<InlineAsm>(call.getCalledOperand()))
+      return announceAssembly(call, assembly->getAsmString());
     Intrinsic::ID id = call.getIntrinsicID();
     switch (id) {
     case Intrinsic::nvvm_cp_async_cg_shared_global_16:
@@ -82,8 +89,46 @@ private:
     bool meets = call.isConvergent() ||
                  (call.getCalledFunction() && call.getCalledFunction()->getName().starts_with("llvm.nvvm.mma."));
     if (meets)
-      emit(call, AccessKind::Convergence, ConstantPointerNull::get(b_.getPtrTy()), b_.getInt32(0), -1);
+      emitMeeting(call, AccessKind::Convergence);
     return {};
+  }
+
+  std::string announceAssembly(CallInst &call, StringRef text) {
+    bool isProduct = WarpgroupInstruction::parse(text).has_value();
+    if (!isProduct && !WarpgroupWait::parse(text, 0))
+      return "the emulator's checks do not know the inline assembly '" + text.str() + "'";
+    emitMeeting(call, isProduct ? AccessKind::ProductRead : AccessKind::Convergence);
+    if (isProduct)
+      announceReaders(call);
+    return {};
+  }
+
+  /// Registers of `product` pass through these before somebody reads them.
+  static bool passesOn(const User &user) {
+    return isa<ExtractValueInst, InsertValueInst, PHINode, SelectInst, FreezeInst>(user);
+  }
+
+  /// Instructions that read what `product` gives, but for another product that adds to it and the wait.
+  void announceReaders(CallInst &product) {
+    SmallSetVector<Value *, 32> registers;
+    registers.insert(&product);
+    for (size_t i = 0; i < registers.size(); ++i)
+      for (Use &use : make_early_inc_range(registers[i]->uses())) {
+        auto *user = cast<Instruction>(use.getUser());
+        auto *call = dyn_cast<CallInst>(user);
+        bool isOfWarpgroups = call && call->isInlineAsm();
+        bool isAnnouncement = call && call->getCalledOperand() == announceAccumulator_.getCallee();
+        if (passesOn(*user))
+          registers.insert(user);
+        else if (!isOfWarpgroups && !isAnnouncement && readers_.insert(&use).second)
+          announceReader(*user, *use.get());
+      }
+  }
+
+  void announceReader(Instruction &reader, Value &accumulator) {
+    b_.SetInsertPoint(&reader);
+    Value *site = b_.getInt32(siteOf(reader, AccessKind::AccumulatorRead, -1));
+    b_.CreateCall(announceAccumulator_, {&accumulator, site});
   }
 
   /// Lane l names row l mod 8 of matrix l / 8; lanes beyond the matrices name nothing.
@@ -178,10 +223,19 @@ private:
   }
 
   void emit(Instruction &inst, AccessKind kind, Value *address, Value *bytes, int32_t buffer) {
+    Value *generic = b_.CreateAddrSpaceCast(address, b_.getPtrTy());
+    b_.CreateCall(announce_, {generic, bytes, b_.getInt32(siteOf(inst, kind, buffer))});
+  }
+
+  void emitMeeting(Instruction &inst, AccessKind kind) {
+    emit(inst, kind, ConstantPointerNull::get(b_.getPtrTy()), b_.getInt32(0), -1);
+  }
+
+  /// The number of the site; pieces of one access share it.
+  uint32_t siteOf(Instruction &inst, AccessKind kind, int32_t buffer) {
     if (sites_.empty() || sites_.back().inst != &inst || sites_.back().kind != kind)
       sites_.push_back({&inst, kind, buffer, opOf(inst)});
-    Value *generic = b_.CreateAddrSpaceCast(address, b_.getPtrTy());
-    b_.CreateCall(announce_, {generic, bytes, b_.getInt32(sites_.size() - 1)});
+    return static_cast<uint32_t>(sites_.size() - 1);
   }
 
   std::string opOf(const Instruction &inst) const {
@@ -216,7 +270,8 @@ private:
   const CheckedKernel &kernel_;
   DominatorTree dominators_; // calls are inserted, blocks are not
   IRBuilder<> b_;
-  FunctionCallee announce_;
+  FunctionCallee announce_, announceAccumulator_;
+  DenseSet<Use *> readers_; // of accumulators in flight, announced
   std::vector<Site> sites_;
 };
 

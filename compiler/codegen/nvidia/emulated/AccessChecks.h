@@ -16,20 +16,25 @@ enum class AccessKind : int32_t {
   SharedLoad,
   SharedStore,
   MatrixLoad,
+  ProductRead,
   CopyTarget,
   CopySource,
   GlobalLoad,
   GlobalStore,
+  AccumulatorRead,
   Convergence
 };
 
 /// The function that is called: void (ptr address, i32 bytes, i32 site). retargetToHost binds it. `bytes` is negative
 /// for a load whose value is thrown away (by a select, as where a tile reaches over the edge of its buffer).
 inline constexpr char announceFunction[] = "orielEmulatedAnnounce";
+/// The same for a register: void (float value, i32 site).
+inline constexpr char announceAccumulatorFunction[] = "orielEmulatedAnnounceAccumulator";
 
 /// Inserts a call before each load, store, ldmatrix and cp.async of shared or global memory, one for each piece that
-/// the GPU moves at once (the alignment of an instruction decides, up to 16 bytes), and before each instruction at
-/// which the lanes of a warp must be together. Adds the table `oriel_emulated_checks`
+/// the GPU moves at once (the alignment of an instruction decides, up to 16 bytes), before each instruction at which
+/// the lanes of a warp must be together, and before each that reads what wgmma gives without a wait between: registers
+/// in flight are for another wgmma or a wait alone. Adds the table `oriel_emulated_checks`
 /// (runtime/device/cuda/emulated/AccessSites.h). `module` is IR for NVPTX, before retargetToHost. Returns an empty
 /// string, or which instruction the checks do not know.
 std::string announceAccesses(llvm::Module &module, llvm::ArrayRef<CheckedKernel> kernels);

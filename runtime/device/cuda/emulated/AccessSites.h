@@ -11,12 +11,14 @@ namespace oriel::runtime::emulated {
 enum class AccessKind : int32_t {
   SharedLoad = 0,
   SharedStore = 1,
-  MatrixLoad = 2, // ldmatrix: one row of 16 bytes
-  CopyTarget = 3, // cp.async: where it writes, in shared memory
-  CopySource = 4, // cp.async: what it reads, in global memory
-  GlobalLoad = 5,
-  GlobalStore = 6,
-  Convergence = 7, // no access: all lanes of a warp must be here together (barrier, mma.sync, shfl.sync …)
+  MatrixLoad = 2,  // ldmatrix: one row of 16 bytes
+  ProductRead = 3, // wgmma: its operands, in shared memory; all lanes of a warp must be here together
+  CopyTarget = 4,  // cp.async: where it writes, in shared memory
+  CopySource = 5,  // cp.async: what it reads, in global memory
+  GlobalLoad = 6,
+  GlobalStore = 7,
+  AccumulatorRead = 8, // a register that wgmma has given and no wait
+  Convergence = 9,     // no access: all lanes of a warp must be here together (barrier, mma.sync, shfl.sync …)
 };
 
 inline bool isShared(AccessKind kind) { return kind <= AccessKind::CopyTarget; }

@@ -38,7 +38,7 @@ void BlockMonitor::end() {
 
 bool BlockMonitor::access(size_t thread, uintptr_t address, int64_t bytes, uint32_t site) {
   AccessKind kind = launch_.site(site).kind;
-  if (kind == AccessKind::Convergence) {
+  if (kind == AccessKind::Convergence || kind == AccessKind::ProductRead) {
     meetingAt_[thread] = site;
     return true;
   }
@@ -129,6 +129,33 @@ void BlockMonitor::touchGlobal(size_t thread, uintptr_t address, int64_t bytes, 
     findConflict(thread, site, *first, absl::StrCat("byte ", address - launch_.startOf(buffer), " of buffer ", buffer));
 }
 
+// ---- Products of warpgroups -----------------------------------------------------------------------------------------
+
+uint32_t BlockMonitor::productStarted(size_t first, const std::vector<uint32_t> &places) {
+  uint32_t site = meetingAt_[first];
+  std::optional<RaceDetector::Conflict> conflict;
+  uint32_t at = 0;
+  for (uint32_t place : places) {
+    auto found = races_.startProduct(sharedCells_[place / RaceDetector::cellBytes], first, site);
+    if (found && !conflict)
+      conflict = found, at = place;
+  }
+  if (conflict)
+    findConflict(first, site, *conflict, absl::StrCat("byte ", at, " of shared memory"));
+  return site;
+}
+
+void BlockMonitor::productEnded(size_t first, uint32_t site, const std::vector<uint32_t> &places) {
+  for (uint32_t place : places)
+    races_.endProduct(sharedCells_[place / RaceDetector::cellBytes], first, site);
+}
+
+void BlockMonitor::accumulatorRead(size_t thread, uint32_t site, uint32_t product) {
+  find("accumulator in flight", site, product,
+       absl::StrCat("missing wait: ", describe(launch_.site(site)), ", thread ", thread, ": they are those of ",
+                    describe(launch_.site(product)), ", and no wgmma.wait_group has given them"));
+}
+
 // ---- Order ----------------------------------------------------------------------------------------------------------
 
 void BlockMonitor::copyLanded(size_t thread, const std::byte *target, int64_t bytes) {
@@ -187,6 +214,14 @@ void BlockMonitor::findConflict(size_t thread, uint32_t site, const RaceDetector
     return find("race", site, conflict.other.site,
                 absl::StrCat("race: ", by, ": no barrier orders it after the ", describe(other), ", thread ",
                              conflict.other.thread));
+  case RaceDetector::Trouble::Unfenced:
+    return find("unfenced", site, conflict.other.site,
+                absl::StrCat("missing fence: ", by, ": no fence.proxy.async makes it see the ", describe(other),
+                             ", thread ", conflict.other.thread));
+  case RaceDetector::Trouble::Operand:
+    return find("operand in flight", site, conflict.other.site,
+                absl::StrCat("missing wait: ", by, ": ", describe(other), ", warp ", conflict.other.thread / warpSize,
+                             ", still reads it: no wgmma.wait_group before it"));
   }
 }
 

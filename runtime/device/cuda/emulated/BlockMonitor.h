@@ -26,6 +26,14 @@ public:
   /// `bytes` is negative for a load whose value is thrown away, which is part of no race.
   bool access(size_t thread, uintptr_t address, int64_t bytes, uint32_t site);
 
+  /// The warp that starts at thread `first` issues a wgmma, which reads elements of 2 bytes of shared memory at
+  /// `places` (bytes), and has waited for it. Returns the wgmma's site, which productEnded wants.
+  uint32_t productStarted(size_t first, const std::vector<uint32_t> &places);
+  void productEnded(size_t first, uint32_t site, const std::vector<uint32_t> &places);
+  void asyncProxyFenced(size_t thread) { races_.clocks().fenceAsyncProxy(thread); }
+  /// The thread reads a register that the wgmma of site `product` gives and that was not waited for.
+  void accumulatorRead(size_t thread, uint32_t site, uint32_t product);
+
   /// A cp.async of the thread's to shared memory, already told of by access(), is waited for.
   void copyLanded(size_t thread, const std::byte *target, int64_t bytes);
   /// All threads go on from a barrier; the lanes of the warp that starts at thread `first` go on from a barrier of

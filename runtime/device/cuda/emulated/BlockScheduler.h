@@ -34,6 +34,7 @@ public:
 
   /// Who is told of what the next blocks do; null: nobody. Of kernels compiled with checks only (AccessSites.h).
   void setMonitor(BlockMonitor *monitor) { monitor_ = monitor; }
+  BlockMonitor *monitor() const { return monitor_; }
 
   /// Runs `thread(argument)` once for each thread of block (x, y, z). Returns an empty string, or what went wrong:
   /// threads that wait for others which never come, writes behind the shared memory.

@@ -185,6 +185,7 @@ void *intrinsicNamed(absl::string_view name) {
                               ORIEL_INTRINSIC(orielEmulatedWarpgroupCommit),
                               ORIEL_INTRINSIC(orielEmulatedWarpgroupWait),
                               ORIEL_INTRINSIC(orielEmulatedFenceAsyncProxy),
+                              ORIEL_INTRINSIC(orielEmulatedAnnounceAccumulator),
                               ORIEL_INTRINSIC(orielEmulatedWarpBarrier),
                               ORIEL_INTRINSIC(orielEmulatedAnnounce)};
 #undef ORIEL_INTRINSIC

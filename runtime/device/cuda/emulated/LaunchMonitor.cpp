@@ -7,9 +7,16 @@
 namespace oriel::runtime::emulated {
 
 std::string describe(const SiteEntry &site) {
-  static constexpr const char *names[] = {
-      "read of shared memory", "write of shared memory", "ldmatrix", "cp.async (its target)", "cp.async (its source)",
-      "read of global memory", "write of global memory", "meeting"};
+  static constexpr const char *names[] = {"read of shared memory",
+                                          "write of shared memory",
+                                          "ldmatrix",
+                                          "wgmma",
+                                          "cp.async (its target)",
+                                          "cp.async (its source)",
+                                          "read of global memory",
+                                          "write of global memory",
+                                          "read of accumulators",
+                                          "meeting"};
   return absl::StrCat(names[static_cast<int>(site.kind)], " by [", site.op, "]");
 }
 

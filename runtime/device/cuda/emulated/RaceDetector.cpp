@@ -1,7 +1,5 @@
 #include "runtime/device/cuda/emulated/RaceDetector.h"
 
-#include "runtime/device/cuda/emulated/Warp.h"
-
 namespace oriel::runtime::emulated {
 
 static size_t warpOf(const RaceDetector::Event &event) { return event.thread / warpSize; }
@@ -9,8 +7,7 @@ static size_t warpOf(const RaceDetector::Event &event) { return event.thread / w
 std::optional<RaceDetector::Conflict> RaceDetector::read(Cell &cell, size_t thread, uint32_t site, bool byWarp) {
   std::optional<Conflict> conflict;
   const Event &write = cell.write;
-  // Another lane of the reading warp than the writer: it knows what it was told.
-  size_t reader = byWarp && write.thread == thread && (thread ^ 1) < clocks_.threads() ? thread ^ 1 : thread;
+  size_t reader = byWarp ? laneThatDidNotWrite(cell, thread) : thread;
   if (cell.inFlight)
     conflict = Conflict{Trouble::InFlight, true, write};
   else if (write.step == 0)
@@ -39,7 +36,9 @@ void RaceDetector::remember(Cell &cell, const Event &read) const {
 
 std::optional<RaceDetector::Conflict> RaceDetector::write(Cell &cell, size_t thread, uint32_t site) {
   std::optional<Conflict> conflict;
-  if (cell.inFlight)
+  if (cell.products > 0)
+    conflict = Conflict{Trouble::Operand, false, cell.product};
+  else if (cell.inFlight)
     conflict = Conflict{Trouble::InFlight, true, cell.write};
   else if (!isOrdered(cell.write, thread))
     conflict = Conflict{Trouble::Unordered, true, cell.write};
@@ -63,6 +62,25 @@ void RaceDetector::land(Cell &cell, size_t thread) {
     return;
   cell.inFlight = false;
   cell.write.step = clocks_.now(thread);
+}
+
+std::optional<RaceDetector::Conflict> RaceDetector::startProduct(Cell &cell, size_t thread, uint32_t site) {
+  std::optional<Conflict> conflict = read(cell, thread, site, /*byWarp=*/true);
+  const Event &write = cell.write;
+  if (!conflict && !clocks_.isFenced(laneThatDidNotWrite(cell, thread), write.thread, write.step))
+    conflict = Conflict{Trouble::Unfenced, true, write};
+  cell.product = eventOf(thread, site);
+  ++cell.products;
+  return conflict;
+}
+
+/// A write that came too early has forgotten the product.
+void RaceDetector::endProduct(Cell &cell, size_t thread, uint32_t site) {
+  if (cell.products > 0)
+    --cell.products;
+  Event read = eventOf(thread, site);
+  read.ofWarp = true;
+  remember(cell, read);
 }
 
 } // namespace oriel::runtime::emulated

@@ -4,11 +4,12 @@
 // (ThreadClocks.h; the scheme of FastTrack, Flanagan and Freund 2009). Two readers are kept, of two warps where there
 // are two: a write is ordered after all reads of the block when it is after these, unless barriers of single warps are
 // mixed with three readers. Data of cp.async is in flight from its issue to the wait of the issuing thread; touching it
-// then is a race too.
+// then is a race too, and so is writing what a wgmma in flight reads.
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_RACEDETECTOR_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_RACEDETECTOR_H
 
 #include "runtime/device/cuda/emulated/ThreadClocks.h"
+#include "runtime/device/cuda/emulated/Warp.h"
 
 #include <optional>
 
@@ -22,13 +23,22 @@ public:
     uint32_t site = 0;
     ThreadClocks::Step step = 0; // 0: there was none
     uint16_t thread = 0;
+    bool ofWarp = false; // by all lanes of the thread's warp together
   };
   struct Cell {
     Event write, reads[2];
+    Event product;         // the last wgmma that reads it
+    uint16_t products = 0; // that read it and are not waited for, of all warps
     bool inFlight = false; // written by cp.async, and not waited for
   };
 
-  enum class Trouble { Unordered, InFlight, NeverWritten };
+  enum class Trouble {
+    Unordered,
+    InFlight, // data of cp.async
+    NeverWritten,
+    Unfenced, // a wgmma reads what no fence.proxy.async makes it see
+    Operand,  // a wgmma in flight still reads it
+  };
   /// What an access conflicts with. `other.step` is 0 when nobody has written the place.
   struct Conflict {
     Trouble trouble;
@@ -50,9 +60,18 @@ public:
   std::optional<Conflict> startCopy(Cell &cell, size_t thread, uint32_t site);
   void land(Cell &cell, size_t thread);
 
+  /// A wgmma of the warp of `thread` reads the place from its issue, and until the warp has waited for it.
+  std::optional<Conflict> startProduct(Cell &cell, size_t thread, uint32_t site);
+  void endProduct(Cell &cell, size_t thread, uint32_t site);
+
 private:
   bool isOrdered(const Event &event, size_t thread) const {
-    return event.step == 0 || clocks_.isKnown(thread, event.thread, event.step);
+    return event.step == 0 || (event.ofWarp && event.thread / warpSize == thread / warpSize) ||
+           clocks_.isKnown(thread, event.thread, event.step);
+  }
+  /// A lane of the thread's warp that did not write the cell: it knows what it was told.
+  size_t laneThatDidNotWrite(const Cell &cell, size_t thread) const {
+    return cell.write.thread == thread && (thread ^ 1) < clocks_.threads() ? thread ^ 1 : thread;
   }
   Event eventOf(size_t thread, uint32_t site) const {
     return {site, clocks_.now(thread), static_cast<uint16_t>(thread)};

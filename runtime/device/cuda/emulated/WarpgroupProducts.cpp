@@ -24,6 +24,8 @@ struct WarpgroupProduct {
   bool isFirstByK = false, isSecondByK = false;
   std::shared_ptr<WarpgroupProduct> before; // whose results it adds to
   std::vector<float> sums;                  // [lane, accumulator]
+  uint32_t site = 0;                        // of a kernel with checks
+  std::vector<uint32_t> reads;              // bytes of shared memory where its elements lie
 };
 
 // ---- Accumulators in flight -----------------------------------------------------------------------------------------
@@ -77,9 +79,10 @@ private:
 
 } // namespace
 
-/// Elements (first + i, k) of a matrix into to[i·rowStep + k·kStep]. False, and a fault, if one lies outside.
+/// Elements (first + i, k) of a matrix into to[i·rowStep + k·kStep], and their places into `places`. False, and a
+/// fault, if one lies outside.
 static bool gather(uint64_t descriptor, bool isByK, size_t first, size_t count, uint16_t *to, size_t rowStep,
-                   size_t kStep) {
+                   size_t kStep, std::vector<uint32_t> &places) {
   BlockScheduler &block = BlockScheduler::running();
   SharedMatrix matrix(descriptor, isByK);
   if (!matrix.isSwizzled()) {
@@ -95,17 +98,19 @@ static bool gather(uint64_t descriptor, bool isByK, size_t first, size_t count, 
         return false;
       }
       std::memcpy(to + i * rowStep + k * kStep, block.shared() + at, bf16Bytes);
+      places.push_back(static_cast<uint32_t>(at));
     }
   return true;
 }
 
 static bool gatherOperands(WarpgroupProduct &product, size_t warp) {
   product.b.resize(depth * product.columns);
-  bool isRight =
-      gather(product.descriptorB, product.isSecondByK, 0, product.columns, product.b.data(), 1, product.columns);
+  product.reads.clear();
+  bool isRight = gather(product.descriptorB, product.isSecondByK, 0, product.columns, product.b.data(), 1,
+                        product.columns, product.reads);
   if (product.readsA)
     isRight &= gather(product.descriptorA, product.isFirstByK, warp % 4 * rowsOfWarp, rowsOfWarp,
-                      product.a.front().data(), depth, 1);
+                      product.a.front().data(), depth, 1, product.reads);
   return isRight;
 }
 
@@ -175,6 +180,8 @@ static void issue(void *const *lanes) {
   if (!product->before && !warp.isFenced)
     block.fail("wgmma: no wgmma.fence orders it with what its registers were written by");
   gatherOperands(*product, first.warp);
+  if (block.monitor())
+    product->site = block.monitor()->productStarted(first.warp * warpSize, product->reads);
   for (size_t lane = 0; lane < warpSize; ++lane)
     for (size_t i = 0; i < product->columns / 2; ++i)
       issueOf(lanes, lane).d[i] = standIn(product->number, i);
@@ -188,6 +195,8 @@ static float widen(uint16_t bf16) { return std::bit_cast<float>(static_cast<uint
 static void land(WarpgroupProduct &product, size_t warp) {
   auto a = product.a;
   std::vector<uint16_t> b = product.b;
+  if (BlockMonitor *monitor = BlockScheduler::running().monitor())
+    monitor->productEnded(warp * warpSize, product.site, product.reads);
   if (!gatherOperands(product, warp))
     return;
   if (a != product.a || b != product.b)
@@ -277,4 +286,20 @@ void orielEmulatedWarpgroupWait(float *registers, int32_t count, int32_t inFligh
   BlockScheduler::running().meetWarp(waitForGroups, &lane);
 }
 
-void orielEmulatedFenceAsyncProxy() {}
+void orielEmulatedFenceAsyncProxy() {
+  BlockScheduler &block = BlockScheduler::running();
+  if (block.monitor())
+    block.monitor()->asyncProxyFenced(static_cast<size_t>(block.threadIndex()));
+}
+
+/// Registers that nobody waited for stand for the newest product of their number.
+void orielEmulatedAnnounceAccumulator(float value, int32_t site) {
+  BlockScheduler &block = BlockScheduler::running();
+  uint32_t number = numberIn(value), product = static_cast<uint32_t>(site);
+  if (number == 0 || !block.monitor())
+    return;
+  for (const auto &inFlight : block.warpgroupProducts().warp(runningWarp()).inFlight)
+    if (inFlight->number == number)
+      product = inFlight->site;
+  block.monitor()->accumulatorRead(static_cast<size_t>(block.threadIndex()), static_cast<uint32_t>(site), product);
+}

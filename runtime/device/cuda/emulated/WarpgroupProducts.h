@@ -3,7 +3,8 @@
 // A product is in flight from its issue to the wait for its group. Until then its accumulators hold NaNs that say which
 // product and which accumulator they stand for; the wait puts the sums in their place, wherever the program has moved
 // them. A program that reads them early computes with NaNs. Operands are read when the product is issued and again when
-// it lands: shared memory that changed in between is a fault, since the hardware may read it at any time.
+// it lands: shared memory that changed in between is a fault, since the hardware may read it at any time. Kernels
+// compiled with checks also tell the monitor what is read, and when (BlockMonitor.h).
 //
 // The four warps of a warpgroup are emulated each by itself: a warp multiplies its 16 of the 64 rows.
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_WARPGROUPPRODUCTS_H
@@ -25,8 +26,11 @@ void orielEmulatedWarpgroupCommit(); // wgmma.commit_group
 /// wgmma.wait_group: products of all but the `inFlight` newest groups land in those of the `count` registers that stand
 /// for them.
 void orielEmulatedWarpgroupWait(float *registers, int32_t count, int32_t inFlight);
-/// fence.proxy.async.shared::cta. Here all accesses go to one memory, so there is nothing to order.
+/// fence.proxy.async.shared::cta. Here all accesses go to one memory: only the monitor wants to know.
 void orielEmulatedFenceAsyncProxy();
+/// What checked kernels call before an instruction that reads a register which wgmma has given: number `site` of the
+/// kernel's table (AccessSites.h).
+void orielEmulatedAnnounceAccumulator(float value, int32_t site);
 }
 
 namespace oriel::runtime::emulated {

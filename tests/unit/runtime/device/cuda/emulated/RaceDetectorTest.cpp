@@ -101,5 +101,74 @@ TEST_F(RaceDetectorTest, ACopyMustNotStartOverWhatOthersStillRead) {
   EXPECT_TRUE(races.startCopy(cell, 3, 2));
 }
 
+TEST_F(RaceDetectorTest, AProductSeesWhatTheWriterHasFenced) {
+  races.write(cell, 3, 0);
+  races.clocks().fenceAsyncProxy(3);
+  races.clocks().barrier();
+  EXPECT_FALSE(races.startProduct(cell, 32, 1));
+}
+
+TEST_F(RaceDetectorTest, AProductSeesWhatItsOwnWarpHasFenced) {
+  races.write(cell, 3, 0);
+  races.clocks().barrier();
+  EXPECT_EQ(races.startProduct(cell, 32, 1)->trouble, Trouble::Unfenced);
+  races.clocks().fenceAsyncProxy(32);
+  EXPECT_FALSE(races.startProduct(cell, 32, 1));
+}
+
+TEST_F(RaceDetectorTest, AFenceBeforeTheWriteOrOfAnotherThreadBeforeTheBarrierIsNone) {
+  races.clocks().fenceAsyncProxy(3);
+  races.write(cell, 3, 0);
+  races.clocks().fenceAsyncProxy(4);
+  races.clocks().barrier();
+  EXPECT_EQ(races.startProduct(cell, 32, 1)->trouble, Trouble::Unfenced);
+}
+
+TEST_F(RaceDetectorTest, AFenceIsNoBarrier) {
+  races.write(cell, 3, 0);
+  races.clocks().fenceAsyncProxy(3);
+  races.clocks().fenceAsyncProxy(32);
+  EXPECT_EQ(races.startProduct(cell, 32, 1)->trouble, Trouble::Unordered);
+}
+
+TEST_F(RaceDetectorTest, WhatIsFencedPassesFromWarpBarrierToWarpBarrier) {
+  races.write(cell, 3, 0);
+  races.clocks().fenceAsyncProxy(3);
+  races.clocks().barrierOf(0, 8);
+  races.clocks().barrierOf(4, 32);
+  EXPECT_FALSE(races.startProduct(cell, 32, 1));
+}
+
+TEST_F(RaceDetectorTest, AProductReadsItsOperandUntilItsWarpHasWaited) {
+  races.write(cell, 3, 0);
+  races.clocks().fenceAsyncProxy(3);
+  races.clocks().barrier();
+  Cell fresh = cell;
+  races.startProduct(cell, 32, 1);
+  races.clocks().barrier(); // a barrier is no wait
+  EXPECT_FALSE(races.read(cell, 5, 2));
+  auto conflict = races.write(cell, 5, 2);
+  ASSERT_TRUE(conflict);
+  EXPECT_EQ(conflict->trouble, Trouble::Operand);
+  EXPECT_EQ(conflict->other.site, 1u);
+
+  cell = fresh;
+  races.startProduct(cell, 32, 1);
+  races.startProduct(cell, 0, 1); // two warps read it
+  races.endProduct(cell, 32, 1);
+  EXPECT_EQ(races.write(cell, 40, 2)->trouble, Trouble::Operand);
+
+  cell = fresh;
+  races.startProduct(cell, 32, 1);
+  races.endProduct(cell, 32, 1);
+  Cell ended = cell;
+  EXPECT_FALSE(races.write(cell, 40, 2)); // a lane of the warp that has waited
+  cell = ended;
+  EXPECT_EQ(races.write(cell, 5, 2)->trouble, Trouble::Unordered);
+  cell = ended;
+  races.clocks().barrier();
+  EXPECT_FALSE(races.write(cell, 5, 2));
+}
+
 } // namespace
 } // namespace oriel::runtime::emulated
