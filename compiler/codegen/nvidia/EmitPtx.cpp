@@ -10,6 +10,7 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Vectorize/LoadStoreVectorizer.h"
 
 namespace oriel::codegen::nvidia {
 
@@ -50,6 +51,11 @@ std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp nvvm, const NvidiaT
   passes.registerFunctionAnalyses(functions);
   passes.registerLoopAnalyses(loops);
   passes.crossRegisterProxies(loops, functions, components, modules);
+  // The code generator joins neighbouring loads and stores anyway; here the emulator sees it too.
+  passes.registerOptimizerLastEPCallback(
+      [](llvm::ModulePassManager &last, llvm::OptimizationLevel, llvm::ThinOrFullLTOPhase) {
+        last.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::LoadStoreVectorizerPass()));
+      });
   passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(*module, modules);
   return module;
 }

@@ -118,10 +118,18 @@ V RegisterLowering::homePointer(V base, Coordinate row, Coordinate col) {
     int64_t constant = home->offset + row.constant / 8 * 8 * home->swizzleBytes;
     return gep(builder_.getI8Type(), sharedPointer(stage ? add(bytes, stage) : bytes), i32(constant));
   }
-  V bytes = add(mul(row.dynamic, i32(home->rowBytes)), mul(col.dynamic, i32(elementBytes)));
+  int64_t constant = home->offset + row.constant * home->rowBytes + col.constant * elementBytes;
+  V inRow = mul(col.dynamic, i32(elementBytes));
+  if (home->swapsUnits) {
+    // What is left of the constant moves by whole pairs of units.
+    int64_t inPair = col.constant * elementBytes % 64;
+    V isUpper = arith::AndIOp::create(builder_, loc_, number({row.dynamic, row.constant % 8}), i32(4));
+    inRow = arith::XOrIOp::create(builder_, loc_, add(inRow, i32(inPair)), mul(isUpper, i32(8)));
+    constant -= inPair;
+  }
+  V bytes = add(mul(row.dynamic, i32(home->rowBytes)), inRow);
   if (stage)
     bytes = add(bytes, stage);
-  int64_t constant = home->offset + row.constant * home->rowBytes + col.constant * elementBytes;
   return gep(builder_.getI8Type(), sharedPointer(bytes), i32(constant));
 }
 

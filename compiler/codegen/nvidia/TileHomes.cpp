@@ -74,8 +74,11 @@ Home TilePlacement::plannedHome(Value base) const {
   home.rows = type.getDimSize(home.isTransposed ? 1 : 0);
   home.cols = type.getDimSize(home.isTransposed ? 0 : 1);
   home.rowBytes = home.cols * (type.getElementTypeBitWidth() / 8);
-  if (home.rows > 1 && home.cols > 1)
-    home.rowBytes = (home.rowBytes + 15) / 16 * 16 + 16;
+  if (home.rows > 1 && home.cols > 1) {
+    home.swapsUnits = type.getElementTypeBitWidth() == 32 && home.rowBytes % 64 == 0;
+    int64_t unit = home.swapsUnits ? 32 : 16;
+    home.rowBytes = (llvm::divideCeil(home.rowBytes, unit) | 1) * unit;
+  }
   return home;
 }
 

@@ -26,8 +26,16 @@ struct TileView {
 /// Looks through tile.transpose.
 TileView viewOf(mlir::Value tile);
 
-/// A tile in shared memory: rows of `cols` elements, `rowBytes` apart. Rows are an odd number of 16-byte units apart,
-/// so that the 8 rows of an 8x8 matrix (ldmatrix, or the rows of a fragment) lie in different banks.
+/// A tile in shared memory: rows of `cols` elements, `rowBytes` apart. Rows of 16-bit elements are an odd number of
+/// 16-byte units apart, so that the 8 rows of an 8x8 matrix (ldmatrix) lie in different banks.
+///
+/// Of f32 a fragment takes 8 columns at a time: pairs from rows g = 0…3, then 4…7, where a row lies along K; or one
+/// element each from rows 2t, t = 0…3, where a column does (Fragments.cpp). The banks are four units of 32 bytes wide,
+/// and these four rows must lie in four different ones. Rows are an odd number of units apart, which serves the first
+/// kind; in rows 4…7 of each 8 units 2n and 2n+1 change places, which serves the second and leaves the first as it is:
+///
+///   row                       0    1    2    3    4    5    6    7
+///   bank of unit 0            0    1    2    3    1    2    3    0
 ///
 /// What wgmma reads is swizzled instead: panels of `swizzleBytes` of every row, one panel after the other, the 16-byte
 /// units of a row permuted by its number (WarpgroupInstruction.h).
@@ -36,6 +44,7 @@ struct Home {
   int64_t rowBytes = 0;
   int64_t rows = 0, cols = 0;
   bool isTransposed = false; // stored as the transpose of the tile
+  bool swapsUnits = false;   // of 32 bytes, in rows 4…7 of each 8
   int64_t swizzleBytes = 0;  // 0: not swizzled
   int64_t stages = 1;        // places for as many iterations of the loop that fills it
   int64_t stageBytes() const { return rows * rowBytes; }

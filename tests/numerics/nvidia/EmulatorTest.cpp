@@ -170,7 +170,7 @@ TEST_F(EmulatorTest, RefusesTilesThatDoNotFitInSharedMemory) {
     return mlir::success();
   });
   EXPECT_FALSE(lowerForNvidia(*module, NvidiaTarget::sm80()).nvvm);
-  EXPECT_THAT(message, HasSubstr("needs 282880 bytes of shared memory for its tiles and sm_80 has 166912"));
+  EXPECT_THAT(message, HasSubstr("needs 287232 bytes of shared memory for its tiles and sm_80 has 166912"));
 }
 
 TEST_F(EmulatorTest, ReportsDivergentThreads) {

@@ -38,7 +38,7 @@ TEST_F(PipelineTest, LeavesTheCopiesOfLaterIterationsInFlight) {
   LoweredKernels lowered = lower(blockSum);
   EXPECT_THAT(lowered.ptx(), HasSubstr("cp.async.wait_group \t2"));
   EXPECT_EQ(lowered.kernels[0].stages, 4);
-  constexpr int64_t tileBytes = 32 * (32 * 4 + 16); // rows are padded by 16 bytes
+  constexpr int64_t tileBytes = 32 * (32 * 4 + 32); // rows are padded by 32 bytes
   EXPECT_EQ(lowered.kernels[0].sharedBytes, (1 + 4) * tileBytes) << "a once, b for four iterations";
 }
 
