@@ -1,13 +1,18 @@
 // A small interpreter of index arithmetic. What does not steer a loop or a branch is never evaluated, and what the
-// steering does not depend on (grid dimensions, loop counters) is multiplied instead of walked.
+// steering does not depend on (grid dimensions, loop counters) is multiplied instead of walked. The rest is walked as a
+// long row of tokens has it, millions of times: so the kernel first becomes a tree of steps over numbered values.
 #include "compiler/analysis/KernelWork.h"
+
+#include "compiler/analysis/IndexArithmetic.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/TypeSwitch.h"
+
+#include <memory>
+#include <variant>
 
 using namespace mlir;
 
@@ -73,28 +78,60 @@ KernelWork workOfLeaf(Operation *op) {
   return work;
 }
 
+/// What a block does each time it runs: the work of its own ops, then steps in their order.
+struct Region;
+
+struct Loop {
+  unsigned begin, end, step, counter;
+  std::vector<std::pair<unsigned, unsigned>> first, next, last; // carried values: from, to
+  bool alike;                                                   // every trip does the same work
+  std::unique_ptr<Region> body;
+};
+
+struct Branch {
+  unsigned condition;
+  std::unique_ptr<Region> then, otherwise;
+  std::vector<std::pair<unsigned, unsigned>> fromThen, fromOtherwise;
+};
+
+struct Region {
+  KernelWork own;
+  std::vector<std::variant<IndexExpression, Loop, Branch>> steps;
+};
+
 class Counter {
 public:
-  explicit Counter(tile::KernelOp kernel) : kernel_(kernel) { findSteering(); }
+  explicit Counter(tile::KernelOp kernel) : kernel_(kernel) {
+    findSteering();
+    body_ = regionOf(kernel.getBody().front());
+  }
 
   KernelWork run() { return overGrid(0); }
 
 private:
+  using Moves = std::vector<std::pair<unsigned, unsigned>>;
+
   void findSteering();
   void steer(Value value);
   bool steers(Value value) const { return steering_.contains(value); }
 
-  std::optional<int64_t> valueOf(Value value);
-  void evaluate(Operation &op);
+  unsigned numberOf(Value value);
+  Moves movesOf(ValueRange from, ValueRange to);
+  std::unique_ptr<Region> regionOf(Block &block);
+  Loop loopOf(scf::ForOp op);
+  Branch branchOf(scf::IfOp op);
+
+  void move(const Moves &moves);
   KernelWork overGrid(unsigned dim);
-  KernelWork workOfBlock(Block &block);
-  KernelWork workOfLoop(scf::ForOp loop);
-  KernelWork workOfBranch(scf::IfOp branch);
-  void passOn(ValueRange from, ValueRange to);
+  KernelWork workOf(const Region &region);
+  KernelWork workOf(const Loop &loop);
+  KernelWork workOf(const Branch &branch);
 
   tile::KernelOp kernel_;
   llvm::DenseSet<Value> steering_; // what loop bounds and conditions are computed from
-  llvm::DenseMap<Value, std::optional<int64_t>> values_;
+  llvm::DenseMap<Value, unsigned> numbers_;
+  std::vector<Known> values_; // by number
+  std::unique_ptr<Region> body_;
 };
 
 void Counter::steer(Value value) {
@@ -131,88 +168,104 @@ void Counter::findSteering() {
   });
 }
 
-std::optional<int64_t> Counter::valueOf(Value value) {
-  IntegerAttr constant;
-  if (matchPattern(value, m_Constant(&constant)))
-    return constant.getValue().getSExtValue();
-  return values_.lookup(value);
-}
-
-/// Evaluates an op of scalars by folding it with what is known.
-void Counter::evaluate(Operation &op) {
-  if (op.getNumResults() != 1 || !steers(op.getResult(0)))
-    return;
-  std::optional<int64_t> &result = values_[op.getResult(0)];
-  result.reset();
-  if (isa<memref::LoadOp>(op)) {
-    if (op.getResult(0).getType().isIntOrIndex())
-      result = 0;
-    return;
+unsigned Counter::numberOf(Value value) {
+  auto [found, isNew] = numbers_.try_emplace(value, values_.size());
+  if (isNew) {
+    IntegerAttr constant;
+    values_.push_back(matchPattern(value, m_Constant(&constant)) ? Known(constant.getValue().getSExtValue()) : Known());
   }
-  SmallVector<Attribute> operands;
-  for (Value operand : op.getOperands()) {
-    std::optional<int64_t> known = operand.getType().isIntOrIndex() ? valueOf(operand) : std::nullopt;
-    operands.push_back(known ? IntegerAttr::get(operand.getType(), *known) : IntegerAttr());
+  return found->second;
+}
+
+Counter::Moves Counter::movesOf(ValueRange from, ValueRange to) {
+  Moves moves;
+  for (auto [source, target] : llvm::zip(from, to))
+    if (steers(target))
+      moves.emplace_back(numberOf(source), numberOf(target));
+  return moves;
+}
+
+Loop Counter::loopOf(scf::ForOp op) {
+  ValueRange carried = op.getRegionIterArgs();
+  return {numberOf(op.getLowerBound()),
+          numberOf(op.getUpperBound()),
+          numberOf(op.getStep()),
+          numberOf(op.getInductionVar()),
+          movesOf(op.getInitArgs(), carried),
+          movesOf(op.getBody()->getTerminator()->getOperands(), carried),
+          movesOf(carried, op.getResults()),
+          !steers(op.getInductionVar()) && llvm::none_of(carried, [&](Value value) { return steers(value); }),
+          regionOf(*op.getBody())};
+}
+
+Branch Counter::branchOf(scf::IfOp op) {
+  Branch branch{numberOf(op.getCondition()), regionOf(*op.thenBlock()), std::make_unique<Region>(), {}, {}};
+  branch.fromThen = movesOf(op.thenBlock()->getTerminator()->getOperands(), op.getResults());
+  if (Block *block = op.elseBlock()) {
+    branch.otherwise = regionOf(*block);
+    branch.fromOtherwise = movesOf(block->getTerminator()->getOperands(), op.getResults());
   }
-  SmallVector<OpFoldResult> folded;
-  if (failed(op.fold(operands, folded)) || folded.empty())
-    return;
-  if (auto same = dyn_cast<Value>(folded.front()))
-    result = valueOf(same);
-  else if (auto number = dyn_cast_or_null<IntegerAttr>(cast<Attribute>(folded.front())))
-    result = number.getValue().getSExtValue();
+  return branch;
 }
 
-void Counter::passOn(ValueRange from, ValueRange to) {
-  SmallVector<std::optional<int64_t>> known;
-  for (Value value : from)
-    known.push_back(steers(value) ? valueOf(value) : std::nullopt);
-  for (auto [target, value] : llvm::zip(to, known))
-    values_[target] = value;
+std::unique_ptr<Region> Counter::regionOf(Block &block) {
+  auto region = std::make_unique<Region>();
+  for (Operation &op : block) {
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      region->steps.emplace_back(loopOf(loop));
+    else if (auto branch = dyn_cast<scf::IfOp>(op))
+      region->steps.emplace_back(branchOf(branch));
+    else if (isa<tile::TileDialect>(op.getDialect()))
+      region->own += workOfLeaf(&op);
+    else if (op.getNumResults() == 1 && steers(op.getResult(0)) && !op.hasTrait<OpTrait::ConstantLike>())
+      region->steps.emplace_back(IndexExpression(&op, [&](Value value) { return numberOf(value); }));
+  }
+  return region;
 }
 
-KernelWork Counter::workOfLoop(scf::ForOp loop) {
-  std::optional<int64_t> begin = valueOf(loop.getLowerBound()), end = valueOf(loop.getUpperBound()),
-                         step = valueOf(loop.getStep());
-  KernelWork work;
+void Counter::move(const Moves &moves) {
+  SmallVector<Known> known; // all are read before any is written: a loop may swap what it carries
+  for (auto [from, to] : moves)
+    known.push_back(values_[from]);
+  for (auto [move, value] : llvm::zip(moves, known))
+    values_[move.second] = value;
+}
+
+KernelWork Counter::workOf(const Loop &loop) {
+  Known begin = values_[loop.begin], end = values_[loop.end], step = values_[loop.step];
   int64_t trips = begin && end && step && *step > 0 ? std::max<int64_t>(0, llvm::divideCeil(*end - *begin, *step)) : 1;
-  passOn(loop.getInitArgs(), loop.getRegionIterArgs());
-  bool alike =
-      !steers(loop.getInductionVar()) && llvm::none_of(loop.getRegionIterArgs(), [&](Value v) { return steers(v); });
-  for (int64_t trip = 0; trip < (alike ? std::min<int64_t>(trips, 1) : trips); ++trip) {
-    values_[loop.getInductionVar()] = begin ? std::optional(*begin + trip * step.value_or(0)) : std::nullopt;
-    work += workOfBlock(*loop.getBody());
-    passOn(loop.getBody()->getTerminator()->getOperands(), loop.getRegionIterArgs());
+  KernelWork work;
+  move(loop.first);
+  for (int64_t trip = 0; trip < (loop.alike ? std::min<int64_t>(trips, 1) : trips); ++trip) {
+    values_[loop.counter] = begin ? Known(*begin + trip * step.value_or(0)) : std::nullopt;
+    work += workOf(*loop.body);
+    move(loop.next);
   }
-  passOn(loop.getRegionIterArgs(), loop.getResults());
-  return alike ? static_cast<double>(trips) * work : work;
+  move(loop.last);
+  return loop.alike ? static_cast<double>(trips) * work : work;
 }
 
-KernelWork Counter::workOfBranch(scf::IfOp branch) {
-  std::optional<int64_t> condition = valueOf(branch.getCondition());
-  auto side = [&](Block *block) {
-    KernelWork work = block ? workOfBlock(*block) : KernelWork();
-    if (block)
-      passOn(block->getTerminator()->getOperands(), branch.getResults());
+KernelWork Counter::workOf(const Branch &branch) {
+  auto side = [&](bool isThen) {
+    KernelWork work = workOf(isThen ? *branch.then : *branch.otherwise);
+    move(isThen ? branch.fromThen : branch.fromOtherwise);
     return work;
   };
-  if (condition)
-    return side(*condition ? branch.thenBlock() : branch.elseBlock());
-  KernelWork otherwise = side(branch.elseBlock()), then = side(branch.thenBlock());
+  if (Known condition = values_[branch.condition])
+    return side(*condition != 0);
+  KernelWork otherwise = side(false), then = side(true);
   return then.flops() >= otherwise.flops() ? then : otherwise;
 }
 
-KernelWork Counter::workOfBlock(Block &block) {
-  KernelWork work;
-  for (Operation &op : block) {
-    if (auto loop = dyn_cast<scf::ForOp>(op))
-      work += workOfLoop(loop);
-    else if (auto branch = dyn_cast<scf::IfOp>(op))
-      work += workOfBranch(branch);
-    else if (isa<tile::TileDialect>(op.getDialect()))
-      work += workOfLeaf(&op);
+KernelWork Counter::workOf(const Region &region) {
+  KernelWork work = region.own;
+  for (const auto &step : region.steps) {
+    if (const auto *expression = std::get_if<IndexExpression>(&step))
+      expression->evaluate(values_);
+    else if (const auto *loop = std::get_if<Loop>(&step))
+      work += workOf(*loop);
     else
-      evaluate(op);
+      work += workOf(std::get<Branch>(step));
   }
   return work;
 }
@@ -220,14 +273,14 @@ KernelWork Counter::workOfBlock(Block &block) {
 /// Walks the grid dimensions that steer something; the others multiply.
 KernelWork Counter::overGrid(unsigned dim) {
   if (dim == 3)
-    return workOfBlock(kernel_.getBody().front());
+    return workOf(*body_);
   Value place = kernel_.getGridIndex(dim);
   int64_t size = kernel_.getGrid()[dim];
   if (!steers(place))
     return static_cast<double>(size) * overGrid(dim + 1);
   KernelWork work;
   for (int64_t at = 0; at < size; ++at) {
-    values_[place] = at;
+    values_[numberOf(place)] = at;
     work += overGrid(dim + 1);
   }
   return work;

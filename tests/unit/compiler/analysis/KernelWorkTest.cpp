@@ -96,5 +96,15 @@ TEST_F(KernelWorkTest, CausalAttentionDoesHalfOfFullAttentionAndTheDiagonal) {
   EXPECT_LT(work.dotFlops, 1.3 * flops);
 }
 
+TEST_F(KernelWorkTest, LongRowsOfTokensAreCountedAsExactlyAsShortOnes) {
+  kernels::AttentionSpec spec;
+  spec.batch = 1, spec.tokens = 65536, spec.heads = 4, spec.kvHeads = 2, spec.headDim = 64, spec.valueDim = 64;
+  spec.window = -1;
+  KernelWork work = workOf(kernels::buildAttention(builder, builder.getUnknownLoc(), "attention", spec));
+  double flops = 4.0 * 65536 * 65536 / 2 * 4 * 64;
+  EXPECT_GT(work.dotFlops, flops);
+  EXPECT_LT(work.dotFlops, 1.003 * flops); // the diagonal is a 512th or less of it
+}
+
 } // namespace
 } // namespace oriel::analysis
