@@ -74,8 +74,19 @@ Compute arithmetic(Operation *op) {
       .Default([](Operation *) { return nullptr; });
 }
 
+/// To a type of another width.
+Compute resize(Type type) {
+  if (type.isIndex() || type.isInteger(64))
+    return [](Known a, Known, Known) { return a; };
+  if (type.isInteger(32))
+    return [](Known a, Known, Known) { return a ? Known(static_cast<int32_t>(*a)) : Known(); };
+  return nullptr;
+}
+
 Compute computeOf(Operation *op) {
   Type type = op->getResult(0).getType();
+  if (isa<arith::IndexCastOp, arith::ExtSIOp, arith::TruncIOp>(op))
+    return resize(type);
   if (isa<memref::LoadOp>(op) && type.isIntOrIndex())
     return [](Known, Known, Known) { return Known(0); };
   if (Compute compute = choice(op))
@@ -94,6 +105,34 @@ IndexExpression::IndexExpression(Operation *op, llvm::function_ref<unsigned(Valu
 void IndexExpression::evaluate(std::vector<Known> &values) const {
   auto operand = [&](size_t i) { return i < operands_.size() ? values[operands_[i]] : Known(); };
   values[result_] = compute_ ? compute_(operand(0), operand(1), operand(2)) : fold(values);
+}
+
+Change IndexExpression::changeOf(ArrayRef<Change> operands) const {
+  if (isa<memref::LoadOp>(op_) || llvm::all_of(operands, [](Change change) { return change == Change::None; }))
+    return Change::None;
+  if (!compute_ || llvm::is_contained(operands, Change::Any))
+    return Change::Any;
+  bool isSteady = llvm::TypeSwitch<Operation *, bool>(op_)
+                      .Case<arith::AddIOp, arith::SubIOp, arith::SelectOp, arith::MinSIOp, arith::MaxSIOp, arith::IndexCastOp,
+                            arith::ExtSIOp, arith::TruncIOp>([](auto) { return true; })
+                      .Case([&](arith::MulIOp) { return llvm::is_contained(operands, Change::None); })
+                      .Case<arith::AndIOp, arith::OrIOp>([](auto op) { return op.getType().isInteger(1); })
+                      .Case([](arith::CmpIOp compare) { // two lines that are apart at both ends may meet between
+                        return compare.getPredicate() != arith::CmpIPredicate::eq &&
+                               compare.getPredicate() != arith::CmpIPredicate::ne;
+                      })
+                      .Default([](Operation *) { return false; });
+  return isSteady ? Change::Steady : Change::Any;
+}
+
+Known IndexExpression::decision(const std::vector<Known> &values) const {
+  if (isa<arith::CmpIOp>(op_))
+    return values[result_];
+  bool narrows = isa<arith::IndexCastOp, arith::TruncIOp>(op_), picks = isa<arith::MinSIOp, arith::MaxSIOp>(op_);
+  if (!narrows && !picks)
+    return std::nullopt;
+  Known a = values[operands_[0]], b = narrows ? values[result_] : values[operands_[1]];
+  return a && b ? Known(narrows ? *a == *b : *a < *b) : Known();
 }
 
 /// Only with all operands known: folding with some of them may change the op instead.

@@ -86,6 +86,10 @@ struct Loop {
   std::vector<std::pair<unsigned, unsigned>> first, next, last; // carried values: from, to
   bool alike;                                                   // every trip does the same work
   std::unique_ptr<Region> body;
+  // Trips between two that decide alike do the same work, where this is so: a causal kernel's loop has a long part
+  // without a mask and a short one with it.
+  bool changesSteadily;
+  std::vector<const IndexExpression *> decisions; // in the body
 };
 
 struct Branch {
@@ -119,6 +123,8 @@ private:
   Moves movesOf(ValueRange from, ValueRange to);
   std::unique_ptr<Region> regionOf(Block &block);
   Loop loopOf(scf::ForOp op);
+  static bool changesSteadily(const Region &region, llvm::DenseMap<unsigned, Change> &changes,
+                              std::vector<const IndexExpression *> &decisions);
   Branch branchOf(scf::IfOp op);
 
   void move(const Moves &moves);
@@ -126,6 +132,8 @@ private:
   KernelWork workOf(const Region &region);
   KernelWork workOf(const Loop &loop);
   KernelWork workOf(const Branch &branch);
+  KernelWork workOfTrip(const Loop &loop, int64_t counter);
+  KernelWork workBetween(const Loop &loop, int64_t begin, int64_t step, int64_t trips);
 
   tile::KernelOp kernel_;
   llvm::DenseSet<Value> steering_; // what loop bounds and conditions are computed from
@@ -187,15 +195,47 @@ Counter::Moves Counter::movesOf(ValueRange from, ValueRange to) {
 
 Loop Counter::loopOf(scf::ForOp op) {
   ValueRange carried = op.getRegionIterArgs();
-  return {numberOf(op.getLowerBound()),
+  bool carriesNothing = llvm::none_of(carried, [&](Value value) { return steers(value); });
+  Loop loop{numberOf(op.getLowerBound()),
           numberOf(op.getUpperBound()),
           numberOf(op.getStep()),
           numberOf(op.getInductionVar()),
           movesOf(op.getInitArgs(), carried),
           movesOf(op.getBody()->getTerminator()->getOperands(), carried),
           movesOf(carried, op.getResults()),
-          !steers(op.getInductionVar()) && llvm::none_of(carried, [&](Value value) { return steers(value); }),
-          regionOf(*op.getBody())};
+            !steers(op.getInductionVar()) && carriesNothing,
+            regionOf(*op.getBody()),
+            false,
+            {}};
+  llvm::DenseMap<unsigned, Change> changes = {{loop.counter, Change::Steady}};
+  loop.changesSteadily = carriesNothing && changesSteadily(*loop.body, changes, loop.decisions);
+  return loop;
+}
+
+/// Of a loop's body or a branch in it. What is not in `changes` comes from outside and does not change.
+bool Counter::changesSteadily(const Region &region, llvm::DenseMap<unsigned, Change> &changes,
+                              std::vector<const IndexExpression *> &decisions) {
+  for (const auto &step : region.steps) {
+    if (const auto *expression = std::get_if<IndexExpression>(&step)) {
+      SmallVector<Change> operands;
+      for (unsigned operand : expression->operands())
+        operands.push_back(changes.lookup(operand));
+      Change change = changes[expression->result()] = expression->changeOf(operands);
+      if (change == Change::Any)
+        return false;
+      if (change == Change::Steady)
+        decisions.push_back(expression);
+    } else if (const auto *branch = std::get_if<Branch>(&step)) {
+      if (!branch->fromThen.empty() || !branch->fromOtherwise.empty() ||
+          !changesSteadily(*branch->then, changes, decisions) || !changesSteadily(*branch->otherwise, changes, decisions))
+        return false;
+    } else {
+      const Loop &loop = std::get<Loop>(step);
+      if (!loop.alike || changes.contains(loop.begin) || changes.contains(loop.end) || changes.contains(loop.step))
+        return false;
+    }
+  }
+  return true;
 }
 
 Branch Counter::branchOf(scf::IfOp op) {
@@ -234,6 +274,8 @@ void Counter::move(const Moves &moves) {
 KernelWork Counter::workOf(const Loop &loop) {
   Known begin = values_[loop.begin], end = values_[loop.end], step = values_[loop.step];
   int64_t trips = begin && end && step && *step > 0 ? std::max<int64_t>(0, llvm::divideCeil(*end - *begin, *step)) : 1;
+  if (loop.changesSteadily && begin && step && trips > 2)
+    return workBetween(loop, *begin, *step, trips);
   KernelWork work;
   move(loop.first);
   for (int64_t trip = 0; trip < (loop.alike ? std::min<int64_t>(trips, 1) : trips); ++trip) {
@@ -243,6 +285,34 @@ KernelWork Counter::workOf(const Loop &loop) {
   }
   move(loop.last);
   return loop.alike ? static_cast<double>(trips) * work : work;
+}
+
+KernelWork Counter::workOfTrip(const Loop &loop, int64_t counter) {
+  values_[loop.counter] = counter;
+  return workOf(*loop.body);
+}
+
+/// Halves the trips until both ends of each part decide alike. A decision of a branch that did not run is an old one:
+/// it may part what is alike, no more.
+KernelWork Counter::workBetween(const Loop &loop, int64_t begin, int64_t step, int64_t trips) {
+  auto decided = [&] {
+    SmallVector<Known> decisions;
+    for (const IndexExpression *expression : loop.decisions)
+      decisions.push_back(expression->decision(values_));
+    return decisions;
+  };
+  KernelWork first = workOfTrip(loop, begin);
+  if (trips == 1)
+    return first;
+  SmallVector<Known> atFirst = decided();
+  KernelWork last = workOfTrip(loop, begin + (trips - 1) * step);
+  if (trips == 2)
+    return first += last;
+  if (atFirst == decided())
+    return static_cast<double>(trips) * first;
+  int64_t half = trips / 2;
+  KernelWork work = workBetween(loop, begin, step, half);
+  return work += workBetween(loop, begin + half * step, step, trips - half);
 }
 
 KernelWork Counter::workOf(const Branch &branch) {

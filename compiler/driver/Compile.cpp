@@ -137,7 +137,8 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
 static void printText(ModuleOp module, Emit emit, llvm::raw_ostream &out) {
   OpPrintingFlags flags;
   flags.elideLargeElementsAttrs(16);
-  flags.printNameLocAsPrefix(); // values carry the layer path of the model text: %layers.0.mixer
+  if (emit != Emit::Tile) // where the name is the kernel's own
+    flags.printNameLocAsPrefix(); // values carry the layer path of the model text: %layers.0.mixer
   bool whole = emit == Emit::Lm || emit == Emit::Primitives || emit == Emit::Step;
   if (whole)
     return module.print(out, flags);

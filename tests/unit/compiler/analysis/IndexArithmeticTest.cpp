@@ -66,6 +66,20 @@ TEST_F(IndexArithmetic, AgreesWithFolding) {
     }
 }
 
+TEST_F(IndexArithmetic, CastsWrapAsFoldingDoes) {
+  context.allowUnregisteredDialects();
+  for (auto [cast, from] : {std::pair("arith.index_cast %a : index to i32", "index"), {"arith.index_cast %a : i32 to index", "i32"},
+                            {"arith.extsi %a : i32 to i64", "i32"}, {"arith.trunci %a : i64 to i32", "i64"},
+                            {"arith.trunci %a : i64 to i8", "i64"}}) {
+    Operation *op = parse(cast, from);
+    ASSERT_TRUE(op) << cast;
+    for (int64_t a : awkward)
+      EXPECT_EQ(evaluate(op, a, 0, 0), folded(op, a, 0, 0)) << cast << ' ' << a;
+    int64_t wide = from == std::string("i32") ? 5 : (int64_t{1} << 31) + 5;
+    EXPECT_EQ(evaluate(op, wide, 0, 0), folded(op, wide, 0, 0)) << cast;
+  }
+}
+
 TEST_F(IndexArithmetic, WhatOneOperandDecidesIsKnown) {
   context.allowUnregisteredDialects();
   EXPECT_EQ(evaluate(parse("arith.muli %a, %b : index", "index"), std::nullopt, 0, std::nullopt), 0);

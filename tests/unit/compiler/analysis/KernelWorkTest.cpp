@@ -64,6 +64,26 @@ TEST_F(KernelWorkTest, LoopsRunAsLongAsTheirBoundsSay) {
   EXPECT_EQ(nested.bytesRead, 12 * 10 * kTileBytes);
 }
 
+TEST_F(KernelWorkTest, TripsThatDecideAlikeAreMultiplied) {
+  // Of 100,000 trips all load but 5 ... 7, whose counters lie between two bounds.
+  std::string between = "%n = arith.constant 100000 : index\n%c8 = arith.constant 8 : index\n"
+                        "scf.for %i = %c0 to %n step %c1 {\n%above = arith.cmpi sge, %i, %c5 : index\n"
+                        "%below = arith.cmpi slt, %i, %c8 : index\n%hit = arith.andi %above, %below : i1\n"
+                        "scf.if %hit {\n} else {\n" +
+                        std::string(kLoad) + "}\n}";
+  EXPECT_EQ(work(between).bytesRead, 12 * 99997 * kTileBytes);
+  // Equality at one trip in the middle is not missed, nor a remainder, nor a minimum that turns.
+  for (auto [condition, trips] :
+       {std::pair("%hit = arith.cmpi eq, %i, %c5 : index", 1), {"%r = arith.remsi %i, %c2 : index\n%hit = arith.cmpi slt, %r, %c1 : index", 500},
+        {"%a = arith.subi %n, %i : index\n%m = arith.minsi %a, %i : index\n%hit = arith.cmpi sge, %m, %c5 : index", 991},
+        {"%a = arith.subi %n, %i : index\n%m = arith.muli %a, %i : index\n%hit = arith.cmpi sgt, %m, %q : index", 601}})
+    EXPECT_EQ(work("%n = arith.constant 1000 : index\n%q = arith.constant 159999 : index\nscf.for %i = %c0 to %n step %c1 {\n" + std::string(condition) +
+                   "\nscf.if %hit {\n" + kLoad + "}\n}")
+                  .bytesRead,
+              12 * trips * kTileBytes)
+        << condition;
+}
+
 TEST_F(KernelWorkTest, ACarriedCounterSteersAnInnerLoop) {
   KernelWork doubling = work("%end = scf.for %i = %c0 to %c5 step %c1 iter_args(%n = %c1) -> (index) {\n"
                              "scf.for %j = %c0 to %n step %c1 {\n" +
