@@ -5,7 +5,6 @@
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 #include <CLI/CLI.hpp>
-#include <map>
 
 using oriel::driver::CompileOptions;
 using oriel::driver::Emit;
@@ -19,10 +18,23 @@ struct FormatOptions {
   bool check = false;
 };
 
+/// A word that stands for a value; errors and --help name the words.
+template <typename Value> CLI::Validator oneOf(std::vector<std::pair<std::string, Value>> choices) {
+  std::string words;
+  for (const auto &[word, value] : choices)
+    words += (words.empty() ? "" : ", ") + word;
+  auto replace = [choices, words](std::string &given) -> std::string {
+    for (const auto &[word, value] : choices)
+      if (given == word) {
+        given = std::to_string(static_cast<int>(value));
+        return "";
+      }
+    return "'" + given + "' is none of " + words;
+  };
+  return CLI::Validator(replace, "{" + words + "}");
+}
+
 void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
-  static const std::map<std::string, Emit> emits = {
-      {"package", Emit::Package}, {"lm", Emit::Lm},     {"primitives", Emit::Primitives}, {"step", Emit::Step},
-      {"tape", Emit::Tape},       {"tile", Emit::Tile}, {"schedule", Emit::Schedule}};
   app.add_option("input", options.input, "a model (.oriel) or an lm module (.mlir)");
   app.add_option("-o,--output", options.output, "directory of the package to write");
   app.add_option("--batch", options.batch, "rows of one micro-batch")
@@ -49,7 +61,8 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("--problem", options.problemFile,
                  "write the schedule problem to this file (compiler/schedule/ProblemText.h)");
   app.add_option("--dtype", options.bf16, "what activations and operands of products lie in: f32 or bf16")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"f32", false}, {"bf16", true}}))
+      ->type_name("TEXT")
+      ->transform(oneOf<bool>({{"f32", false}, {"bf16", true}}))
       ->default_str("f32");
   app.add_option(
          "--target", options.target,
@@ -58,7 +71,14 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
       ->capture_default_str();
   app.add_option("--cpu", options.cpu, "what code for the host may use: host, avx2 or baseline")->capture_default_str();
   app.add_option("--emit", options.emit, "print this text instead of writing a package")
-      ->transform(CLI::CheckedTransformer(emits));
+      ->type_name("TEXT")
+      ->transform(oneOf<Emit>({{"lm", Emit::Lm},
+                               {"primitives", Emit::Primitives},
+                               {"step", Emit::Step},
+                               {"tape", Emit::Tape},
+                               {"tile", Emit::Tile},
+                               {"schedule", Emit::Schedule},
+                               {"package", Emit::Package}}));
   app.add_flag("--explain", explain, "print a one-page summary of kernels, schedule and memory");
   app.add_flag("--timing", options.timing, "print the time of each pass to stderr");
 }
