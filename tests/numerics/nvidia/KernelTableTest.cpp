@@ -1,17 +1,17 @@
 // Every kernel of a model of each mixer, at head dims 64, 128 and 256, lowers for every GPU and is taken by ptxas; what
-// ptxas says of it stands in kernel_table.txt, so that a change shows as a diff. ORIEL_UPDATE_KERNEL_TABLE=1 writes
-// that file anew.
+// ptxas says of it stands in kernel_table.txt (CommittedTable.h).
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "compiler/driver/Ptxas.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
 #include "runtime/base/Files.h"
+#include "tests/numerics/nvidia/CommittedTable.h"
 #include "tests/numerics/nvidia/ModelKernels.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "gtest/gtest.h"
-#include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <sstream>
 #include <unistd.h>
 
@@ -140,24 +140,6 @@ void KernelTableTest::assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &ta
   }
 }
 
-std::map<std::string, std::string> readLines(const std::string &text) {
-  std::map<std::string, std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);)
-    if (size_t space = line.find(' '); space != std::string::npos)
-      lines[line.substr(0, space)] = line.substr(line.find_first_not_of(' ', space));
-  return lines;
-}
-
-/// Each kernel whose line is another one is a failure, and so is one that is gone.
-void expectSameLines(const std::string &text, const std::string &committed) {
-  std::map<std::string, std::string> is = readLines(text), was = readLines(committed);
-  for (const auto &[name, line] : is)
-    EXPECT_EQ(line, was.count(name) ? was[name] : "(not there)") << name;
-  for (const auto &[name, line] : was)
-    EXPECT_TRUE(is.count(name)) << name << " is gone";
-}
-
 TEST_F(KernelTableTest, EveryKernelAssemblesForEveryGpu) {
   std::string version = driver::ptxasVersion(driver::findPtxas());
   if (version.empty())
@@ -168,20 +150,14 @@ TEST_F(KernelTableTest, EveryKernelAssemblesForEveryGpu) {
   std::string head = "ptxas " + version + "; registers and spilled bytes of a thread on";
   for (const NvidiaTarget &target : NvidiaTarget::all())
     head += " " + target.chip;
-  std::string text = head + "\n";
+  CommittedTable::Lines lines;
   for (const auto &[name, row] : table_)
-    text += name + "  " + row.text() + "\n";
-  std::string path = std::string(ORIEL_TESTS) + "/kernel_table.txt";
-  if (std::getenv("ORIEL_UPDATE_KERNEL_TABLE")) {
-    ASSERT_TRUE(runtime::writeFileAtomically(path, text).ok());
-    return;
-  }
-  auto committed = runtime::readFile(path);
-  ASSERT_TRUE(committed.ok()) << committed.status();
-  if (committed->substr(0, head.size()) != head)
+    lines[name] = row.text();
+  CommittedTable committed("kernel_table.txt");
+  if (committed.head() != head && !CommittedTable::isUpdate())
     GTEST_SKIP() << "every kernel assembles, but kernel_table.txt is of another ptxas than this one (" << version
                  << ")";
-  expectSameLines(text, *committed);
+  committed.expect(head, lines);
 }
 
 } // namespace

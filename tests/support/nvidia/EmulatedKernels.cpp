@@ -63,7 +63,7 @@ absl::StatusOr<std::unique_ptr<EmulatedKernels>> EmulatedKernels::compile(const 
 }
 
 absl::Status EmulatedKernels::launch(size_t index, const std::vector<void *> &buffers, uint64_t seed,
-                                     runtime::emulated::LaunchReport *report) const {
+                                     runtime::emulated::LaunchReport *report, bool keepTraces) const {
   const NvidiaKernelInfo &info = kernels_[index];
   const runtime::emulated::KernelEntry *entry = library_->find(info.symbol);
   if (!entry || entry->argumentCount != static_cast<int64_t>(buffers.size()))
@@ -71,7 +71,7 @@ absl::Status EmulatedKernels::launch(size_t index, const std::vector<void *> &bu
   runtime::emulated::GridRunner runner(static_cast<int>(std::thread::hardware_concurrency()), seed);
   return runner.run(*entry, buffers.data(),
                     {{info.grid[0], info.grid[1], info.grid[2]}, info.threads, info.sharedBytes},
-                    library_->checksOf(info.symbol), report);
+                    library_->checksOf(info.symbol), report, keepTraces);
 }
 
 } // namespace oriel::testing

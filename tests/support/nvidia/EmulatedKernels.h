@@ -36,9 +36,10 @@ public:
   static absl::StatusOr<std::unique_ptr<EmulatedKernels>> compile(const LoweredKernels &lowered);
 
   /// Runs the whole grid of kernel `index`; `buffers` in the kernel's order. `seed` shuffles the threads. What is wrong
-  /// by the checks of a kernel that was compiled with them is in the status; `report` gets the rest.
+  /// by the checks of a kernel that was compiled with them is in the status; `report` gets the rest, with traces of its
+  /// blocks if `keepTraces`.
   absl::Status launch(size_t index, const std::vector<void *> &buffers, uint64_t seed,
-                      runtime::emulated::LaunchReport *report = nullptr) const;
+                      runtime::emulated::LaunchReport *report = nullptr, bool keepTraces = false) const;
 
 private:
   std::vector<codegen::nvidia::NvidiaKernelInfo> kernels_;

@@ -13,7 +13,10 @@ BlockMonitor::BlockMonitor(LaunchMonitor &launch, size_t threads, const std::byt
     : launch_(launch), shared_(reinterpret_cast<uintptr_t>(shared)), sharedBytes_(sharedBytes), races_(threads),
       sharedCells_(static_cast<size_t>((sharedBytes + RaceDetector::cellBytes - 1) / RaceDetector::cellBytes)),
       meetingAt_(threads, nowhere), requests_((threads + warpSize - 1) / warpSize),
-      costs_(static_cast<size_t>(launch.checks().siteCount)) {}
+      costs_(static_cast<size_t>(launch.checks().siteCount)) {
+  if (launch.keepsTraces())
+    footprint_.keepTrace();
+}
 
 void BlockMonitor::begin(int64_t number, std::array<int64_t, 3> place) {
   number_ = number;
@@ -170,6 +173,7 @@ void BlockMonitor::barrierReleased() {
     requests_[first / warpSize].flush(launch_.checks().sites, costs_);
   }
   races_.clocks().barrier();
+  footprint_.endPhase();
 }
 
 void BlockMonitor::warpReleased(size_t first, size_t lanes, bool ordersMemory) {

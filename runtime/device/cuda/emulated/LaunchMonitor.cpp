@@ -20,8 +20,8 @@ std::string describe(const SiteEntry &site) {
   return absl::StrCat(names[static_cast<int>(site.kind)], " by [", site.op, "]");
 }
 
-LaunchMonitor::LaunchMonitor(const CheckEntry &checks, void *const *arguments)
-    : checks_(checks), arguments_(arguments), costs_(static_cast<size_t>(checks.siteCount)) {
+LaunchMonitor::LaunchMonitor(const CheckEntry &checks, void *const *arguments, size_t traceBlocks)
+    : checks_(checks), arguments_(arguments), costs_(static_cast<size_t>(checks.siteCount)), traces_(traceBlocks) {
   for (int64_t i = 0; i < checks.bufferCount; ++i) {
     const BufferEntry &buffer = checks.buffers[i];
     traffic_.push_back({buffer.type, buffer.isOutput != 0, buffer.bytes});
@@ -50,8 +50,10 @@ void LaunchMonitor::find(int64_t block, const Finding &finding) {
 }
 
 void LaunchMonitor::add(int64_t number, const std::vector<Finding> &findings, const std::vector<SiteCost> &costs,
-                        const GlobalFootprint &footprint) {
+                        GlobalFootprint &footprint) {
   std::lock_guard lock(mutex_);
+  if (keepsTraces())
+    traces_[static_cast<size_t>(number)] = footprint.takeTrace();
   for (const Finding &finding : findings)
     find(number, finding);
   for (size_t i = 0; i < costs.size(); ++i)
@@ -76,13 +78,14 @@ void LaunchMonitor::add(int64_t number, const std::vector<Finding> &findings, co
   });
 }
 
-LaunchReport LaunchMonitor::report() const {
+LaunchReport LaunchMonitor::report() {
   std::lock_guard lock(mutex_);
   LaunchReport report;
   report.kernel = checks_.kernel;
   for (const auto &[key, finding] : findings_)
     report.findings.push_back(finding.second);
   report.buffers = traffic_;
+  report.traces = std::move(traces_);
   for (const auto &[key, sector] : footprint_.sectors()) {
     BufferTraffic &traffic = report.buffers[static_cast<size_t>(sector.buffer)];
     traffic.needed += std::popcount(sector.fetched) + std::popcount(sector.written);

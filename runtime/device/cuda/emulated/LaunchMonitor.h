@@ -21,9 +21,10 @@ struct Finding {
 
 class LaunchMonitor {
 public:
-  /// `arguments`: addresses of the kernel's buffers.
-  LaunchMonitor(const CheckEntry &checks, void *const *arguments);
+  /// `arguments`: addresses of the kernel's buffers. With `traceBlocks` > 0, the number of blocks, all leave traces.
+  LaunchMonitor(const CheckEntry &checks, void *const *arguments, size_t traceBlocks = 0);
 
+  bool keepsTraces() const { return !traces_.empty(); }
   const CheckEntry &checks() const { return checks_; }
   const SiteEntry &site(uint32_t number) const { return checks_.sites[number]; }
   /// The argument that [address, address + bytes) lies in; -1 when there is none.
@@ -39,9 +40,9 @@ public:
 
   /// Adds what block `number` of the grid did. Mistakes are told of the block of the lowest number.
   void add(int64_t number, const std::vector<Finding> &findings, const std::vector<SiteCost> &costs,
-           const GlobalFootprint &footprint);
+           GlobalFootprint &footprint);
 
-  LaunchReport report() const;
+  LaunchReport report();
 
 private:
   void find(int64_t block, const Finding &finding);
@@ -49,11 +50,12 @@ private:
   const CheckEntry &checks_;
   void *const *arguments_;
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::map<FindingKey, std::pair<int64_t, std::string>> findings_; // block, text
   std::vector<SiteCost> costs_;
   std::vector<BufferTraffic> traffic_; // by blocks
   GlobalFootprint footprint_;          // of the launch
+  std::vector<BlockTrace> traces_;
 };
 
 /// "cp.async to shared memory by [%3 = tile.load …]"

@@ -21,6 +21,13 @@ int64_t LaunchReport::blockBytes() const {
   return sumOver(buffers, [](const BufferTraffic &b) { return b.readByBlocks + b.writtenByBlocks; });
 }
 
+int64_t LaunchReport::cachedBytes(const CacheModel &cache) const {
+  int64_t sum = 0;
+  for (const HbmBytes &buffer : replay(traces, cache, buffers.size()))
+    sum += buffer.read + buffer.written;
+  return sum;
+}
+
 SiteCost LaunchReport::costOf(bool shared) const {
   SiteCost cost;
   for (const SiteReport &site : sites)

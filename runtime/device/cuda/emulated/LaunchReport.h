@@ -2,6 +2,7 @@
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_LAUNCHREPORT_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_LAUNCHREPORT_H
 
+#include "runtime/device/cuda/emulated/CacheModel.h"
 #include "runtime/device/cuda/emulated/WarpRequests.h"
 
 #include <functional>
@@ -30,12 +31,15 @@ struct LaunchReport {
   std::string kernel;
   std::vector<std::string> findings; ///< mistakes, each of them once
   std::vector<BufferTraffic> buffers;
-  std::vector<SiteReport> sites; ///< that were reached
+  std::vector<SiteReport> sites;  ///< that were reached
+  std::vector<BlockTrace> traces; ///< by number of the block, if asked for
 
   /// Over all buffers.
   int64_t neededBytes() const;
   int64_t launchBytes() const;
   int64_t blockBytes() const;
+  /// Through an L2 cache of some size. Needs traces.
+  int64_t cachedBytes(const CacheModel &cache) const;
   /// Of all requests to shared (or global) memory.
   SiteCost costOf(bool shared) const;
   /// The instruction of that memory whose requests waste most; null when none wastes anything.

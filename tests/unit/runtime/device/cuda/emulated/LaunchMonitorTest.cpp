@@ -51,6 +51,23 @@ TEST_F(LaunchMonitorTest, CountsSectorsByBlockAndByLaunch) {
   EXPECT_EQ(report.launchBytes(), 96);
 }
 
+TEST_F(LaunchMonitorTest, ATraceHasEachSectorOncePerPhase) {
+  LaunchMonitor launch(checks, arguments_, /*traceBlocks=*/1);
+  BlockMonitor block(launch, 32, nullptr, 0);
+  block.begin(0, {0, 0, 0});
+  for (Site site : {load, load, store, load})
+    block.access(0, addressOf(site == store ? out_[0] : in_[0]), 4, site);
+  block.barrierReleased();
+  block.access(0, addressOf(in_[1]), 4, load);
+  block.end();
+  std::vector<BlockTrace> traces = launch.report().traces;
+  ASSERT_EQ(traces.size(), 1u);
+  EXPECT_THAT(traces[0].phaseEnds, ElementsAre(2, 3));
+  EXPECT_EQ(traces[0].sectors[0].bytes, 0xfu);
+  EXPECT_TRUE(traces[0].sectors[1].isWrite);
+  EXPECT_EQ(traces[0].sectors[2].bytes, 0xf0u);
+}
+
 TEST_F(LaunchMonitorTest, WhatABlockWroteItselfIsNotFetched) {
   runBlock(0, {{store, &out_[0]}, {load, &out_[0]}});
   EXPECT_EQ(launch_.report().buffers[1].read, 0);
