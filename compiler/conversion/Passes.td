@@ -25,7 +25,7 @@ def LmToTapePass : Pass<"oriel-lm-to-tape", "::mlir::ModuleOp"> {
     }
     ```
     Module attributes written: `tape.world`, `tape.grad_slots`, `tape.parameters` (name, shape, offset in elements, init, std, decay),
-    `tape.parameter_elements`, `tape.flops_per_token`.
+    `tape.parameter_elements`, `tape.bucket_starts` (elements; of several buckets of gradients), `tape.flops_per_token`.
 
     Preconditions: primitive and gradient lm ops only (`oriel-decompose`, `oriel-differentiate` came before), float32.
     Reads the attributes `tape.chunk`, `tape.save_every`, `tape.two_pass`, `tape.key_tile`, `tape.site` that `oriel-schedule-states` left on recurrent mixers,
@@ -34,6 +34,7 @@ def LmToTapePass : Pass<"oriel-lm-to-tape", "::mlir::ModuleOp"> {
   let options = [
     Option<"world", "world", "int64_t", "1", "Ranks of the fsdp mesh axis">,
     Option<"gradSlots", "grad-slots", "int64_t", "2", "Slots of the gradient buffer: depth of the micro-batch tree + 1">,
+    Option<"bucketBytes", "bucket-bytes", "int64_t", "26214400", "Bytes of gradients that ranks sum in one collective; 0: all in one">,
     Option<"tiles", "tiles", "std::string", "\"cpu\"", "What tiles are sized for: cpu or nvidia">,
   ];
   let dependentDialects = ["::oriel::tape::TapeDialect", "::oriel::tile::TileDialect", "::mlir::arith::ArithDialect",

@@ -114,6 +114,11 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
   FailureOr<int64_t> budget = budgetOption(options.memoryBudget, errors);
   if (failed(budget))
     return failure();
+  auto bucketBytes = runtime::parseBytes(options.bucket);
+  if (!bucketBytes.ok()) {
+    errors << "orielc: --bucket: " << std::string(bucketBytes.status().message()) << "\n";
+    return failure();
+  }
   PassManager pm(module.getContext());
   pm.enableVerifier(options.verifyEach);
   if (options.timing)
@@ -121,6 +126,7 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
   pipeline::buildPipeline(pm,
                           {.world = options.world,
                            .gradSlots = options.gradSlots,
+                           .bucketBytes = *bucketBytes,
                            .scheduleFile = options.scheduleFile,
                            .memoryBudget = *budget,
                            .deviceFile = deviceOf(options),

@@ -21,6 +21,7 @@ struct CompileOptions {
   int64_t tokens = 1024;             ///< tokens of one row (models only)
   int64_t world = 1;                 ///< ranks of the `fsdp` axis
   int64_t gradSlots = 1;             ///< slots of the gradient stack: 1 + log2(micro-batches per rank)
+  std::string bucket = "25MiB";      ///< size of gradients that ranks sum in one collective; "0": all in one
   std::string scheduleFile;          ///< state-save schedule as tape text; empty: chosen by the cost model
   std::string memoryBudget = "auto"; ///< of the whole step, as runtime/base/MemoryBudget.h reads it
   std::string

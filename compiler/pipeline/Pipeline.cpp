@@ -14,8 +14,10 @@ namespace {
 /// From scheduled lm to placed tape, as text: the schedule lowers copies of the module on trial.
 std::string loweringText(const PipelineOptions &options) {
   return llvm::formatv(
-      "oriel-fuse-mixers,oriel-lm-to-tape{{world={0} grad-slots={1} tiles={2}},{3}oriel-assign-buffers", options.world,
-      options.gradSlots, options.tiles, options.bf16 ? "oriel-choose-storage," : "");
+      "oriel-fuse-mixers,oriel-lm-to-tape{{world={0} grad-slots={1} bucket-bytes={2} tiles={3}},{4}{5}"
+      "oriel-assign-buffers",
+      options.world, options.gradSlots, options.bucketBytes, options.tiles, options.bf16 ? "oriel-choose-storage," : "",
+      options.world > 1 ? "oriel-reduce-gradients," : "");
 }
 
 /// A block of a GPU has no room for the tiles of a longer chunk, nor for the whole state of a head beside a window.
@@ -57,7 +59,8 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
     return;
 
   // 4. Kernels, library products and collectives in order; the optimizer's programs beside the model's.
-  pm.addPass(conversion::createLmToTapePass({options.world, options.gradSlots, options.tiles}));
+  pm.addPass(conversion::createLmToTapePass(
+      {options.world, options.gradSlots, options.bucketBytes, options.tiles}));
   if (last == Phase::Tape)
     return;
 
@@ -65,7 +68,11 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
   if (options.bf16)
     pm.addPass(transforms::createChooseStoragePass());
 
-  // 6. A place for every byte.
+  // 6. Gradients are summed over ranks while the backward goes on.
+  if (options.world > 1)
+    pm.addPass(transforms::createReduceGradientsPass());
+
+  // 7. A place for every byte.
   pm.addPass(transforms::createAssignBuffersPass());
 }
 
@@ -73,6 +80,8 @@ namespace {
 struct CompileOptions : mlir::PassPipelineOptions<CompileOptions> {
   Option<int64_t> world{*this, "world", llvm::cl::desc("ranks of the fsdp axis"), llvm::cl::init(1)};
   Option<int64_t> gradSlots{*this, "grad-slots", llvm::cl::desc("slots of the gradient stack"), llvm::cl::init(1)};
+  Option<int64_t> bucketBytes{*this, "bucket-bytes", llvm::cl::desc("gradients summed over ranks in one collective"),
+                              llvm::cl::init(defaultBucketBytes)};
   Option<int64_t> memoryBudget{*this, "memory-budget",
                                llvm::cl::desc("bytes of the whole plan; 0: no limit; -1: least; -2: auto")};
   Option<std::string> scheduleFile{*this, "schedule-file", llvm::cl::desc("tape.schedule text to use")};
@@ -89,6 +98,7 @@ void registerPassesAndPipelines() {
                                                    PipelineOptions pipeline;
                                                    pipeline.world = options.world;
                                                    pipeline.gradSlots = options.gradSlots;
+                                                   pipeline.bucketBytes = options.bucketBytes;
                                                    pipeline.scheduleFile = options.scheduleFile;
                                                    pipeline.memoryBudget = options.memoryBudget;
                                                    pipeline.bf16 = options.bf16;

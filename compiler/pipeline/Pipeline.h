@@ -18,9 +18,12 @@ enum class Phase {
   Placed      ///< every buffer has an offset
 };
 
+inline constexpr int64_t defaultBucketBytes = int64_t(25) << 20;
+
 struct PipelineOptions {
   int64_t world = 1;        ///< ranks of the fsdp axis
   int64_t gradSlots = 1;    ///< slots of the gradient stack
+  int64_t bucketBytes = defaultBucketBytes; ///< of gradients that ranks sum in one collective; 0: all in one
   std::string scheduleFile; ///< tape.schedule text that overrides the solver; empty: none
   /// Bytes of the whole plan; 0: no limit; -1: as few as possible; -2: as few as half a percent of time allows.
   int64_t memoryBudget = 0;

@@ -191,6 +191,42 @@ def FuseMixersPass : Pass<"oriel-fuse-mixers", "::mlir::ModuleOp"> {
   let dependentDialects = ["::oriel::lm::LmDialect"];
 }
 
+def ReduceGradientsPass : Pass<"oriel-reduce-gradients", "::mlir::ModuleOp"> {
+  let summary = "Sum gradients over ranks bucket by bucket, as soon as the backward has made them";
+  let description = [{
+    Of several ranks: adds the program `@last_micro`, a copy of `@micro` for the last micro-batch of a step. Its gradients go to
+    the last slot of `grads`. Behind the last step that touches a bucket of them (`tape.bucket_starts`), that slot is added down to
+    slot 0, which holds the sum over all micro-batches of the rank then, and `tape.reduce_scatter` makes the rank's share
+    of the bucket the sum over ranks. What comes after it in the text does not touch the bucket any more, so that a runtime may
+    let both run side by side.
+
+    A bucket is an argument of the program that lies where gradients are written; it counts from where it is used.
+
+    ```mlir
+    tape.program @micro(…) -> (…, tensor<64x32xf32> {tape.place = #tape.place<grads + 0>}) {
+      …
+      %dw = tape.matmul %dy, %x transpose_a : …
+      …
+    }
+    ```
+    ⇒ (with two slots of 8192 bytes)
+    ```mlir
+    tape.program @last_micro(…, %b1: tensor<2048xf32> {tape.place = #tape.place<grads + 8192>},
+                             %b0: tensor<2048xf32> {tape.place = #tape.place<grads + 0>})
+        -> (…, tensor<64x32xf32> {tape.place = #tape.place<grads + 8192>}) {
+      …
+      %dw = tape.matmul %dy, %x transpose_a : …
+      %sum = tape.call @accumulate_e2048(%b1) into(%b0) ties [0] : …
+      %slice, %scratch = tape.reduce_scatter %sum over "fsdp" world 2 : …
+      …
+    }
+    ```
+    Preconditions: `oriel-lm-to-tape` ran, `oriel-assign-buffers` did not; nothing afterwards moves steps.
+  }];
+  let dependentDialects = ["::oriel::tape::TapeDialect", "::oriel::tile::TileDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
 def AssignBuffersPass : Pass<"oriel-assign-buffers", "::mlir::ModuleOp"> {
   let summary = "Give every value of the tape programs a place";
   let description = [{

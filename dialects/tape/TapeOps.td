@@ -51,7 +51,7 @@ def Tape_ProgramOp : Tape_Op<"program", [IsolatedFromAbove, Symbol, FunctionOpIn
     `arena_bytes`, the high-water mark.
 
     * (C1) Argument and result types are static tensors; every argument and result has a `tape.place`.
-    * (C2) Symbol names of programs: `micro`, `accumulate`, `update`, `eval`, `logits`, `vjp`.
+    * (C2) Symbol names of programs: `micro`, `last_micro`, `accumulate`, `update`, `eval`, `logits`, `vjp`.
 
     ```mlir
     tape.program @eval(%x: tensor<64xf32> {tape.place = #tape.place<tokens + 0>}) -> (tensor<64xf32> {tape.place = #tape.place<loss + 0>}) {

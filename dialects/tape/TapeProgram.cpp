@@ -34,10 +34,11 @@ void ProgramOp::setArgumentPlace(unsigned i, PlaceAttr place) { setArgAttr(i, pl
 void ProgramOp::setResultPlace(unsigned i, PlaceAttr place) { setResultAttr(i, placeAttrName, place); }
 
 LogicalResult ProgramOp::verify() {
-  static constexpr llvm::StringLiteral names[] = {"micro", "accumulate", "update", "eval", "logits", "vjp"};
+  static constexpr llvm::StringLiteral names[] = {"micro",  "last_micro", "accumulate", "update",
+                                                "eval", "logits", "vjp"};
   if (!llvm::is_contained(names, getSymName())) // (C2)
     return emitOpError() << "'" << getSymName()
-                         << "' is not an entry point; use one of micro, accumulate, update, eval, logits, vjp";
+                         << "' is not an entry point; use one of micro, last_micro, accumulate, update, eval, logits, vjp";
   for (unsigned i = 0; i < getNumArguments(); ++i) // (C1)
     if (!getArgumentPlace(i))
       return emitOpError() << "argument " << i << " has no tape.place";

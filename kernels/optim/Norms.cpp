@@ -22,20 +22,62 @@ tile::KernelOp buildSumSquares(OpBuilder &builder, Location loc, StringRef symbo
   return b.op();
 }
 
-std::string totalNormSymbol(const FlatSpec &spec) { return SymbolName("total_norm").add("e", spec.elements).str(); }
+std::string totalNormSymbol(const NormSpec &spec) {
+  SymbolName name = SymbolName("total_norm").add("e", spec.elements);
+  return spec.ranks == 1 ? name.str() : name.add("r", spec.ranks).add("b", spec.bucketElements).str();
+}
 
-tile::KernelOp buildTotalNorm(OpBuilder &builder, Location loc, StringRef symbol, const FlatSpec &spec) {
-  int64_t blocks = spec.elements / normBlock;
+/// Adds the sums of the blocks in flat order, in double: of each bucket the shares of all ranks.
+class NormSum {
+public:
+  NormSum(TileBuilder &b, Location loc, unsigned sums, const NormSpec &spec)
+      : b_(b), loc_(loc), sums_(sums), ranks_(spec.ranks), blocksOfRank_(spec.elements / spec.ranks / normBlock) {}
+
+  Value zero() { return arith::ConstantOp::create(b_.builder(), loc_, b_.builder().getF64FloatAttr(0.0)); }
+
+  /// Of `count` buckets of `elements` that begin with element `start`.
+  Value addBuckets(int64_t start, int64_t count, int64_t elements, Value total) {
+    int64_t share = elements / ranks_ / normBlock, first = start / ranks_ / normBlock;
+    auto addRanks = [&](Scalar bucket, ValueRange carried) {
+      return b_.loop(b_.index(0), b_.index(ranks_), 1, carried, [&](Scalar rank, ValueRange inner) {
+        return addBlocks(rank * blocksOfRank_ + bucket * share + first, share, inner);
+      });
+    };
+    return b_.loop(b_.index(0), b_.index(count), 1, total, addRanks)[0];
+  }
+  /// Of all blocks, in the order in which they lie.
+  Value addAll(Value total) { return addBlocks(b_.index(0), blocksOfRank_ * ranks_, total)[0]; }
+
+private:
+  TileBuilder::Values addBlocks(Scalar first, int64_t count, ValueRange carried) {
+    return b_.loop(first, first + count, 1, carried, [&](Scalar i, ValueRange inner) -> TileBuilder::Values {
+      Value sum = b_.loadScalar(b_.buffer(sums_), {i}).value();
+      Value term = arith::ExtFOp::create(b_.builder(), loc_, b_.builder().getF64Type(), sum);
+      return {arith::AddFOp::create(b_.builder(), loc_, inner[0], term)};
+    });
+  }
+
+  TileBuilder &b_;
+  Location loc_;
+  unsigned sums_;
+  int64_t ranks_, blocksOfRank_;
+};
+
+tile::KernelOp buildTotalNorm(OpBuilder &builder, Location loc, StringRef symbol, const NormSpec &spec) {
   Signature signature(builder);
-  unsigned sums = signature.inputF32({blocks});
+  unsigned sums = signature.inputF32({spec.elements / normBlock});
   unsigned norm = signature.outputF32({1});
   TileBuilder b = signature.open(loc, symbol, {1, 1, 1}, "global norm from block sums");
-  Type f64 = b.builder().getF64Type();
-  Value zero = arith::ConstantOp::create(b.builder(), loc, b.builder().getF64FloatAttr(0.0));
-  Value total = b.loop(b.index(0), b.index(blocks), 1, zero, [&](Scalar i, ValueRange carried) -> TileBuilder::Values {
-    Value term = arith::ExtFOp::create(b.builder(), loc, f64, b.loadScalar(b.buffer(sums), {i}).value());
-    return {arith::AddFOp::create(b.builder(), loc, carried[0], term)};
-  })[0];
+  NormSum sum(b, loc, sums, spec);
+  Value total = sum.zero();
+  if (spec.ranks == 1) {
+    total = sum.addAll(total);
+  } else {
+    int64_t rest = spec.elements % spec.bucketElements;
+    if (rest > 0)
+      total = sum.addBuckets(0, 1, rest, total);
+    total = sum.addBuckets(rest, spec.elements / spec.bucketElements, spec.bucketElements, total);
+  }
   Scalar rounded = b.scalar(arith::TruncFOp::create(b.builder(), loc, b.builder().getF32Type(), total));
   b.store(b.map({b.fill(rounded, 1, 1)}, [](Scalar sum) { return sqrt(sum); }), b.buffer(norm),
           Place{{b.index(0)}, -1, 0});

@@ -36,11 +36,19 @@ tile::KernelOp buildAdamW(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRe
 std::string sumSquaresSymbol(const FlatSpec &spec);
 tile::KernelOp buildSumSquares(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const FlatSpec &spec);
 
-/// `grad_norm = sqrt(block_sums[0] + block_sums[1] + …)`, added in this order in double. `elements` counts the whole
-/// flat space, so there are elements/4096 sums.
+/// The flat space of n elements, of whose block sums each rank has a part: `ranks` equal shares of each bucket. Buckets
+/// are `bucketElements` long, but for the first, which is what is left.
+struct NormSpec {
+  int64_t elements = 0;
+  int64_t ranks = 1;
+  int64_t bucketElements = 0; // with one rank, of no meaning
+};
+
+/// `grad_norm = sqrt(s0 + s1 + …)` over the blocks in flat order, in double, however many ranks and buckets there are.
+/// block_sums holds those of rank 0, then those of rank 1, …; of one rank, share by share in the order of the buckets.
 ///   block_sums [n/4096]  →  grad_norm [1]
-std::string totalNormSymbol(const FlatSpec &spec);
-tile::KernelOp buildTotalNorm(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const FlatSpec &spec);
+std::string totalNormSymbol(const NormSpec &spec);
+tile::KernelOp buildTotalNorm(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const NormSpec &spec);
 
 /// `a += b`.
 ///   b [n]  →  a [n] (in place)

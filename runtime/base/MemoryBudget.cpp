@@ -16,13 +16,24 @@ constexpr std::pair<const char *, double> units[] = {
     {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40},
 };
 
-absl::Status malformed(absl::string_view text) {
-  return absl::InvalidArgumentError(absl::StrCat("'", text,
-                                                 "' is no memory budget; write 'auto', 'unlimited', 'least', or a size "
-                                                 "above 0 with a unit, such as 6GiB or 800 MB"));
-}
-
 } // namespace
+
+absl::StatusOr<int64_t> parseBytes(absl::string_view text) {
+  if (text == "0")
+    return 0;
+  size_t digits = text.find_first_not_of("0123456789.");
+  double number = 0;
+  if (digits != 0 && digits != absl::string_view::npos && absl::SimpleAtod(text.substr(0, digits), &number)) {
+    absl::string_view unit = absl::StripLeadingAsciiWhitespace(text.substr(digits));
+    for (auto [name, factor] : units) {
+      double bytes = std::floor(number * factor);
+      if (unit == name && bytes >= 1 && bytes < 0x1p62)
+        return static_cast<int64_t>(bytes);
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text, "' is no size with a unit, such as 6GiB or 800 MB"));
+}
 
 absl::StatusOr<MemoryBudget> parseMemoryBudget(absl::string_view text) {
   if (text == "auto")
@@ -31,19 +42,11 @@ absl::StatusOr<MemoryBudget> parseMemoryBudget(absl::string_view text) {
     return MemoryBudget{MemoryBudget::Unlimited, 0};
   if (text == "least")
     return MemoryBudget{MemoryBudget::Least, 0};
-  size_t digits = text.find_first_not_of("0123456789.");
-  if (digits == 0 || digits == absl::string_view::npos)
-    return malformed(text);
-  double number = 0;
-  absl::string_view unit = absl::StripLeadingAsciiWhitespace(text.substr(digits));
-  if (!absl::SimpleAtod(text.substr(0, digits), &number))
-    return malformed(text);
-  for (auto [name, factor] : units) {
-    double bytes = std::floor(number * factor);
-    if (unit == name && bytes >= 1 && bytes < 0x1p62)
-      return MemoryBudget{MemoryBudget::Bytes, static_cast<int64_t>(bytes)};
-  }
-  return malformed(text);
+  if (absl::StatusOr<int64_t> bytes = parseBytes(text); bytes.ok() && *bytes > 0)
+    return MemoryBudget{MemoryBudget::Bytes, *bytes};
+  return absl::InvalidArgumentError(absl::StrCat("'", text,
+                                                 "' is no memory budget; write 'auto', 'unlimited', 'least', or a size "
+                                                 "above 0 with a unit, such as 6GiB or 800 MB"));
 }
 
 } // namespace oriel::runtime

@@ -23,6 +23,9 @@ struct MemoryBudget {
   int64_t bytes = 0; // of kind Bytes; above 0
 };
 
+/// "0", or number and unit as in the grammar above. InvalidArgument says what the text should look like.
+absl::StatusOr<int64_t> parseBytes(absl::string_view text);
+
 /// InvalidArgument says what the text should look like.
 absl::StatusOr<MemoryBudget> parseMemoryBudget(absl::string_view text);
 

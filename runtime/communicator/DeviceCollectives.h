@@ -14,15 +14,17 @@
 #include "absl/status/statusor.h"
 
 #include <cstdint>
+#include <functional>
 
 namespace oriel::runtime {
 
 /// Names an issued collective, ascending from 1.
 using CollectiveTicket = uint64_t;
 
-/// Ranks first … last-1.
-struct RankRange {
-  int first = 0, last = 0;
+/// When a collective ran.
+struct CollectiveTimes {
+  CollectiveTicket ticket = 0;
+  double start = 0, end = 0; // monotonicSeconds(), as exact as the polls of whoever waits
 };
 
 /// Deadlines, errors and the order of calls are those of Communicator.h. Issuing may wait for peers, too (to connect).
@@ -30,9 +32,8 @@ class DeviceCollectives {
 public:
   virtual ~DeviceCollectives() = default;
 
-  /// In place, as Communicator::allGather, but only the slices of `owners` travel: all of them make a whole all-gather.
-  virtual absl::StatusOr<CollectiveTicket> allGather(void *data, int64_t count, DType dtype, RankRange owners,
-                                                     Deadline deadline) = 0;
+  /// In place, as Communicator::allGather.
+  virtual absl::StatusOr<CollectiveTicket> allGather(void *data, int64_t count, DType dtype, Deadline deadline) = 0;
   /// In place: this rank's slice of `count` elements becomes the sum over ranks; the other slices are undefined. F32
   /// only.
   virtual absl::StatusOr<CollectiveTicket> reduceScatter(void *data, int64_t count, DType dtype, Deadline deadline) = 0;
@@ -43,6 +44,10 @@ public:
   /// Blocks until the device has done all that it was given, or a collective failed. Collectives that it was not told
   /// to wait for may still run.
   virtual absl::Status finish(Deadline deadline) = 0;
+
+  /// Has `observer` called, from within finish, for each collective that has ended, in order; empty: for none. Watching
+  /// costs polls.
+  virtual void watch(std::function<void(const CollectiveTimes &)> observer) = 0;
 };
 
 } // namespace oriel::runtime

@@ -19,8 +19,8 @@ Exchange::~Exchange() {
     (void)settle(Deadline::after(lastSeconds));
 }
 
-int Exchange::addPiece(ByteRange range, RankRange owners) {
-  pieces_.push_back({range, owners});
+int Exchange::addPiece(ByteRange range) {
+  pieces_.push_back({range});
   return pieces() - 1;
 }
 
@@ -31,8 +31,7 @@ absl::Status Exchange::note(int piece, absl::StatusOr<CollectiveTicket> ticket) 
 }
 
 absl::Status Exchange::gather(int piece, void *data, int64_t count, DType dtype, Deadline deadline) {
-  RankRange owners = pieces_[static_cast<size_t>(piece)].owners;
-  return note(piece, collectives_->allGather(data, count, dtype, owners, deadline));
+  return note(piece, collectives_->allGather(data, count, dtype, deadline));
 }
 
 absl::Status Exchange::reduce(int piece, void *data, int64_t count, DType dtype, Deadline deadline) {
@@ -55,6 +54,35 @@ absl::Status Exchange::await(const ByteRange &range) {
     if (rangeOf(piece).overlaps(range))
       ORIEL_RETURN_IF_ERROR(await(piece));
   return absl::OkStatus();
+}
+
+void Exchange::setHook(StepHook hook, Deadline deadline) {
+  if (!collectives_)
+    return;
+  for (int piece = 0; watching_ && !hook && piece < pieces(); ++piece)
+    (void)await(piece); // a failure breaks the collectives for good: the next step tells
+  if (watching_ && !hook)
+    (void)settle(deadline);
+  watching_ = static_cast<bool>(hook);
+  described_.clear();
+  if (!hook)
+    return collectives_->watch({});
+  collectives_->watch([this, hook = std::move(hook)](const CollectiveTimes &times) {
+    while (!described_.empty() && described_.front().ticket < times.ticket)
+      described_.pop_front();
+    if (described_.empty() || described_.front().ticket != times.ticket)
+      return;
+    StepTrace trace = described_.front().trace;
+    trace.kind = StepTrace::Kind::Beside;
+    trace.start = times.start;
+    trace.end = times.end;
+    hook(trace);
+  });
+}
+
+void Exchange::describe(int piece, const StepTrace &trace) {
+  if (watching_)
+    described_.push_back({pieces_[static_cast<size_t>(piece)].pending, trace});
 }
 
 absl::Status Exchange::settle(Deadline deadline) {

@@ -34,7 +34,7 @@ struct Executor::Impl {
   absl::flat_hash_map<std::string, Entry> entries;
   double collectiveSeconds = defaultCollectiveSeconds;
   std::optional<Exchange> exchange; // ends before the memory
-  std::function<void(const StepTrace &)> hook;
+  StepHook hook;
 
   absl::Status allocate();
   absl::Status prepare();
@@ -205,7 +205,10 @@ void Executor::setDeviceCollectives(DeviceCollectives *collectives) { impl_->exc
 
 void Executor::setCollectiveTimeout(double seconds) { impl_->collectiveSeconds = seconds; }
 
-void Executor::setStepHook(std::function<void(const StepTrace &)> hook) { impl_->hook = std::move(hook); }
+void Executor::setStepHook(StepHook hook) {
+  impl_->exchange->setHook(hook, Deadline::after(impl_->collectiveSeconds));
+  impl_->hook = std::move(hook);
+}
 
 uint64_t Executor::memoryBytes() const { return impl_->layout.totalBytes; }
 

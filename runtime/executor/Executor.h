@@ -19,6 +19,7 @@
 #include "runtime/communicator/Communicator.h"
 #include "runtime/communicator/DeviceCollectives.h"
 #include "runtime/device/Device.h"
+#include "runtime/executor/StepTrace.h"
 #include "runtime/plan/Package.h"
 
 #include "absl/status/status.h"
@@ -31,16 +32,6 @@
 #include <string>
 
 namespace oriel::runtime {
-
-/// What one step did, for traces. The strings live as long as the package.
-struct StepTrace {
-  absl::string_view entry;
-  int64_t index = 0;         // of the step in its entry
-  absl::string_view layer;   // "layers.0.mixer"
-  absl::string_view action;  // actionOf(step): kernel symbol, "gemm …", "all_gather" …
-  double start = 0, end = 0; // monotonicSeconds()
-  double flops = 0;
-};
 
 class Executor {
 public:
@@ -86,8 +77,9 @@ public:
   /// How long a collective step may wait for its peers. 120 s unless set.
   void setCollectiveTimeout(double seconds);
 
-  /// Called after each step with its times; an empty function turns tracing off. Slows steps down a little.
-  void setStepHook(std::function<void(const StepTrace &)> hook);
+  /// Called after each step with its times; an empty function turns tracing off. Slows steps down a little. Collectives
+  /// that run beside the steps are told of when they have ended, so that traces are not in the order of their starts.
+  void setStepHook(StepHook hook);
 
   /// Bytes of the one block: arena + state + IO + constants.
   uint64_t memoryBytes() const;

@@ -10,11 +10,6 @@
 
 namespace oriel::runtime {
 
-namespace {
-constexpr int64_t leastPieceBytes = 1 << 20;
-constexpr int mostPieces = 8;
-} // namespace
-
 absl::StatusOr<PreparedEntry> PreparedEntry::create(const plan::EntryPoint &entry, const PrepareContext &context) {
   PreparedEntry prepared;
   prepared.entry_ = &entry;
@@ -63,7 +58,7 @@ absl::Status PreparedEntry::addStep(const plan::Step &step, const PrepareContext
     ORIEL_ASSIGN_OR_RETURN(prepared.gemm, context.device.prepareGemm(specOf(step.gemm(), dtype, cDType)));
   } else if (step.has_collective()) {
     ORIEL_ASSIGN_OR_RETURN(prepared.dtype, toDType(step.collective().dtype()));
-    addPieces(prepared, context);
+    addPiece(prepared, context);
   }
   steps_.push_back(std::move(prepared));
   return absl::OkStatus();
@@ -104,22 +99,13 @@ absl::Status PreparedEntry::selectSlot(int64_t slot) {
   return absl::OkStatus();
 }
 
-/// A rank that is alone has none: both kinds leave its data as they are. The pieces of a gather are slices of a few
-/// owners each.
-void PreparedEntry::addPieces(PreparedStep &step, const PrepareContext &context) {
+/// A rank that is alone has none: both kinds leave its data as they are.
+void PreparedEntry::addPiece(PreparedStep &step, const PrepareContext &context) {
   if (context.ranks == 1)
     return;
-  const plan::Collective &collective = step.step->collective();
   auto *data = static_cast<std::byte *>(addresses_[step.firstAddress]);
-  int64_t sliceBytes = collective.count() * static_cast<int64_t>(bytesOf(step.dtype));
-  int64_t wanted = collective.kind() == plan::Collective::ALL_GATHER ? sliceBytes * context.ranks / leastPieceBytes : 1;
-  int pieces = static_cast<int>(std::clamp<int64_t>(wanted, 1, std::min(context.ranks, mostPieces)));
-  step.firstPiece = context.exchange.pieces();
-  for (int piece = 0; piece < pieces; ++piece) {
-    RankRange owners{context.ranks * piece / pieces, context.ranks * (piece + 1) / pieces};
-    context.exchange.addPiece({data + owners.first * sliceBytes, data + owners.last * sliceBytes}, owners);
-  }
-  step.lastPiece = context.exchange.pieces();
+  int64_t bytes = step.step->collective().count() * static_cast<int64_t>(bytesOf(step.dtype)) * context.ranks;
+  step.piece = context.exchange.addPiece({data, data + bytes});
 }
 
 bool PreparedEntry::conflicts(size_t step, const ByteRange &range) const {
@@ -143,7 +129,7 @@ std::vector<std::vector<int>> PreparedEntry::placesToWait(const Exchange &exchan
   };
   std::vector<bool> endsHere(static_cast<size_t>(exchange.pieces()));
   for (size_t step = 0; step < steps_.size(); ++step)
-    for (int piece = steps_[step].firstPiece; piece < steps_[step].lastPiece; ++piece)
+    if (int piece = steps_[step].piece; steps_[step].meets())
       endsHere[static_cast<size_t>(piece)] = awaitFrom(step + 1, piece);
   for (int piece = 0; piece < exchange.pieces(); ++piece)
     if (!endsHere[static_cast<size_t>(piece)])
@@ -171,21 +157,49 @@ absl::Status PreparedEntry::run(int64_t slot, const RunContext &context) {
   return absl::OkStatus();
 }
 
+StepTrace PreparedEntry::traceOf(size_t step) const {
+  const plan::Step &traced = *steps_[step].step;
+  return {entry_->name(), static_cast<int64_t>(step), traced.layer(), steps_[step].action, monotonicSeconds(), 0,
+          traced.flops()};
+}
+
+/// Each step is waited for, so that its time is its own; collectives beside the steps are not.
 absl::Status PreparedEntry::runTraced(const RunContext &context) {
-  for (int piece = 0; piece < context.exchange.pieces(); ++piece)
-    ORIEL_RETURN_IF_ERROR(context.exchange.await(piece));
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const PreparedStep &step = steps_[i];
-    double start = monotonicSeconds();
-    absl::Status status = runStep(step, context);
-    for (int piece = step.firstPiece; piece < step.lastPiece && status.ok(); ++piece)
-      status = context.exchange.await(piece);
-    if (status.ok())
-      status = context.exchange.settle(Deadline::after(context.collectiveSeconds));
-    ORIEL_RETURN_IF_ERROR(withContext(std::move(status), describeStep(*entry_, static_cast<int>(i))));
-    context.hook({entry_->name(), static_cast<int64_t>(i), step.step->layer(), step.action, start, monotonicSeconds(),
-                  step.step->flops()});
+  for (const Segment &segment : segments_) {
+    ORIEL_RETURN_IF_ERROR(awaitTraced(segment, context));
+    for (size_t step = segment.first; step < segment.end; ++step)
+      if (absl::Status status = runStepTraced(step, context); !status.ok())
+        return withContext(std::move(status), describeStep(*entry_, static_cast<int>(step)));
   }
+  return absl::OkStatus();
+}
+
+absl::Status PreparedEntry::awaitTraced(const Segment &segment, const RunContext &context) {
+  auto isPending = [&](int piece) { return context.exchange.isPending(piece); };
+  if (std::none_of(segment.awaited.begin(), segment.awaited.end(), isPending))
+    return absl::OkStatus();
+  StepTrace trace = traceOf(segment.first);
+  for (int piece : segment.awaited)
+    ORIEL_RETURN_IF_ERROR(context.exchange.await(piece));
+  ORIEL_RETURN_IF_ERROR(context.exchange.settle(Deadline::after(context.collectiveSeconds)));
+  trace.kind = StepTrace::Kind::Waiting;
+  trace.end = monotonicSeconds();
+  trace.flops = 0;
+  context.hook(trace);
+  return absl::OkStatus();
+}
+
+absl::Status PreparedEntry::runStepTraced(size_t index, const RunContext &context) {
+  StepTrace trace = traceOf(index);
+  const PreparedStep &step = steps_[index];
+  ORIEL_RETURN_IF_ERROR(runStep(step, context));
+  if (step.meets() && context.exchange.active()) {
+    context.exchange.describe(step.piece, trace);
+    return absl::OkStatus();
+  }
+  ORIEL_RETURN_IF_ERROR(context.exchange.settle(Deadline::after(context.collectiveSeconds)));
+  trace.end = monotonicSeconds();
+  context.hook(trace);
   return absl::OkStatus();
 }
 
@@ -235,12 +249,9 @@ absl::Status PreparedEntry::runCollective(const PreparedStep &step, const RunCon
   const plan::Collective &collective = step.step->collective();
   bool gathers = collective.kind() == plan::Collective::ALL_GATHER;
   Deadline deadline = Deadline::after(context.collectiveSeconds);
-  if (context.exchange.active()) {
-    for (int piece = step.firstPiece; piece < step.lastPiece; ++piece)
-      ORIEL_RETURN_IF_ERROR(gathers ? context.exchange.gather(piece, at[0], collective.count(), step.dtype, deadline)
-                                    : context.exchange.reduce(piece, at[0], collective.count(), step.dtype, deadline));
-    return absl::OkStatus();
-  }
+  if (context.exchange.active())
+    return gathers ? context.exchange.gather(step.piece, at[0], collective.count(), step.dtype, deadline)
+                   : context.exchange.reduce(step.piece, at[0], collective.count(), step.dtype, deadline);
   if (hostVisible_) {
     ORIEL_RETURN_IF_ERROR(context.device.synchronize());
     return runCollectiveOn(at[0], gathers ? nullptr : at[1], step, context);

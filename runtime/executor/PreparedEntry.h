@@ -11,7 +11,6 @@
 #include "runtime/memory/MemoryLayout.h"
 #include "runtime/plan/PlanCheck.h"
 
-#include <functional>
 #include <vector>
 
 namespace oriel::runtime {
@@ -40,7 +39,7 @@ public:
     Communicator &communicator;
     Exchange &exchange;
     double collectiveSeconds;
-    const std::function<void(const StepTrace &)> &hook;
+    const StepHook &hook;
   };
   /// Issues every step; whoever wants the results settles the exchange.
   absl::Status run(int64_t slot, const RunContext &context);
@@ -54,9 +53,9 @@ private:
     size_t firstAddress = 0; // of this step's references in addresses_
     std::unique_ptr<PreparedLaunch> launch;
     std::shared_ptr<PreparedGemm> gemm;
-    DType dtype = DType::F32;          // of a collective
-    int firstPiece = 0, lastPiece = 0; // of a collective between ranks: [first, last)
-    bool meets() const { return lastPiece > firstPiece; }
+    DType dtype = DType::F32; // of a collective
+    int piece = -1;           // of a collective between ranks
+    bool meets() const { return piece >= 0; }
   };
   /// Steps [first, end) that the device runs by itself, or one collective between ranks.
   struct Segment {
@@ -73,11 +72,14 @@ private:
 
   absl::Status addStep(const plan::Step &step, const PrepareContext &context);
   absl::Status addAddresses(const plan::Step &step, const PrepareContext &context);
-  void addPieces(PreparedStep &step, const PrepareContext &context);
+  void addPiece(PreparedStep &step, const PrepareContext &context);
   bool conflicts(size_t step, const ByteRange &range) const;
   std::vector<std::vector<int>> placesToWait(const Exchange &exchange) const;
   absl::Status selectSlot(int64_t slot);
+  StepTrace traceOf(size_t step) const;
   absl::Status runTraced(const RunContext &context);
+  absl::Status awaitTraced(const Segment &segment, const RunContext &context);
+  absl::Status runStepTraced(size_t step, const RunContext &context);
   absl::Status runSegment(size_t index, const RunContext &context);
   absl::Status runSteps(const Segment &segment, const RunContext &context);
   absl::Status runStep(const PreparedStep &step, const RunContext &context);

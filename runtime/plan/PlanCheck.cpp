@@ -152,6 +152,18 @@ absl::Status checkParameters(const plan::Plan &plan) {
   return absl::OkStatus();
 }
 
+absl::Status checkBuckets(const plan::Plan &plan) {
+  auto unit = plan.parameter_block() * static_cast<uint64_t>(worldOf(plan));
+  for (int i = 0; i < plan.bucket_starts_size(); ++i) {
+    uint64_t start = plan.bucket_starts(i);
+    uint64_t end = i + 1 < plan.bucket_starts_size() ? plan.bucket_starts(i + 1) : plan.parameter_elements();
+    if ((i == 0 && start != 0) || end <= start || unit == 0 || (end - start) % unit != 0)
+      return InvalidArgumentError(StrCat("bucket ", i, " [", start, ", ", end, ") is not made of shares of blocks of ",
+                                         plan.parameter_block(), " elements for ", worldOf(plan), " ranks"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<RefUse>> refsOfLaunch(const plan::Launch &launch) {
   if (launch.symbol().empty())
     return InvalidArgumentError("a launch has no symbol");
@@ -342,6 +354,7 @@ absl::Status checkPlan(const plan::Plan &plan, uint64_t constantsBytes) {
   ORIEL_RETURN_IF_ERROR(checkMesh(plan));
   ORIEL_RETURN_IF_ERROR(checkBuffers(plan, constantsBytes));
   ORIEL_RETURN_IF_ERROR(checkParameters(plan));
+  ORIEL_RETURN_IF_ERROR(checkBuckets(plan));
   absl::flat_hash_set<absl::string_view> names;
   for (const plan::EntryPoint &entry : plan.entry_points()) {
     if (entry.name().empty() || !names.insert(entry.name()).second)

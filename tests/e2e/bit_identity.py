@@ -20,6 +20,13 @@ class BitIdentity(OrielTest):
         self.assert_same_run("one", "two")
         self.assert_same_run("one", "four")
 
+    def test_buckets_of_gradients_of_any_size(self):
+        self.train("one")
+        for ranks, bucket in ((2, "0"), (2, "32KiB"), (4, "64KiB")):
+            run = f"{ranks} ranks, {bucket}"
+            self.train(run, f'distributed.bucket="{bucket}"', ranks=ranks)
+            self.assert_same_run("one", run)
+
     def test_another_seed_is_another_run(self):
         self.train("one", "training.steps=2")
         self.train("other", "training.steps=2", "training.seed=2")

@@ -1,5 +1,6 @@
 """Trains through the CUDA device without a GPU: the emulator runs the code that becomes the cubin, and the executor is the
 one that a GPU gets. The losses are those of the CPU, but for operands of products that are rounded."""
+import json
 import os
 import subprocess
 
@@ -51,11 +52,24 @@ class CudaEmulated(OrielTest):
             self.train_on("cuda-emulated", f"ranks{ranks}", *nccl, ranks=ranks, environment=MOCK_NCCL)
             self.assert_same_run("one", f"ranks{ranks}")
 
+    def test_gradients_are_summed_beside_the_backward(self):
+        """The trace of one rank: exchanges have begun, and steps of the same backward run before they have ended."""
+        nccl = ('distributed.collectives="nccl"', "training.batch=4", "distributed.deadline=30", "metrics.profile_steps=2")
+        self.train_on("cuda-emulated", "traced", *nccl, ranks=2, environment=MOCK_NCCL)
+        events = [event for event in json.loads(self.read("traced/metrics/trace-rank0.json"))["traceEvents"] if event["ph"] == "X"]
+        steps = [event for event in events if event["tid"] == 0 and event["cat"] == "last_micro"]
+        sums = [event for event in events if event["args"]["kernel"] == "reduce_scatter_tree"]
+        self.assertEqual({event["tid"] for event in sums}, {1})
+        self.assertGreaterEqual(len(sums), 2 * 4, "four buckets in each of two steps")
+        ends = [event["ts"] + event["dur"] for event in sums]
+        self.assertTrue(any(begin["ts"] <= step["ts"] < end for begin, end in zip(sums, ends) for step in steps))
+        self.assertRegex(self.read("traced/metrics/profile-rank0.txt").decode(), r"ms in collectives beside them, .* while steps ran")
+
     def test_a_rank_that_hangs_in_an_exchange_by_nccl_is_named(self):
         settings = self.flags((*STEPS, 'training.device="cuda-emulated"', 'distributed.collectives="nccl"', "distributed.deadline=4"))
         status, _, err = self.run_oriel("train", "job.toml", *settings, ranks=2, fail="update:1:1:stop", environment=MOCK_NCCL)
         self.assertNotEqual(status, 0)
-        self.assertRegex(err, r"rank 0, step 1: .*reduce_scatter #\d+ \(rank 0 of 2, .*\).*: not done within 4 s; "
+        self.assertRegex(err, r"rank 0, step 1: .*(all_gather|reduce_scatter) #\d+ \(rank 0 of 2, .*\).*: not done within 4 s; "
                               r"barrier #\d+ .*: no answer from rank 1 within 4 s")
 
     def compile(self, target, package):

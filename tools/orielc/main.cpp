@@ -45,6 +45,9 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("--grad-slots", options.gradSlots, "slots of the gradient stack, 1 + log2(micro-batches per rank)")
       ->capture_default_str()
       ->check(CLI::Range(1, 32));
+  app.add_option("--bucket", options.bucket,
+                 "gradients that ranks sum in one collective, beside the backward: a size, or 0 for all after it")
+      ->capture_default_str();
   app.add_option("--schedule", options.scheduleFile,
                  "state-save schedule (tape text) to use instead of the cost model's");
   app.add_option("--memory-budget", options.memoryBudget,

@@ -19,10 +19,21 @@ absl::Status BackgroundSave::phase(const char *name, int64_t step) const {
 }
 
 ShardSlices BackgroundSave::takeSnapshot(const ShardSlices &slices) {
-  params_.assign(slices.params.begin(), slices.params.end());
-  adamM_.assign(slices.adamM.begin(), slices.adamM.end());
-  adamV_.assign(slices.adamV.begin(), slices.adamV.end());
-  return {slices.first, params_, adamM_, adamV_};
+  size_t total = 0;
+  for (const ShardSlice &slice : slices)
+    total += slice.params.size();
+  for (std::vector<float> *values : {&params_, &adamM_, &adamV_}) {
+    values->clear();
+    values->reserve(total);
+  }
+  auto keep = [](std::vector<float> &values, std::span<const float> part) {
+    values.insert(values.end(), part.begin(), part.end());
+    return std::span<const float>(values).last(part.size());
+  };
+  ShardSlices snapshot;
+  for (const ShardSlice &slice : slices)
+    snapshot.push_back({slice.first, keep(params_, slice.params), keep(adamM_, slice.adamM), keep(adamV_, slice.adamV)});
+  return snapshot;
 }
 
 absl::Status BackgroundSave::begin(const CheckpointInfo &info, const ShardSlices &slices,

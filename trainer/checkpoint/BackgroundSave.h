@@ -66,7 +66,7 @@ private:
   CheckpointStore &store_;
   const int rank_, world_;
   const Hooks hooks_;
-  std::vector<float> params_, adamM_, adamV_;
+  std::vector<float> params_, adamM_, adamV_; // range behind range
   std::thread thread_;
   std::atomic<bool> ended_{false};
   SaveResult result_; // the thread's until ended_

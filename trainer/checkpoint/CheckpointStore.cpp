@@ -62,14 +62,15 @@ std::string hashOf(std::span<const std::byte> bytes) {
 
 /// One rank's file. Each tensor's own checksum goes into the metadata, so that a flipped bit can be named.
 absl::Status writeShard(const std::string &path, const CheckpointInfo &info, const ShardSlices &slices) {
-  const int64_t count = static_cast<int64_t>(slices.params.size());
   std::vector<TensorToWrite> tensors;
-  std::map<std::string, std::string> metadata{{"step", fmt::to_string(info.step)},
-                                              {"first", fmt::to_string(slices.first)}};
-  for (auto [name, values] : {std::pair("params", slices.params), {"adam_m", slices.adamM}, {"adam_v", slices.adamV}}) {
-    tensors.push_back({name, TensorType::F32, {count}, bytesOf(values)});
-    metadata[fmt::format("xxh3_128.{}", name)] = hashOf(bytesOf(values));
-  }
+  std::map<std::string, std::string> metadata{{"step", fmt::to_string(info.step)}};
+  for (const ShardSlice &slice : slices)
+    for (auto [vector, values] :
+         {std::pair("params", slice.params), {"adam_m", slice.adamM}, {"adam_v", slice.adamV}}) {
+      std::string name = tensorName(vector, slice.first);
+      tensors.push_back({name, TensorType::F32, {slice.range().count}, bytesOf(values)});
+      metadata[fmt::format("xxh3_128.{}", name)] = hashOf(bytesOf(values));
+    }
   return writeSafetensors(path, tensors, metadata);
 }
 
@@ -109,13 +110,16 @@ std::vector<int64_t> CheckpointStore::steps() const {
 absl::Status CheckpointStore::prepare(const CheckpointInfo &info, const ShardSlices &slices, int rank, int world,
                                       const std::string &transaction) {
   ORIEL_RETURN_IF_ERROR(checkTransaction(transaction));
-  if (slices.adamM.size() != slices.params.size() || slices.adamV.size() != slices.params.size())
-    return absl::InvalidArgumentError(fmt::format("checkpoint of step {} (rank {}): slices of {}, {} and {} elements",
-                                                  info.step, rank, slices.params.size(), slices.adamM.size(),
-                                                  slices.adamV.size()));
+  for (const ShardSlice &slice : slices)
+    if (slice.adamM.size() != slice.params.size() || slice.adamV.size() != slice.params.size())
+      return absl::InvalidArgumentError(fmt::format("checkpoint of step {} (rank {}): slices of {}, {} and {} elements",
+                                                    info.step, rank, slice.params.size(), slice.adamM.size(),
+                                                    slice.adamV.size()));
   const std::string folder = temporaryFolder(info.step, transaction);
   ORIEL_RETURN_IF_ERROR(runtime::makeFolders(folder));
-  ShardNote note{shardFileName(rank, world), 0, "", slices.first, static_cast<int64_t>(slices.params.size())};
+  ShardNote note{shardFileName(rank, world), 0, "", {}};
+  for (const ShardSlice &slice : slices)
+    note.ranges.push_back(slice.range());
   const std::string path = folder + "/" + note.file;
   ORIEL_RETURN_IF_ERROR(writeShard(path, info, slices));
   // The checksum is of what the file system gives back, not of what was meant to be written.

@@ -1,7 +1,7 @@
 // The folder of checkpoints of a run, committed by a vote and read back only when every byte is right.
 //
 //   <dir>/step-000000500/manifest.json                     everything about it, with size and XXH3-128 of each shard
-//   <dir>/step-000000500/shard-00000-of-00002.safetensors  flat slices of params, adam_m, adam_v of rank 0
+//   <dir>/step-000000500/shard-00000-of-00002.safetensors  what rank 0 owns of params, adam_m, adam_v: ranges of elements
 //   <dir>/step-000000900.tmp-<transaction>/                being written; removed by abort() and by sweep()
 //   <dir>/latest                                           the name of the newest commit, for people and scripts
 //
@@ -49,17 +49,26 @@ struct CheckpointInfo {
   std::map<std::string, std::string> extra; // free facts: model text, tokenizer, validation loss …
 };
 
-/// This rank's part: elements [first, first + params.size()) of each flat vector. Spans outlive the call.
-struct ShardSlices {
-  int64_t first = 0;
-  std::span<const float> params, adamM, adamV;
+/// Elements [first, first + count) of the flat vectors.
+struct ElementRange {
+  int64_t first = 0, count = 0;
+  bool operator==(const ElementRange &) const = default;
 };
 
-/// Where a loaded slice goes; elements behind the saved ones are set to zero.
-struct ShardTargets {
+/// A range that this rank owns: elements [first, first + params.size()) of each flat vector. Spans outlive the call.
+struct ShardSlice {
+  int64_t first = 0;
+  std::span<const float> params, adamM, adamV;
+  ElementRange range() const { return {first, static_cast<int64_t>(params.size())}; }
+};
+using ShardSlices = std::vector<ShardSlice>; // all of a rank, ascending
+
+/// Where a loaded range goes; elements behind the saved ones are set to zero.
+struct ShardTarget {
   int64_t first = 0;
   std::span<float> params, adamM, adamV; // adamM, adamV may be empty (evaluation, export)
 };
+using ShardTargets = std::vector<ShardTarget>;
 
 struct LoadedCheckpoint {
   CheckpointInfo info;

@@ -63,7 +63,7 @@ absl::Status exportModel(const std::string &checkpoint, const std::string &outpu
   // The first look only tells how much there is.
   ORIEL_ASSIGN_OR_RETURN(LoadedCheckpoint size, loadAny(checkpoint, {}));
   std::vector<float> flat(static_cast<size_t>(size.info.usedElements));
-  ORIEL_ASSIGN_OR_RETURN(LoadedCheckpoint loaded, CheckpointStore::load(size.path, {0, flat, {}, {}}));
+  ORIEL_ASSIGN_OR_RETURN(LoadedCheckpoint loaded, CheckpointStore::load(size.path, {{0, flat, {}, {}}}));
   ORIEL_ASSIGN_OR_RETURN(std::vector<TensorToWrite> tensors, cutParameters(loaded, flat));
   ORIEL_RETURN_IF_ERROR(runtime::makeFolders(outputFolder));
   const std::string path = outputFolder + "/model.safetensors", temporary = path + ".tmp";

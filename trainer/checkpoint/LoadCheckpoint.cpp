@@ -48,11 +48,13 @@ absl::StatusOr<SafetensorsFile> openShard(const std::string &folder, const Shard
     return absl::DataLossError(
         fmt::format("{}: checksum {} is not {}: {}", path, checksum, note.checksum, damagedPlace(path)));
   ORIEL_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::open(path));
-  for (std::string_view name : vectorNames) {
-    ORIEL_ASSIGN_OR_RETURN(const Tensor *tensor, file.get(name));
-    if (tensor->type != TensorType::F32 || tensor->elements() != note.count)
-      return absl::DataLossError(fmt::format("{}: tensor '{}' does not hold {} F32 elements", path, name, note.count));
-  }
+  for (const ElementRange &range : note.ranges)
+    for (std::string_view vector : vectorNames) {
+      ORIEL_ASSIGN_OR_RETURN(const Tensor *tensor, file.get(tensorName(vector, range.first)));
+      if (tensor->type != TensorType::F32 || tensor->elements() != range.count)
+        return absl::DataLossError(
+            fmt::format("{}: tensor '{}' does not hold {} F32 elements", path, tensor->name, range.count));
+    }
   return file;
 }
 
@@ -73,7 +75,7 @@ absl::StatusOr<OpenCheckpoint> openCheckpoint(const std::string &folder) {
   return open;
 }
 
-/// Copies the part of a saved shard that falls into [first, first + out.size()), below `used`.
+/// Copies the part of a saved range that falls into [first, first + out.size()), below `used`.
 void copyOverlap(const Tensor &saved, int64_t savedFirst, int64_t used, int64_t first, std::span<float> out) {
   const int64_t begin = std::max(first, savedFirst);
   const int64_t end = std::min({first + static_cast<int64_t>(out.size()), savedFirst + saved.elements(), used});
@@ -82,13 +84,14 @@ void copyOverlap(const Tensor &saved, int64_t savedFirst, int64_t used, int64_t 
                 static_cast<size_t>(end - begin) * sizeof(float));
 }
 
-void copySlices(const OpenCheckpoint &open, const ShardTargets &targets) {
-  const std::span<float> outs[] = {targets.params, targets.adamM, targets.adamV};
+void copyInto(const OpenCheckpoint &open, const ShardTarget &target) {
+  const std::span<float> outs[] = {target.params, target.adamM, target.adamV};
   for (size_t v = 0; v < std::size(outs); ++v) {
     std::fill(outs[v].begin(), outs[v].end(), 0.0f);
     for (size_t s = 0; s < open.shards.size(); ++s)
-      copyOverlap(*open.shards[s].find(vectorNames[v]), open.manifest.shards[s].first, open.manifest.info.usedElements,
-                  targets.first, outs[v]);
+      for (const ElementRange &range : open.manifest.shards[s].ranges)
+        copyOverlap(*open.shards[s].find(tensorName(vectorNames[v], range.first)), range.first,
+                    open.manifest.info.usedElements, target.first, outs[v]);
   }
 }
 
@@ -121,7 +124,8 @@ absl::StatusOr<LoadedCheckpoint> CheckpointStore::load(const std::string &folder
   ORIEL_ASSIGN_OR_RETURN(OpenCheckpoint open, openCheckpoint(folder));
   if (expected)
     ORIEL_RETURN_IF_ERROR(checkParameters(folder, open.manifest.info, *expected));
-  copySlices(open, targets);
+  for (const ShardTarget &target : targets)
+    copyInto(open, target);
   return LoadedCheckpoint{std::move(open.manifest.info), folder, {}};
 }
 

@@ -7,12 +7,15 @@
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace oriel::trainer {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int formatVersion = 1;
+constexpr int formatVersion = 2;
 constexpr std::string_view checksumKey = ",\"checksum\":\"";
 
 absl::Status malformed(const std::string &path, const std::string &why) {
@@ -77,11 +80,10 @@ private:
 };
 
 Json noteJson(const ShardNote &note) {
-  return {{"file", note.file},
-          {"bytes", note.bytes},
-          {"xxh3_128", note.checksum},
-          {"first", note.first},
-          {"count", note.count}};
+  Json ranges = Json::array();
+  for (const ElementRange &range : note.ranges)
+    ranges.push_back({range.first, range.count});
+  return {{"file", note.file}, {"bytes", note.bytes}, {"xxh3_128", note.checksum}, {"ranges", ranges}};
 }
 
 absl::StatusOr<ShardNote> noteFromJson(const Json &json, const std::string &place) {
@@ -90,8 +92,14 @@ absl::StatusOr<ShardNote> noteFromJson(const Json &json, const std::string &plac
   fields.read("file", note.file);
   fields.read("bytes", note.bytes);
   fields.read("xxh3_128", note.checksum);
-  fields.read("first", note.first);
-  fields.read("count", note.count);
+  for (const Json &range : fields.array("ranges")) {
+    auto isCount = [](const Json &number) { return number.is_number_integer() && number.get<int64_t>() >= 0; };
+    if (!range.is_array() || range.size() != 2 || !isCount(range[0]) || !isCount(range[1])) {
+      fields.fail("ranges");
+      break;
+    }
+    note.ranges.push_back({range[0].get<int64_t>(), range[1].get<int64_t>()});
+  }
   if (note.file.empty() || note.file.find('/') != std::string::npos)
     fields.fail("file");
   ORIEL_RETURN_IF_ERROR(fields.status());
@@ -117,11 +125,15 @@ absl::StatusOr<ParameterPlace> parameterFromJson(const Json &json, const std::st
 }
 
 absl::Status checkShards(const Manifest &manifest, const std::string &path) {
+  std::vector<std::pair<ElementRange, std::string_view>> pieces;
+  for (const ShardNote &shard : manifest.shards)
+    for (const ElementRange &range : shard.ranges)
+      pieces.push_back({range, shard.file});
+  std::sort(pieces.begin(), pieces.end(), [](auto &a, auto &b) { return a.first.first < b.first.first; });
   int64_t next = 0;
-  for (const ShardNote &shard : manifest.shards) {
-    if (shard.first != next || __builtin_add_overflow(next, shard.count, &next))
-      return malformed(path, fmt::format("shard {} begins at element {}, not at {}", shard.file, shard.first, next));
-  }
+  for (const auto &[range, file] : pieces)
+    if (range.first != next || __builtin_add_overflow(next, range.count, &next))
+      return malformed(path, fmt::format("a range of shard {} begins at element {}, not at {}", file, range.first, next));
   if (next < manifest.info.usedElements)
     return malformed(path, fmt::format("the shards hold {} of {} elements", next, manifest.info.usedElements));
   return absl::OkStatus();
@@ -224,6 +236,8 @@ absl::StatusOr<ShardNote> parseNote(std::string_view text, const std::string &pa
 }
 
 std::string shardFileName(int rank, int world) { return fmt::format("shard-{:05}-of-{:05}.safetensors", rank, world); }
+
+std::string tensorName(std::string_view vector, int64_t first) { return fmt::format("{}@{}", vector, first); }
 
 std::string noteFileName(int rank, int world) { return fmt::format("shard-{:05}-of-{:05}.note", rank, world); }
 

@@ -64,7 +64,8 @@ absl::StatusOr<OpenedModel> openModel(const std::string &path, int64_t contextTo
   ORIEL_ASSIGN_OR_RETURN(model.state, ModelState::create(cached.package, *model.device, communicator));
   std::vector<ParameterPlace> places = model.state->places();
   ShardTargets targets = model.state->targets();
-  targets.adamM = targets.adamV = {};
+  for (ShardTarget &target : targets)
+    target.adamM = target.adamV = {};
   ORIEL_RETURN_IF_ERROR(CheckpointStore::load(model.folder, targets, &places).status());
   ORIEL_RETURN_IF_ERROR(model.state->gatherParameters(runtime::Deadline::after(60)));
   return model;

@@ -126,6 +126,8 @@ absl::Status checkJob(const Job &job) {
   ORIEL_RETURN_IF_ERROR(checkTable(job, ""));
   if (auto budget = runtime::parseMemoryBudget(job.memory().budget()); !budget.ok())
     return bad("memory.budget: " + std::string(budget.status().message()));
+  if (auto bucket = runtime::parseBytes(job.distributed().bucket()); !bucket.ok())
+    return bad("distributed.bucket: " + std::string(bucket.status().message()));
   return checkBatch(job);
 }
 

@@ -14,6 +14,7 @@ connectGpus(const runtime::nccl::Nccl &library, runtime::Communicator &host, run
   stream.followDevice = [side] { return side->followDevice(); };
   stream.mark = [side] { return side->mark(); };
   stream.letDeviceWait = [side](uint64_t mark) { return side->letDeviceWait(mark); };
+  stream.isDone = [side](uint64_t mark) { return side->isDone(mark); };
   stream.isIdle = [side] { return side->isIdle(); };
   stream.deviceIsIdle = [&device] { return runtime::isCudaDeviceIdle(device); };
   return runtime::createNcclCollectives(library, host, std::move(stream), order, deadline);

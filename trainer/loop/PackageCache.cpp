@@ -83,6 +83,8 @@ absl::Status runCompiler(const PackageRequest &request, const std::string &compi
                                       "-o",           output};
   if (request.cores > 0)
     command.insert(command.end(), {"--cores", std::to_string(request.cores)});
+  if (!request.bucket.empty())
+    command.insert(command.end(), {"--bucket", request.bucket});
   if (!request.scheduleFile.empty())
     command.insert(command.end(), {"--schedule", request.scheduleFile});
   if (request.memoryBudget != "auto")
@@ -113,7 +115,7 @@ absl::StatusOr<std::string> packageKey(const PackageRequest &request, const std:
   hasher.addField("oriel package 1").addField(request.modelText);
   for (int64_t size : {request.batch, request.tokens, request.world, request.gradSlots})
     hasher.addField(std::to_string(size));
-  hasher.addField(request.memoryBudget);
+  hasher.addField(request.memoryBudget).addField(request.bucket);
   std::string schedule;
   if (!request.scheduleFile.empty()) {
     ORIEL_ASSIGN_OR_RETURN(schedule, runtime::readFile(request.scheduleFile));

@@ -21,6 +21,7 @@ struct PackageRequest {
   int64_t tokens = 1;    // of one row
   int64_t world = 1;
   int64_t gradSlots = 1;
+  std::string bucket;                // of gradients, as orielc --bucket takes it; empty: its default
   std::string dtype = "f32";         // of activations: "f32" or "bf16"
   std::string target = "cpu";        // as orielc --target takes it
   int64_t cores = 0;                 // of a CPU, that the schedule is made for; 0: this machine's

@@ -83,6 +83,7 @@ absl::StatusOr<PackageRequest> packageRequestOf(const Job &job, const std::strin
   request.tokens = job.training().sequence();
   request.world = world;
   request.gradSlots = share.slots;
+  request.bucket = job.distributed().bucket();
   request.dtype = job.training().dtype();
   request.target = compileTargetOf(job.training().device(), job.compile().chip());
   request.cores = job.compile().cores();

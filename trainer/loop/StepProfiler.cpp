@@ -14,17 +14,22 @@ StepProfiler::StepProfiler(const Job &job, int rank, runtime::Executor &executor
 void StepProfiler::beforeStep() {
   if (seen_ == 0 || profiled_ >= job_.metrics().profile_steps())
     return;
+  inStep_ = true;
+  if (profiled_ > 0)
+    return; // collectives of the step before may still run: the same hook hears of their end
   executor_.setStepHook([this](const runtime::StepTrace &trace) {
-    profile_.add({std::string(trace.entry), std::string(trace.layer), std::string(trace.action), trace.start, trace.end,
-                  trace.flops});
+    if (inStep_ || trace.kind == runtime::StepTrace::Kind::Beside)
+      profile_.add({std::string(trace.entry), std::string(trace.layer), std::string(trace.action), trace.start,
+                    trace.end, trace.flops, trace.kind});
   });
 }
 
 void StepProfiler::afterStep() {
   if (seen_++ == 0 || profiled_ >= job_.metrics().profile_steps())
     return;
-  ++profiled_;
-  executor_.setStepHook({});
+  inStep_ = false;
+  if (++profiled_ == job_.metrics().profile_steps())
+    executor_.setStepHook({});
 }
 
 absl::StatusOr<std::string> StepProfiler::finish(double peakFlopsPerSecond) const {

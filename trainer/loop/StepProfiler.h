@@ -30,6 +30,7 @@ private:
   runtime::Executor &executor_;
   Profile profile_;
   int64_t seen_ = 0, profiled_ = 0;
+  bool inStep_ = false; // validation and samples between two steps are not profiled
 };
 
 } // namespace oriel::trainer

@@ -86,7 +86,7 @@ private:
 
 absl::Status Run::open() {
   ORIEL_ASSIGN_OR_RETURN(setup_, setUpRun(job_, communicator_)); // writes nothing into the run folder
-  for (const char *entry : {"micro", "update"})
+  for (const char *entry : {"micro", communicator_.size() > 1 ? "last_micro" : "micro", "update"})
     if (!setup_.state->executor().hasEntry(entry))
       return asAgreed(absl::InvalidArgumentError(fmt::format("the package has no entry point '{}'", entry)));
   absl::Status locked;

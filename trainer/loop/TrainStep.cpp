@@ -51,11 +51,19 @@ absl::Status TrainStep::runLeaf(int64_t leaf, int64_t step, int64_t position) {
   int64_t global = communicator_.rank() * share_.leaves + leaf;
   ORIEL_RETURN_IF_ERROR(
       data_.fillRows(position + global * rows, rows, state_.tokens, state_.targetTokens, state_.docStart));
-  int64_t slot = slotOfLeaf(leaf);
-  ORIEL_RETURN_IF_ERROR(state_.executor().run("micro", slot));
+  ORIEL_RETURN_IF_ERROR(runMicro(leaf));
   gathered_[communicator_.rank() * (share_.leaves + 1) + leaf] = state_.loss[0];
+  return absl::OkStatus();
+}
+
+absl::Status TrainStep::runMicro(int64_t leaf) {
+  runtime::Executor &executor = state_.executor();
+  if (leaf + 1 == share_.leaves && communicator_.size() > 1)
+    return executor.run("last_micro");
+  int64_t slot = slotOfLeaf(leaf);
+  ORIEL_RETURN_IF_ERROR(executor.run("micro", slot));
   for (int64_t i = 0; i < additionsAfterLeaf(leaf); ++i)
-    ORIEL_RETURN_IF_ERROR(state_.executor().run("accumulate", slot - 1 - i));
+    ORIEL_RETURN_IF_ERROR(executor.run("accumulate", slot - 1 - i));
   return absl::OkStatus();
 }
 

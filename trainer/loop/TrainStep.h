@@ -1,8 +1,9 @@
 // One optimizer step: micro-batches along the fixed binary tree, the losses of all ranks, clipped AdamW.
 //
 //   for each leaf of this rank:   rows -> IO buffers, run micro into its slot, run the additions that close subtrees
+//                                 (of several ranks, last_micro for the last leaf: it adds and sums over ranks by itself)
 //   all-gather of leaf losses and stop requests       (every rank sums the same numbers in the same order)
-//   run update                                         (reduce-scatter, norm, AdamW on the slice, all-gather)
+//   run update                                         (norm, AdamW on the rank's shares, all-gather)
 //
 // Nothing is allocated after the first step.
 #pragma once
@@ -34,6 +35,7 @@ public:
   absl::StatusOr<StepOutcome> run(int64_t step, int64_t position, bool stopRequested);
 
 private:
+  absl::Status runMicro(int64_t leaf);
   absl::Status runLeaf(int64_t leaf, int64_t step, int64_t position);
   absl::Status gatherLosses(bool stopRequested);
   absl::Status checkFinite(int64_t step, int64_t position) const;

@@ -12,6 +12,10 @@
 namespace oriel::trainer {
 namespace {
 
+constexpr int stepsTrack = 0, collectivesTrack = 1;
+
+using Kind = ProfiledStep::Kind;
+
 struct Total {
   std::string name;
   double seconds = 0, flops = 0;
@@ -49,22 +53,50 @@ void appendRows(std::string &text, const std::vector<Total> &totals, double allS
   }
 }
 
+/// "wait before adamw…" where the step had to wait for a collective.
+std::string actionOf(const ProfiledStep &step) {
+  return step.kind == Kind::Waiting ? "wait before " + step.action : step.action;
+}
+
+/// Seconds of `collectives` in which one of `steps` ran. Collectives run one after the other, and so do steps.
+double hiddenSeconds(const std::vector<ProfiledStep> &collectives, const std::vector<ProfiledStep> &steps) {
+  double hidden = 0;
+  for (const ProfiledStep &collective : collectives)
+    for (const ProfiledStep &step : steps)
+      if (step.kind == Kind::InOrder)
+        hidden += std::max(0.0, std::min(step.end, collective.end) - std::max(step.start, collective.start));
+  return hidden;
+}
+
 } // namespace
 
 std::string Profile::table(int64_t trainingSteps, double peakFlopsPerSecond) const {
+  auto isBeside = [](const ProfiledStep &step) { return step.kind == Kind::Beside; };
+  std::vector<ProfiledStep> steps = steps_;
+  auto firstBeside = std::stable_partition(steps.begin(), steps.end(), std::not_fn(isBeside));
+  std::vector<ProfiledStep> beside(firstBeside, steps.end());
+  steps.erase(firstBeside, steps.end());
   double all = 0, count = static_cast<double>(trainingSteps);
-  for (const ProfiledStep &step : steps_)
+  for (const ProfiledStep &step : steps)
     all += step.end - step.start;
   std::string text =
       fmt::format("{:.1f} ms in the executor per training step, mean of {}\n", 1e3 * all / count, trainingSteps);
   for (auto [title, nameOf] : {std::pair<const char *, std::function<std::string(const ProfiledStep &)>>{
-                                   "kernel", [](const ProfiledStep &step) { return step.action; }},
+                                   "kernel", actionOf},
                                {"layer", [](const ProfiledStep &step) {
                                   return step.entry + " " + (step.layer.empty() ? "-" : step.layer);
                                 }}}) {
     text += fmt::format("{:>10} {:>8} {:>7} {:>8} {:>7}  {}\n", "ms", "share", "calls", "GFLOP/s", "of peak", title);
-    appendRows(text, totalsBy(steps_, nameOf), all, count, peakFlopsPerSecond);
+    appendRows(text, totalsBy(steps, nameOf), all, count, peakFlopsPerSecond);
   }
+  if (beside.empty())
+    return text;
+  double exchanged = 0, hidden = hiddenSeconds(beside, steps);
+  for (const ProfiledStep &collective : beside)
+    exchanged += collective.end - collective.start;
+  text += fmt::format("{:.1f} ms in collectives beside them, {:.1f} of it ({:.0f} %) while steps ran\n",
+                      1e3 * exchanged / count, 1e3 * hidden / count, 100 * hidden / std::max(exchanged, 1e-9));
+  appendRows(text, totalsBy(beside, actionOf), exchanged, count, peakFlopsPerSecond);
   return text;
 }
 
@@ -72,11 +104,16 @@ absl::Status Profile::writeTrace(const std::string &path, int rank) const {
   nlohmann::json events = nlohmann::json::array();
   double zero = steps_.empty() ? 0 : steps_.front().start;
   for (const ProfiledStep &step : steps_)
-    events.push_back({{"name", step.layer.empty() ? step.action : step.layer + " " + step.action},
+    zero = std::min(zero, step.start);
+  for (auto [track, name] : {std::pair(stepsTrack, "steps"), {collectivesTrack, "collectives beside them"}})
+    events.push_back(
+        {{"name", "thread_name"}, {"ph", "M"}, {"pid", rank}, {"tid", track}, {"args", {{"name", name}}}});
+  for (const ProfiledStep &step : steps_)
+    events.push_back({{"name", step.layer.empty() ? actionOf(step) : step.layer + " " + actionOf(step)},
                       {"cat", step.entry},
                       {"ph", "X"},
                       {"pid", rank},
-                      {"tid", 0},
+                      {"tid", step.kind == Kind::Beside ? collectivesTrack : stepsTrack},
                       {"ts", 1e6 * (step.start - zero)},
                       {"dur", 1e6 * (step.end - step.start)},
                       {"args", {{"kernel", step.action}, {"layer", step.layer}, {"flops", step.flops}}}});

@@ -2,6 +2,8 @@
 // Each rank profiles itself. One thread.
 #pragma once
 
+#include "runtime/executor/StepTrace.h"
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
@@ -11,11 +13,13 @@
 
 namespace oriel::trainer {
 
-/// One executed step of the plan.
+/// One executed step of the plan, or the time in which one had to wait for a collective.
 struct ProfiledStep {
+  using Kind = runtime::StepTrace::Kind;
   std::string entry, layer, action;
   double start = 0, end = 0; // seconds of one monotonic clock
   double flops = 0;          // 0: not counted
+  Kind kind = Kind::InOrder;
 };
 
 class Profile {
@@ -24,11 +28,12 @@ public:
   bool empty() const { return steps_.empty(); }
 
   /// Milliseconds per training step by kernel, most first: time, share of the whole, calls, GFLOP/s and share of
-  /// `peakFlopsPerSecond` where FLOPs are counted; then the same by layer. `trainingSteps` were profiled.
+  /// `peakFlopsPerSecond` where FLOPs are counted; then the same by layer. Collectives that ran beside the steps come last,
+  /// with how much of their time steps ran, too. `trainingSteps` were profiled.
   std::string table(int64_t trainingSteps, double peakFlopsPerSecond) const;
 
   /// Writes Chrome's trace-event JSON (chrome://tracing, ui.perfetto.dev): one event for each executed step, named by
-  /// layer and kernel. Replaces the file as a whole.
+  /// layer and kernel, and on a second track for each collective beside them. Replaces the file as a whole.
   absl::Status writeTrace(const std::string &path, int rank) const;
 
 private:

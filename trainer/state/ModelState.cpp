@@ -2,6 +2,7 @@
 
 #include "runtime/base/Status.h"
 #include "trainer/optimizer/Parameters.h"
+#include "trainer/state/OwnedRanges.h"
 
 #include <fmt/format.h>
 
@@ -40,13 +41,13 @@ absl::Status ModelState::bindBuffers() {
   if (total % communicator_.size() != 0)
     return absl::InvalidArgumentError(
         fmt::format("plan: {} parameter elements do not divide among {} ranks", total, communicator_.size()));
-  sliceCount_ = total / communicator_.size();
-  sliceFirst_ = sliceCount_ * communicator_.rank();
+  int64_t ownedCount = total / communicator_.size();
+  owned_ = ownedRanges(p, communicator_.rank(), communicator_.size());
   int64_t cells = p.batch() * p.tokens();
   runtime::Executor &e = *executor_;
   ORIEL_RETURN_IF_ERROR(bindBuffer(e, "params", total, params_));
-  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "adam_m", sliceCount_, adamM_));
-  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "adam_v", sliceCount_, adamV_));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "adam_m", ownedCount, adamM_));
+  ORIEL_RETURN_IF_ERROR(bindBuffer(e, "adam_v", ownedCount, adamV_));
   ORIEL_RETURN_IF_ERROR(bindBuffer(e, "tokens", cells, tokens));
   ORIEL_RETURN_IF_ERROR(bindBuffer(e, "targets", cells, targetTokens));
   ORIEL_RETURN_IF_ERROR(bindBuffer(e, "doc_start", cells, docStart));
@@ -57,7 +58,7 @@ absl::Status ModelState::bindBuffers() {
   ORIEL_RETURN_IF_ERROR(bindBuffer(e, "grad_norm", 1, gradNorm));
   ORIEL_RETURN_IF_ERROR(bindBuffer(e, "logits", p.batch() * p.vocab(), logits));
   if (p.parameter_block() > 0)
-    ORIEL_RETURN_IF_ERROR(bindBuffer(e, "decay", sliceCount_ / static_cast<int64_t>(p.parameter_block()), decay));
+    ORIEL_RETURN_IF_ERROR(bindBuffer(e, "decay", ownedCount / static_cast<int64_t>(p.parameter_block()), decay));
   if (params_.empty())
     return absl::InvalidArgumentError("plan: there is no buffer 'params'; this package is not of a model");
   return absl::OkStatus();
@@ -66,7 +67,8 @@ absl::Status ModelState::bindBuffers() {
 absl::Status ModelState::initialize(uint64_t seed, runtime::Deadline deadline) {
   std::fill(adamM_.begin(), adamM_.end(), 0.0f);
   std::fill(adamV_.begin(), adamV_.end(), 0.0f);
-  ORIEL_RETURN_IF_ERROR(initializeParameters(plan(), seed, sliceFirst_, params_.subspan(sliceFirst_, sliceCount_)));
+  for (const ElementRange &range : owned_)
+    ORIEL_RETURN_IF_ERROR(initializeParameters(plan(), seed, range.first, paramsOf(range)));
   return gatherParameters(deadline);
 }
 
@@ -78,8 +80,11 @@ absl::Status ModelState::moveState(absl::Status (runtime::Executor::*move)(absl:
 }
 
 absl::Status ModelState::gatherParameters(runtime::Deadline deadline) {
-  if (communicator_.size() > 1)
-    ORIEL_RETURN_IF_ERROR(communicator_.allGather(params_.data(), sliceCount_, runtime::DType::F32, deadline));
+  for (const ElementRange &range : owned_) {
+    float *bucket = params_.data() + range.first - communicator_.rank() * range.count;
+    if (communicator_.size() > 1)
+      ORIEL_RETURN_IF_ERROR(communicator_.allGather(bucket, range.count, runtime::DType::F32, deadline));
+  }
   return moveState(&runtime::Executor::writeState);
 }
 
@@ -93,7 +98,11 @@ absl::Status ModelState::copyParameters(ModelState &other) {
 }
 
 absl::Status ModelState::setDecay(std::span<const std::string> noDecay) {
-  ORIEL_ASSIGN_OR_RETURN(std::vector<float> mask, decayMask(plan(), noDecay, sliceFirst_, sliceCount_));
+  std::vector<float> mask;
+  for (const ElementRange &range : owned_) {
+    ORIEL_ASSIGN_OR_RETURN(std::vector<float> part, decayMask(plan(), noDecay, range.first, range.count));
+    mask.insert(mask.end(), part.begin(), part.end());
+  }
   if (mask.size() != decay.size())
     return absl::InternalError(
         fmt::format("the decay mask has {} flags, the plan's buffer {}", mask.size(), decay.size()));
@@ -103,10 +112,22 @@ absl::Status ModelState::setDecay(std::span<const std::string> noDecay) {
 
 absl::StatusOr<ShardSlices> ModelState::slices() {
   ORIEL_RETURN_IF_ERROR(moveState(&runtime::Executor::readState));
-  return ShardSlices{sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_};
+  ShardSlices slices;
+  for (const ShardTarget &target : targets())
+    slices.push_back({target.first, target.params, target.adamM, target.adamV});
+  return slices;
 }
 
-ShardTargets ModelState::targets() { return {sliceFirst_, params_.subspan(sliceFirst_, sliceCount_), adamM_, adamV_}; }
+ShardTargets ModelState::targets() {
+  ShardTargets targets;
+  int64_t done = 0; // elements of the ranges before
+  for (const ElementRange &range : owned_) {
+    auto moments = [&](std::span<float> owned) { return owned.empty() ? owned : owned.subspan(done, range.count); };
+    targets.push_back({range.first, paramsOf(range), moments(adamM_), moments(adamV_)});
+    done += range.count;
+  }
+  return targets;
+}
 
 std::vector<ParameterPlace> ModelState::places() const {
   std::vector<ParameterPlace> result;

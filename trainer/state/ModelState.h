@@ -1,8 +1,8 @@
 // A package ready to train or evaluate on one rank: the executor, and its buffers under the names of the plan contract
 // (plan.proto). Owns the memory of parameters and moments; knows nothing of jobs, data or checkpoint files.
 //
-// The flat vector of parameters has P elements; rank r of W owns elements [r*P/W, (r+1)*P/W). `params` holds all of it
-// on every rank (the owned slice is the master copy), adam_m and adam_v hold the slice only.
+// The flat vector of parameters has P elements; rank r of W owns the r-th part of W of every bucket (OwnedRanges.h). `params`
+// holds all of it on every rank (what it owns is the master copy), adam_m and adam_v hold what it owns only.
 #pragma once
 
 #include "runtime/communicator/Communicator.h"
@@ -28,17 +28,14 @@ public:
   const plan::Plan &plan() const { return executor_->plan(); }
   bool canTrain() const { return !adamM_.empty(); }
 
-  int64_t sliceFirst() const { return sliceFirst_; }
-  int64_t sliceCount() const { return sliceCount_; }
-
-  /// First values in this rank's slice, zero moments; then gathers.
+  /// First values of what this rank owns, zero moments; then gathers.
   absl::Status initialize(uint64_t seed, runtime::Deadline deadline);
-  /// Makes every rank's `params` whole again after slices were written, and the device's state what the host wrote.
+  /// Makes every rank's `params` whole again after owned ranges were written, and the device's state what the host wrote.
   absl::Status gatherParameters(runtime::Deadline deadline);
   /// Takes the parameters of another state of the same model, whatever its batch or world. Not collective: `other` has
   /// whole parameters.
   absl::Status copyParameters(ModelState &other);
-  /// Fills the decay flags of the slice.
+  /// Fills the decay flags of what this rank owns.
   absl::Status setDecay(std::span<const std::string> noDecay);
 
   /// What a checkpoint saves, read from the device.
@@ -55,12 +52,13 @@ private:
   ModelState(std::unique_ptr<runtime::Executor> executor, runtime::Communicator &communicator)
       : executor_(std::move(executor)), communicator_(communicator) {}
   absl::Status bindBuffers();
+  std::span<float> paramsOf(const ElementRange &range) const { return params_.subspan(range.first, range.count); }
   absl::Status moveState(absl::Status (runtime::Executor::*move)(absl::string_view));
 
   std::unique_ptr<runtime::Executor> executor_;
   runtime::Communicator &communicator_;
   std::span<float> params_, adamM_, adamV_;
-  int64_t sliceFirst_ = 0, sliceCount_ = 0;
+  std::vector<ElementRange> owned_;
 };
 
 } // namespace oriel::trainer

@@ -29,8 +29,9 @@ struct Interface {
 
 class ModuleLowering {
 public:
-  ModuleLowering(ModuleOp module, int64_t world, int64_t gradSlots, kernels::TileTarget tiles)
-      : module_(module), kernels_(module), world_(world), gradSlots_(gradSlots), tiles_(tiles) {}
+  ModuleLowering(ModuleOp module, int64_t world, int64_t gradSlots, int64_t bucketBytes, kernels::TileTarget tiles)
+      : module_(module), kernels_(module), world_(world), gradSlots_(gradSlots), bucketBytes_(bucketBytes),
+        tiles_(tiles) {}
 
   LogicalResult run();
 
@@ -43,11 +44,11 @@ private:
   FailureOr<Interface> vjpInterface(func::FuncOp vjp);
   LogicalResult lowerFunction(func::FuncOp function, StringRef programName, const Interface &interface);
   LogicalResult lowerModel(func::FuncOp micro);
-  void writeModelAttributes(func::FuncOp counted);
+  void writeModelAttributes(func::FuncOp counted, const GradientBuckets &buckets);
 
   ModuleOp module_;
   KernelSet kernels_;
-  int64_t world_, gradSlots_;
+  int64_t world_, gradSlots_, bucketBytes_;
   kernels::TileTarget tiles_;
   ParameterLayout parameters_;
 };
@@ -151,10 +152,12 @@ LogicalResult ModuleLowering::lowerFunction(func::FuncOp function, StringRef pro
   return success();
 }
 
-void ModuleLowering::writeModelAttributes(func::FuncOp counted) {
+void ModuleLowering::writeModelAttributes(func::FuncOp counted, const GradientBuckets &buckets) {
   Builder b(module_.getContext());
   module_->setAttr("tape.parameters", parameters_.toAttribute(module_.getContext()));
   module_->setAttr("tape.parameter_elements", b.getI64IntegerAttr(parameters_.paddedElements()));
+  if (buckets.size() > 1)
+    module_->setAttr("tape.bucket_starts", b.getDenseI64ArrayAttr(buckets.starts));
   auto batch = module_->getAttrOfType<IntegerAttr>(lm::kBatchAttr),
        tokens = module_->getAttrOfType<IntegerAttr>(lm::kTokensAttr);
   if (counted && batch && tokens)
@@ -168,7 +171,8 @@ LogicalResult ModuleLowering::lowerModel(func::FuncOp micro) {
     return failure();
   parameters_ = std::move(*layout);
   auto loss = module_.lookupSymbol<func::FuncOp>("loss"), logits = module_.lookupSymbol<func::FuncOp>("logits");
-  writeModelAttributes(loss);
+  GradientBuckets buckets = cutIntoBuckets(parameters_.paddedElements(), world_, bucketBytes_);
+  writeModelAttributes(loss, buckets);
   struct Item {
     func::FuncOp function;
     StringRef program, result;
@@ -185,13 +189,14 @@ LogicalResult ModuleLowering::lowerModel(func::FuncOp micro) {
   }
   if (gradSlots_ > 1)
     addAccumulateProgram(module_, kernels_, parameters_.paddedElements());
-  addUpdateProgram(module_, kernels_, parameters_.paddedElements(), world_);
+  addUpdateProgram(module_, kernels_, buckets);
   return success();
 }
 
 LogicalResult ModuleLowering::run() {
-  if (world_ < 1 || gradSlots_ < 1)
-    return module_.emitError() << "world " << world_ << " and grad-slots " << gradSlots_ << " must be at least 1";
+  if (world_ < 1 || gradSlots_ < 1 || bucketBytes_ < 0)
+    return module_.emitError() << "world " << world_ << " and grad-slots " << gradSlots_
+                               << " must be at least 1, and bucket-bytes " << bucketBytes_ << " not negative";
   Builder b(module_.getContext());
   module_->setAttr("tape.world", b.getI64IntegerAttr(world_));
   module_->setAttr("tape.grad_slots", b.getI64IntegerAttr(gradSlots_));
@@ -220,7 +225,7 @@ struct LmToTapePass : impl::LmToTapePassBase<LmToTapePass> {
       return signalPassFailure();
     }
     auto target = tiles == "nvidia" ? kernels::TileTarget::Nvidia : kernels::TileTarget::Cpu;
-    if (failed(ModuleLowering(getOperation(), world, gradSlots, target).run()))
+    if (failed(ModuleLowering(getOperation(), world, gradSlots, bucketBytes, target).run()))
       signalPassFailure();
   }
 };

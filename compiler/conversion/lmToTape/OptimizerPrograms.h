@@ -2,6 +2,7 @@
 #ifndef ORIEL_COMPILER_CONVERSION_LMTOTAPE_OPTIMIZERPROGRAMS_H
 #define ORIEL_COMPILER_CONVERSION_LMTOTAPE_OPTIMIZERPROGRAMS_H
 
+#include "compiler/conversion/lmToTape/GradientBuckets.h"
 #include "compiler/conversion/lmToTape/TapeBuilder.h"
 
 namespace oriel::conversion {
@@ -9,10 +10,11 @@ namespace oriel::conversion {
 /// `grads[slot] += grads[slot + 1]` over `elements` floats.
 void addAccumulateProgram(mlir::ModuleOp module, KernelSet &kernels, int64_t elements);
 
-/// On each of `world` ranks: reduce-scatter of the gradients in tree order, sums of squares of this rank's blocks,
-/// all-gather of the sums, the norm in one fixed order, clipped AdamW on this rank's slice, all-gather of the
-/// parameters. With one rank the collectives are left out, and the arithmetic is the same.
-void addUpdateProgram(mlir::ModuleOp module, KernelSet &kernels, int64_t elements, int64_t world);
+/// On each rank, whose shares of the gradients are sums over all ranks already (oriel-reduce-gradients): sums of squares
+/// of its blocks, all-gather of the sums, the norm in one fixed order, and for each bucket, from the first parameters on,
+/// clipped AdamW on its share and all-gather of the parameters. With one rank nothing is gathered, and the arithmetic is
+/// the same.
+void addUpdateProgram(mlir::ModuleOp module, KernelSet &kernels, const GradientBuckets &buckets);
 
 } // namespace oriel::conversion
 

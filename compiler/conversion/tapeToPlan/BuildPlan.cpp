@@ -32,6 +32,8 @@ void addParameters(ModuleOp module, plan::Plan &plan) {
   }
   plan.set_parameter_block(parameterBlock);
   plan.set_parameter_elements(integer(module, "tape.parameter_elements"));
+  if (auto starts = module->getAttrOfType<DenseI64ArrayAttr>("tape.bucket_starts"))
+    plan.mutable_bucket_starts()->Add(starts.asArrayRef().begin(), starts.asArrayRef().end());
 }
 
 /// The caller's buffers among the places, each once, in order.

@@ -26,8 +26,7 @@ absl::StatusOr<Nccl> openNccl() {
       find(library, table.commAbort, "ncclCommAbort") && find(library, table.commDestroy, "ncclCommDestroy") &&
       find(library, table.getErrorString, "ncclGetErrorString") && find(library, table.allGather, "ncclAllGather") &&
       find(library, table.reduceScatter, "ncclReduceScatter") && find(library, table.reduce, "ncclReduce") &&
-      find(library, table.broadcast, "ncclBroadcast") && find(library, table.groupStart, "ncclGroupStart") &&
-      find(library, table.groupEnd, "ncclGroupEnd");
+      find(library, table.groupStart, "ncclGroupStart") && find(library, table.groupEnd, "ncclGroupEnd");
   if (!complete)
     return absl::FailedPreconditionError(absl::StrCat(name, " is older than NCCL 2.14"));
   return table;

@@ -37,7 +37,6 @@ struct Nccl {
   Result (*reduceScatter)(const void *send, void *receive, size_t count, int type, int operation, Comm, void *stream);
   Result (*reduce)(const void *send, void *receive, size_t count, int type, int operation, int root, Comm,
                    void *stream);
-  Result (*broadcast)(const void *send, void *receive, size_t count, int type, int root, Comm, void *stream);
   Result (*groupStart)();
   Result (*groupEnd)();
 };

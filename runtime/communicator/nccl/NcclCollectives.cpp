@@ -38,14 +38,14 @@ public:
 
   absl::Status connect(Deadline deadline);
 
-  absl::StatusOr<CollectiveTicket> allGather(void *data, int64_t count, DType dtype, RankRange owners,
-                                             Deadline deadline) override;
+  absl::StatusOr<CollectiveTicket> allGather(void *data, int64_t count, DType dtype, Deadline deadline) override;
   absl::StatusOr<CollectiveTicket> reduceScatter(void *data, int64_t count, DType dtype, Deadline deadline) override;
   absl::Status letDeviceWait(CollectiveTicket ticket) override {
     awaited_ = std::max(awaited_, ticket);
     return stream_.letDeviceWait(ticket);
   }
   absl::Status finish(Deadline deadline) override;
+  void watch(std::function<void(const CollectiveTimes &)> observer) override;
 
 private:
   static int64_t bytesOfSlice(int64_t count, DType dtype) { return count * static_cast<int64_t>(bytesOf(dtype)); }
@@ -56,12 +56,12 @@ private:
 
   absl::StatusOr<std::vector<Ids>> shareIds(Deadline deadline);
   absl::Status join(int ranks, const nccl::UniqueId &id, int rank, Deadline deadline);
-  nccl::Result broadcastSlices(void *data, int64_t count, DType dtype, RankRange owners);
   nccl::Result addPairs(void *data, int64_t count, int level);
 
   absl::StatusOr<CollectiveTicket> issued(const Call &call);
   absl::Status await(const Call &call, nccl::Comm comm, nccl::Result state, Deadline deadline);
   bool collectivesAreDone() const;
+  void observe();
   absl::Status askForErrors(const Call &call);
   absl::Status late(const Call &call, Deadline deadline) const;
   absl::Status fail(absl::Status status);
@@ -80,7 +80,10 @@ private:
   };
   std::deque<Running> running_;  // that finish has not seen the end of
   CollectiveTicket awaited_ = 0; // the last one that the device waits for
-  double patience_ = 0;          // of the call under way
+  std::function<void(const CollectiveTimes &)> observer_;
+  std::deque<CollectiveTimes> watched_; // issued at their start, not seen to end; only while there is an observer
+  double lastEnd_ = 0;                  // of the collective before those
+  double patience_ = 0;                 // of the call under way
   absl::Status broken_;
 };
 
@@ -127,31 +130,16 @@ absl::Status NcclCollectives::join(int ranks, const nccl::UniqueId &id, int rank
   return await(call, comm, state, deadline);
 }
 
-absl::StatusOr<CollectiveTicket> NcclCollectives::allGather(void *data, int64_t count, DType dtype, RankRange owners,
+absl::StatusOr<CollectiveTicket> NcclCollectives::allGather(void *data, int64_t count, DType dtype,
                                                             Deadline deadline) {
   Call call = callOf("all_gather", bytesOfSlice(count, dtype), dtype);
   if (!broken_.ok())
     return call.broken(broken_);
   ORIEL_RETURN_IF_ERROR(stream_.followDevice());
-  bool whole = owners.first == 0 && owners.last == size_;
-  nccl::Result state = whole ? library_.allGather(sliceOf(data, rank_, call.bytes), data, static_cast<size_t>(count),
-                                                  typeOf(dtype), comms_[0], stream_.enter())
-                             : broadcastSlices(data, count, dtype, owners);
+  nccl::Result state = library_.allGather(sliceOf(data, rank_, call.bytes), data, static_cast<size_t>(count),
+                                          typeOf(dtype), comms_[0], stream_.enter());
   ORIEL_RETURN_IF_ERROR(await(call, comms_[0], state, deadline));
   return issued(call);
-}
-
-nccl::Result NcclCollectives::broadcastSlices(void *data, int64_t count, DType dtype, RankRange owners) {
-  void *stream = stream_.enter();
-  nccl::Result first = library_.groupStart();
-  for (int owner = owners.first; owner < owners.last; ++owner) {
-    void *slice = sliceOf(data, owner, bytesOfSlice(count, dtype));
-    nccl::Result state =
-        library_.broadcast(slice, slice, static_cast<size_t>(count), typeOf(dtype), owner, comms_[0], stream);
-    first = first == nccl::success || first == nccl::inProgress ? state : first;
-  }
-  nccl::Result ended = library_.groupEnd();
-  return first == nccl::success || first == nccl::inProgress ? ended : first;
 }
 
 absl::StatusOr<CollectiveTicket> NcclCollectives::reduceScatter(void *data, int64_t count, DType dtype,
@@ -192,7 +180,28 @@ absl::StatusOr<CollectiveTicket> NcclCollectives::issued(const Call &call) {
   if (!mark.ok())
     return fail(mark.status());
   running_.push_back({*mark, call});
+  if (observer_)
+    watched_.push_back({*mark, monotonicSeconds(), 0});
   return *mark;
+}
+
+void NcclCollectives::watch(std::function<void(const CollectiveTimes &)> observer) {
+  observer_ = std::move(observer);
+  watched_.clear();
+}
+
+/// Collectives run one after the other: each begins when it was issued, or when the one before it ended.
+void NcclCollectives::observe() {
+  while (!watched_.empty()) {
+    CollectiveTimes times = watched_.front();
+    absl::StatusOr<bool> done = stream_.isDone(times.ticket);
+    if (!done.ok() || !*done) // an error shows in whatever waits next
+      return;
+    watched_.pop_front();
+    times.start = std::max(times.start, lastEnd_);
+    times.end = lastEnd_ = monotonicSeconds();
+    observer_(times);
+  }
 }
 
 /// Polls until NCCL has taken what was issued on `comm`.
@@ -216,6 +225,7 @@ absl::Status NcclCollectives::finish(Deadline deadline) {
   patience_ = deadline.span();
   for (int polls = 0;; ++polls) {
     absl::StatusOr<bool> idle = stream_.deviceIsIdle();
+    observe();
     if (!idle.ok())
       return fail(idle.status());
     ORIEL_RETURN_IF_ERROR(askForErrors(call));

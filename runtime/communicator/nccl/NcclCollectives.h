@@ -26,6 +26,7 @@ struct CollectiveStream {
   std::function<absl::Status()> followDevice;          // what is issued next waits for the device's work so far
   std::function<absl::StatusOr<uint64_t>()> mark;      // numbers what was issued so far
   std::function<absl::Status(uint64_t)> letDeviceWait; // for the work of a mark
+  std::function<absl::StatusOr<bool>(uint64_t)> isDone; // the work of a mark; asked for ascending marks
   std::function<absl::StatusOr<bool>()> isIdle;
   std::function<absl::StatusOr<bool>()> deviceIsIdle;
 };

@@ -32,4 +32,16 @@ absl::Status SideStream::letDeviceWait(uint64_t mark) {
   return session_.check(session_.enter().streamWaitEvent(main_, ofMarks_[mark % markEvents], 0), "wait for an event");
 }
 
+absl::StatusOr<bool> SideStream::isDone(uint64_t mark) {
+  const Driver &driver = session_.enter();
+  if (!probe_)
+    ORIEL_RETURN_IF_ERROR(session_.check(driver.streamCreate(&probe_, streamNonBlocking), "make a stream"));
+  if (mark > probed_) {
+    ORIEL_RETURN_IF_ERROR(
+        session_.check(driver.streamWaitEvent(probe_, ofMarks_[mark % markEvents], 0), "wait for an event"));
+    probed_ = mark;
+  }
+  return session_.isIdle(probe_, "side stream");
+}
+
 } // namespace oriel::runtime::cuda

@@ -28,18 +28,22 @@ public:
   absl::StatusOr<uint64_t> mark();
   /// What the device is given from now on runs after the work of that mark. It may wait for later work as well.
   absl::Status letDeviceWait(uint64_t mark);
+  /// Whether the work of that mark is done; asked for ascending marks.
+  absl::StatusOr<bool> isDone(uint64_t mark);
   /// Whether all that was issued here is done.
   absl::StatusOr<bool> isIdle() const { return session_.isIdle(side_, "side stream"); }
 
 private:
   SideStream(const Session &session, Stream main, Stream side) : session_(session), main_(main), side_(side) {}
 
-  static constexpr size_t markEvents = 32;
+  static constexpr size_t markEvents = 256;
   const Session session_;
   const Stream main_, side_;
   Event ofDevice_ = nullptr;
   std::array<Event, markEvents> ofMarks_ = {}; // mark n has event n % markEvents, until mark n + markEvents takes it
   uint64_t marks_ = 0;
+  Stream probe_ = nullptr; // does nothing but wait for the mark asked for last: events themselves cannot be asked
+  uint64_t probed_ = 0;
 };
 
 } // namespace oriel::runtime::cuda

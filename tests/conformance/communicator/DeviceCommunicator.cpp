@@ -22,15 +22,8 @@ public:
   absl::Status allGather(void *data, int64_t count, DType dtype, Deadline deadline) override {
     size_t slice = static_cast<size_t>(count) * bytesOf(dtype);
     ORIEL_RETURN_IF_ERROR(upload(data, slice * static_cast<size_t>(size())));
-    // In two parts where there are ranks for both.
-    int half = (size() + 1) / 2;
-    absl::StatusOr<CollectiveTicket> ticket;
-    for (RankRange owners : {RankRange{0, half}, RankRange{half, size()}})
-      if (owners.first < owners.last) {
-        ticket = collectives_->allGather(memory_->data(), count, dtype, owners, deadline);
-        ORIEL_RETURN_IF_ERROR(ticket.status());
-      }
-    return download(*ticket, data, 0, slice * static_cast<size_t>(size()), deadline);
+    ORIEL_ASSIGN_OR_RETURN(CollectiveTicket ticket, collectives_->allGather(memory_->data(), count, dtype, deadline));
+    return download(ticket, data, 0, slice * static_cast<size_t>(size()), deadline);
   }
 
   /// Only this rank's slice comes back: the others are undefined on the device.

@@ -107,7 +107,7 @@ TEST_F(MalformedInput, Checkpoints) {
   std::vector<float> values(512, 0.5f);
   CheckpointInfo info{7, 112, 1, "run", "plan", "config", 512, {{"w", {512}, 0}}, {}};
   CheckpointStore store(folder / "c");
-  ASSERT_TRUE(store.prepare(info, {0, values, values, values}, 0, 1, "t").ok());
+  ASSERT_TRUE(store.prepare(info, {{0, values, values, values}}, 0, 1, "t").ok());
   ASSERT_TRUE(store.commit(info, 1, "t").ok());
   const std::string step = store.folderOfStep(7), shard = step + "/shard-00000-of-00001.safetensors",
                     manifest = step + "/manifest.json";
@@ -121,7 +121,7 @@ TEST_F(MalformedInput, Checkpoints) {
   };
   std::string flipped = goodShard;
   flipped.back() = static_cast<char>(flipped.back() ^ 4);
-  expectDamage(shard, flipped, "tensor 'adam_v'");
+  expectDamage(shard, flipped, "tensor 'adam_v@0'");
   expectDamage(shard, goodShard.substr(0, 99), "truncated at offset 99");
   expectDamage(shard, "", "truncated at offset 0");
   expectDamage(manifest, goodManifest.substr(0, 50), "manifest.json");

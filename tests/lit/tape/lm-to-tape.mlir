@@ -50,9 +50,10 @@ module attributes {lm.model = "tied", lm.batch = 2 : i64, lm.tokens = 300 : i64,
 // RANKS: tape.parameter_elements = 16384
 // RANKS-NOT: tape.program @accumulate
 // RANKS-LABEL: tape.program @update
-// RANKS: tape.shard %{{.*}} over "fsdp" world 4
-// RANKS: tape.reduce_scatter %{{.*}} over "fsdp" world 4
+// RANKS-SAME: tensor<4096xf32> {tape.place = #tape.place<grads + 0 + rank * 16384>}
 // RANKS: tape.call @sum_squares
 // RANKS: tape.all_gather %{{.*}} over "fsdp" world 4
+// RANKS: tape.call @total_norm_e16384_r4_b16384
+// RANKS: tape.shard %{{.*}} over "fsdp" world 4
 // RANKS: tape.call @adamw
 // RANKS: tape.all_gather %{{.*}} over "fsdp" world 4

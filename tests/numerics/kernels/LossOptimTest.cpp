@@ -87,12 +87,35 @@ TEST(AdamWTest, ClipsDecaysAndSteps) {
       expectedP.push_back(params[i] * (1 - double(values[0]) * values[4] * decay[i / 256]) - values[0] * step);
     }
     runKernel(buildSumSquares, sumSquaresSymbol(spec), spec, {grads, blockSums});
-    runKernel(buildTotalNorm, totalNormSymbol(spec), spec, {blockSums, gradNorm});
+    NormSpec whole{n};
+    runKernel(buildTotalNorm, totalNormSymbol(whole), whole, {blockSums, gradNorm});
     runKernel(buildAdamW, adamWSymbol(spec), spec, {grads, gradNorm, hyper, decay, params, m, v});
     expectClose(gradNorm, {norm}, 1e-6, "grad_norm");
     expectClose(m, expectedM, 1e-6, "m");
     expectClose(v, expectedV, 1e-6, "v");
     expectClose(params, expectedP, 1e-6, "params");
+  }
+}
+
+/// The same bits, however many ranks hand their sums of how many buckets.
+TEST(TotalNormTest, AddsBlocksInFlatOrder) {
+  const int64_t blocks = 36, block = 4096;
+  Floats sums = randomFloats(blocks, 1, 1e3f), expected(1);
+  for (int64_t i = 0; i < blocks; ++i)
+    sums[i] = std::abs(sums[i]) * (i == 20 ? 1e7f : 1.0f); // the order of the sum shows
+  NormSpec alone{blocks * block};
+  runKernel(buildTotalNorm, totalNormSymbol(alone), alone, {sums, expected});
+  for (auto [ranks, bucket] : {std::pair<int64_t, int64_t>{2, 8}, {2, 36}, {4, 12}, {4, 16}}) {
+    Floats byRank(blocks);
+    int64_t done = 0;
+    for (int64_t rank = 0; rank < ranks; ++rank)
+      for (int64_t start = 0, size = blocks % bucket; start < blocks; start += size, size = bucket)
+        for (int64_t i = rank * size / ranks; i < (rank + 1) * size / ranks; ++i)
+          byRank[done++] = sums[start + i];
+    NormSpec spec{blocks * block, ranks, bucket * block};
+    Floats norm(1);
+    runKernel(buildTotalNorm, totalNormSymbol(spec), spec, {byRank, norm});
+    EXPECT_EQ(norm[0], expected[0]) << ranks << " ranks, buckets of " << bucket << " blocks";
   }
 }
 

@@ -171,13 +171,6 @@ Result reduce(const void *send, void *receive, size_t count, int, int operation,
                   });
 }
 
-Result broadcast(const void *send, void *receive, size_t count, int type, int root, Comm comm, void *stream) {
-  size_t bytes = count * bytesOfType(type);
-  return exchange(send, root == comm->rank ? bytes : 0, comm, stream, [receive, bytes, root](const Messages &messages) {
-    std::memcpy(receive, messages[static_cast<size_t>(root)].data(), bytes);
-  });
-}
-
 Result group() { return success; }
 
 } // namespace
@@ -197,7 +190,6 @@ const nccl::Nccl &mockNccl() {
                                    allGather,
                                    reduceScatter,
                                    reduce,
-                                   broadcast,
                                    group,
                                    group};
   return table;

@@ -25,9 +25,6 @@ Result ncclReduce(const void *send, void *receive, size_t count, int type, int o
                   void *stream) {
   return mockNccl().reduce(send, receive, count, type, operation, root, comm, stream);
 }
-Result ncclBroadcast(const void *send, void *receive, size_t count, int type, int root, Comm comm, void *stream) {
-  return mockNccl().broadcast(send, receive, count, type, root, comm, stream);
-}
 Result ncclGroupStart() { return mockNccl().groupStart(); }
 Result ncclGroupEnd() { return mockNccl().groupEnd(); }
 }

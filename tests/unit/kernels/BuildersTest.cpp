@@ -112,7 +112,8 @@ TEST_F(BuildersTest, Optimizer) {
   FlatSpec spec{3 * 4096};
   check(buildAdamW, adamWSymbol(spec), spec, 7, 3);
   check(buildSumSquares, sumSquaresSymbol(spec), spec, 2, 1);
-  check(buildTotalNorm, totalNormSymbol(spec), spec, 2, 1);
+  for (NormSpec norm : {NormSpec{3 * 4096}, NormSpec{6 * 4096, 2, 4 * 4096}})
+    check(buildTotalNorm, totalNormSymbol(norm), norm, 2, 1);
   check(buildAccumulate, accumulateSymbol(spec), spec, 2, 1);
 }
 

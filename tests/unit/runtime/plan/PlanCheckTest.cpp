@@ -53,6 +53,13 @@ const BrokenLaw brokenLaws[] = {
     {"parameterOutside", [](auto &p) { p.mutable_parameters(0)->set_offset(32); }, "leaves the 32 parameter elements"},
     {"parameterOffset", [](auto &p) { p.mutable_parameters(0)->set_offset(8); }, "not a multiple of 16"},
     {"parameterInit", [](auto &p) { p.mutable_parameters(0)->set_init("x"); }, "unknown init 'x'"},
+    {"bucketFirst", [](auto &p) { p.add_bucket_starts(16); }, "bucket 0 [16, 32)"},
+    {"bucketOrder",
+     [](auto &p) {
+       for (uint64_t start : {0, 64})
+         p.add_bucket_starts(start);
+     },
+     "bucket 1 [64, 32)"},
     {"parameterBlock", [](auto &p) { p.clear_parameter_block(); }, "parameter_block is 0"},
     {"entryTwice", [](auto &p) { *p.add_entry_points() = p.entry_points(0); }, "used twice"},
     {"entryInput", [](auto &p) { p.mutable_entry_points(0)->set_inputs(0, "params"); }, "'params' is not an IO buffer"},

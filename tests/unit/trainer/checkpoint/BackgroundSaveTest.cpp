@@ -37,17 +37,16 @@ private:
 class BackgroundSaveTest : public CheckpointFixture {
 protected:
   struct Rank {
-    std::vector<float> vectors[3];
+    std::vector<float> vectors[3]; // whole
     ShardSlices slices;
   };
   static Rank makeRank(int64_t step, int rank, int world) {
     Rank result;
-    const int64_t slice = paddedLength(world) / world;
-    for (int which = 0; which < 3; ++which) {
-      std::vector<float> all = flat(which, step, paddedLength(world));
-      result.vectors[which].assign(all.begin() + rank * slice, all.begin() + (rank + 1) * slice);
-    }
-    result.slices = {rank * slice, result.vectors[0], result.vectors[1], result.vectors[2]};
+    for (int which = 0; which < 3; ++which)
+      result.vectors[which] = flat(which, step, paddedLength(world));
+    for (const ElementRange &range : rangesOf(rank, world))
+      result.slices.push_back({range.first, part(result.vectors[0], range), part(result.vectors[1], range),
+                               part(result.vectors[2], range)});
     return result;
   }
   CheckpointStore store{folder / "c"};

@@ -52,10 +52,10 @@ TEST_F(CheckpointDamageTest, EveryFlipOfTheManifestIsFound) {
 
 TEST_F(CheckpointDamageTest, AFlippedBitIsTracedToItsTensor) {
   const std::string file = "shard-00001-of-00002.safetensors", good = readText(newest(file));
-  const size_t slice = paddedLength(2) / 2 * 4, data = good.size() - 3 * slice;
-  EXPECT_THAT(reasonFor(file, flipped(good, (data + 17) * 8)), HasSubstr("tensor 'params'"));
-  EXPECT_THAT(reasonFor(file, flipped(good, (data + slice) * 8 + 3)), HasSubstr("tensor 'adam_m'"));
-  EXPECT_THAT(reasonFor(file, flipped(good, good.size() * 8 - 1)), HasSubstr("tensor 'adam_v'"));
+  const size_t data = good.size() - 3 * paddedLength(2) / 2 * sizeof(float), first = 512 * sizeof(float);
+  EXPECT_THAT(reasonFor(file, flipped(good, (data + 17) * 8)), HasSubstr("tensor 'params@512'"));
+  EXPECT_THAT(reasonFor(file, flipped(good, (data + first) * 8 + 3)), HasSubstr("tensor 'adam_m@512'"));
+  EXPECT_THAT(reasonFor(file, flipped(good, good.size() * 8 - 1)), HasSubstr("tensor 'adam_v@4608'"));
   for (size_t bit = 0; bit < good.size() * 8; bit += good.size() / 5 + 1)
     EXPECT_NE(reasonFor(file, flipped(good, bit)), "not detected") << "bit " << bit;
 }

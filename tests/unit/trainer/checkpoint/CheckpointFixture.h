@@ -33,16 +33,26 @@ protected:
   }
   static int64_t paddedLength(int world) { return (used + 4096 * world - 1) / (4096 * world) * (4096 * world); }
 
+  /// What a rank owns: one range alone, and otherwise its share of a short bucket and of a long one.
+  static std::vector<ElementRange> rangesOf(int rank, int world) {
+    if (world == 1)
+      return {{0, paddedLength(1)}};
+    const int64_t shortBucket = 512 * world, longBucket = paddedLength(world) - shortBucket;
+    return {{512 * rank, 512}, {shortBucket + longBucket / world * rank, longBucket / world}};
+  }
+  static std::span<float> part(std::vector<float> &values, const ElementRange &range) {
+    return std::span(values).subspan(static_cast<size_t>(range.first), static_cast<size_t>(range.count));
+  }
+
   absl::Status prepareAll(CheckpointStore &store, int64_t step, int world, const std::string &transaction) {
-    const int64_t slice = paddedLength(world) / world;
+    std::vector<float> all[3];
+    for (int which = 0; which < 3; ++which)
+      all[which] = flat(which, step, paddedLength(world));
     for (int rank = 0; rank < world; ++rank) {
-      std::vector<float> parts[3];
-      for (int which = 0; which < 3; ++which) {
-        std::vector<float> all = flat(which, step, paddedLength(world));
-        parts[which].assign(all.begin() + rank * slice, all.begin() + (rank + 1) * slice);
-      }
-      absl::Status status =
-          store.prepare(infoAt(step), {rank * slice, parts[0], parts[1], parts[2]}, rank, world, transaction);
+      ShardSlices slices;
+      for (const ElementRange &range : rangesOf(rank, world))
+        slices.push_back({range.first, part(all[0], range), part(all[1], range), part(all[2], range)});
+      absl::Status status = store.prepare(infoAt(step), slices, rank, world, transaction);
       if (!status.ok())
         return status;
     }
@@ -56,18 +66,18 @@ protected:
   }
   /// Loads on every rank of a world and checks every element against `flat`; returns the step loaded.
   absl::StatusOr<LoadedCheckpoint> loadAll(CheckpointStore &store, int world) {
-    const int64_t length = paddedLength(world), slice = length / world;
+    const int64_t length = paddedLength(world);
     std::vector<float> all[3];
+    for (std::vector<float> &values : all)
+      values.assign(static_cast<size_t>(length), 99.0f);
     absl::StatusOr<LoadedCheckpoint> last = absl::InternalError("no rank");
     for (int rank = 0; rank < world; ++rank) {
-      std::vector<float> parts[3];
-      for (auto &part : parts)
-        part.assign(static_cast<size_t>(slice), 99.0f);
-      last = store.loadNewest({rank * slice, parts[0], parts[1], parts[2]});
+      ShardTargets targets;
+      for (const ElementRange &range : rangesOf(rank, world))
+        targets.push_back({range.first, part(all[0], range), part(all[1], range), part(all[2], range)});
+      last = store.loadNewest(targets);
       if (!last.ok())
         return last;
-      for (int which = 0; which < 3; ++which)
-        all[which].insert(all[which].end(), parts[which].begin(), parts[which].end());
     }
     for (int which = 0; which < 3; ++which)
       EXPECT_EQ(all[which], flat(which, last->info.step, length)) << "world " << world;

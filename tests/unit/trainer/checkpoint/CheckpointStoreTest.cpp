@@ -35,7 +35,7 @@ TEST_F(CheckpointStoreTest, LoadsParametersAlone) {
   CheckpointStore store(folder / "c");
   ASSERT_TRUE(save(store, 3, 2).ok());
   std::vector<float> params(static_cast<size_t>(used));
-  ASSERT_TRUE(store.loadNewest({0, params, {}, {}}).ok());
+  ASSERT_TRUE(store.loadNewest({{0, params, {}, {}}}).ok());
   EXPECT_EQ(params, flat(0, 3, used));
 }
 
@@ -72,13 +72,13 @@ TEST_F(CheckpointStoreTest, ACommitNeedsEveryRank) {
 
 TEST_F(CheckpointStoreTest, ACommitRefusesShardsThatDoNotFit) {
   CheckpointStore store(folder / "c");
-  std::vector<float> part(100);
-  ASSERT_TRUE(store.prepare(infoAt(10), {0, part, part, part}, 0, 1, "t1").ok());
+  std::vector<float> values(100);
+  ASSERT_TRUE(store.prepare(infoAt(10), {{0, values, values, values}}, 0, 1, "t1").ok());
   EXPECT_THAT(std::string(store.commit(infoAt(10), 1, "t1").status().message()),
               HasSubstr("the shards hold 100 of 5164 elements"));
   std::vector<float> shorter(50);
-  EXPECT_FALSE(store.prepare(infoAt(10), {0, part, shorter, part}, 0, 1, "t1").ok());
-  EXPECT_FALSE(store.prepare(infoAt(10), {0, part, part, part}, 0, 1, "../evil").ok());
+  EXPECT_FALSE(store.prepare(infoAt(10), {{0, values, shorter, values}}, 0, 1, "t1").ok());
+  EXPECT_FALSE(store.prepare(infoAt(10), {{0, values, values, values}}, 0, 1, "../evil").ok());
   EXPECT_FALSE(store.abort(10, "a/b").ok());
 }
 

@@ -31,7 +31,6 @@ ORIEL_SAME(getErrorString, ncclGetErrorString);
 ORIEL_SAME(allGather, ncclAllGather);
 ORIEL_SAME(reduceScatter, ncclReduceScatter);
 ORIEL_SAME(reduce, ncclReduce);
-ORIEL_SAME(broadcast, ncclBroadcast);
 ORIEL_SAME(groupStart, ncclGroupStart);
 ORIEL_SAME(groupEnd, ncclGroupEnd);
 #undef ORIEL_SAME
