@@ -1,4 +1,5 @@
 #include "compiler/driver/Compile.h"
+#include "compiler/driver/AssembledKernels.h"
 #include "compiler/driver/WritePackage.h"
 #include "compiler/frontend/Frontend.h"
 #include "compiler/pipeline/Pipeline.h"
@@ -110,6 +111,13 @@ static FailureOr<int64_t> budgetOption(const std::string &text, llvm::raw_ostrea
   }
 }
 
+/// For GPUs, where there is ptxas: somebody who knows what kernels take of them.
+static std::unique_ptr<AssembledKernels> assembledKernels(const CompileOptions &options) {
+  auto [kind, chip] = StringRef(options.target).split(':');
+  auto target = kind == "nvidia" ? codegen::nvidia::NvidiaTarget::byChip(chip) : std::nullopt;
+  return target ? AssembledKernels::create(*target) : nullptr;
+}
+
 static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options, llvm::raw_ostream &errors) {
   FailureOr<int64_t> budget = budgetOption(options.memoryBudget, errors);
   if (failed(budget))
@@ -119,6 +127,7 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
     errors << "orielc: --bucket: " << std::string(bucketBytes.status().message()) << "\n";
     return failure();
   }
+  std::unique_ptr<AssembledKernels> kernels = assembledKernels(options);
   PassManager pm(module.getContext());
   pm.enableVerifier(options.verifyEach);
   if (options.timing)
@@ -134,6 +143,7 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
                            .tuningFile = options.tuningFile,
                            .problemFile = options.problemFile,
                            .tiles = isForNvidia(options) ? "nvidia" : "cpu",
+                           .probe = kernels.get(),
                            .bf16 = options.bf16},
                           phaseOf(options.emit));
   return pm.run(module);

@@ -20,8 +20,9 @@ std::string loweringText(const PipelineOptions &options) {
       options.world > 1 ? "oriel-reduce-gradients," : "");
 }
 
-/// A block of a GPU has no room for the tiles of a longer chunk, nor for the whole state of a head beside a window.
-constexpr int64_t mostChunkTokens = 256, mostChunkTokensOfBlock = 32;
+/// A block of a GPU has no room for the whole state of a head beside a window, and of longer chunks only an assembler tells
+/// whether it has room for their tiles.
+constexpr int64_t mostChunkTokens = 256, mostAssembledChunkTokens = 128, mostChunkTokensOfBlock = 32;
 
 void registerPassesOnce() {
   static std::once_flag registered;
@@ -51,9 +52,11 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
   // 3. What each recurrent mixer and each op keeps for the backward, what is made again, and which
   //    mixers are fused.
   bool forNvidia = options.tiles == "nvidia";
+  int64_t longestOfBlock = options.probe ? mostAssembledChunkTokens : mostChunkTokensOfBlock;
   pm.addPass(transforms::createScheduleStatesPass(
       {options.scheduleFile, options.memoryBudget, options.deviceFile, options.cores, options.tuningFile,
-       options.problemFile, loweringText(options), forNvidia ? mostChunkTokensOfBlock : mostChunkTokens, !forNvidia}));
+       options.problemFile, loweringText(options), forNvidia ? longestOfBlock : mostChunkTokens, !forNvidia},
+      options.probe));
   pm.addPass(transforms::createFuseMixersPass());
   if (last == Phase::Scheduled)
     return;

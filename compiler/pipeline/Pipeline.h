@@ -7,6 +7,10 @@
 #include <cstdint>
 #include <string>
 
+namespace oriel::transforms {
+class KernelProbe;
+}
+
 namespace oriel::pipeline {
 
 /// The ends of the phases, in order. Each is a place where the IR can be looked at.
@@ -32,6 +36,7 @@ struct PipelineOptions {
   std::string tuningFile;    ///< tuning record; empty: none
   std::string problemFile;   ///< where the schedule problem is written as text; empty: nowhere
   std::string tiles = "cpu"; ///< what the tiles of kernels are sized for: "cpu" or "nvidia"
+  transforms::KernelProbe *probe = nullptr; ///< of the GPU's kernels, while the schedule is chosen; null: none
   bool bf16 = false;         ///< activations and the operands of products in bf16; otherwise all is f32
 };
 

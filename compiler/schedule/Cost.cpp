@@ -60,6 +60,25 @@ double Work::idleFactor(int64_t cores) const {
   return static_cast<double>(rounds * cores) / static_cast<double>(cells);
 }
 
+double Work::idleFactor(int64_t cores, int64_t blocks, int64_t warps) const {
+  if (cells <= 0 || blocks <= 0 || warps <= 0)
+    return idleFactor(cores);
+  int64_t onBusiest = (cells + cores - 1) / cores;
+  // A wave of b blocks takes the time of b, or that of as many as have the warps for the full rate.
+  double leastBlocks = static_cast<double>(warpsForFullRate) / static_cast<double>(warps);
+  auto wave = [&](int64_t b) { return b > 0 ? std::max(static_cast<double>(b), leastBlocks) : 0; };
+  double time = static_cast<double>(onBusiest / blocks) * wave(blocks) + wave(onBusiest % blocks);
+  return static_cast<double>(cores) * time / static_cast<double>(cells);
+}
+
+double CostModel::idleFactor(const Work &work) const {
+  auto block = blocks.find(work.action);
+  if (!device.multiprocessor || block == blocks.end())
+    return work.idleFactor(device.cores);
+  return work.idleFactor(device.cores, occupancyOf(*device.multiprocessor, block->second).blocks,
+                         warpsOf(block->second));
+}
+
 std::string_view boundName(Bound bound) {
   switch (bound) {
   case Bound::Arithmetic:
@@ -99,7 +118,7 @@ Estimate CostModel::estimate(const Work &work) const {
     flopsPerSecond = rate->flopsPerSecond;
     bytesPerSecond = rate->bytesPerSecond;
   }
-  double idle = work.idleFactor(device.cores);
+  double idle = idleFactor(work);
   result.arithmeticSeconds = idle * work.flops / flopsPerSecond;
   result.memorySeconds = idle * work.bytes / bytesPerSecond;
   double busy = std::max(result.arithmeticSeconds, result.memorySeconds);

@@ -2,7 +2,7 @@
 #ifndef ORIEL_COMPILER_SCHEDULE_COST_H
 #define ORIEL_COMPILER_SCHEDULE_COST_H
 
-#include "compiler/schedule/Device.h"
+#include "compiler/schedule/Occupancy.h"
 
 namespace oriel::schedule {
 
@@ -16,7 +16,14 @@ struct Work {
 
   /// What the cores would do in the time of the work, over the work: above 1 where some have no cell to run.
   double idleFactor(int64_t cores) const;
+  /// The same of a GPU whose multiprocessors are the cores and run `blocks` of the kernel's blocks of `warps` warps at a
+  /// time: also above 1 where those are too few to hide how long an instruction takes.
+  double idleFactor(int64_t cores, int64_t blocks, int64_t warps) const;
 };
+
+/// Warps that a multiprocessor needs for its full rate, two for each of its four schedulers: with the independent
+/// instructions that unrolled tiles have, more of them hide nothing more (Volkov, "Understanding latency hiding on GPUs", 2016).
+inline constexpr int64_t warpsForFullRate = 8;
 
 enum class Bound { Arithmetic, Memory, Launch, Measured };
 std::string_view boundName(Bound bound);
@@ -32,8 +39,10 @@ struct Estimate {
 struct CostModel {
   DeviceDescriptor device = genericCpu();
   TuningRecord record;
+  std::map<std::string, BlockNeeds> blocks = {}; // of a GPU, what kernels' blocks take, by symbol, where assembled
 
   Estimate estimate(const Work &work) const;
+  double idleFactor(const Work &work) const;
 
   /// Takes a record of this device. Another one's is left alone: the answer then says why, naming `file`.
   std::string use(TuningRecord other, const std::string &file);

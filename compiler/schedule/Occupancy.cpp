@@ -11,8 +11,12 @@ int64_t roundUp(int64_t n, int64_t piece) { return (n + piece - 1) / piece * pie
 
 } // namespace
 
+int64_t warpsOf(const BlockNeeds &block) {
+  return roundUp(std::max<int64_t>(block.threads, 1), warpThreads) / warpThreads;
+}
+
 Occupancy occupancyOf(const MultiprocessorLimits &limits, const BlockNeeds &block) {
-  int64_t warps = roundUp(std::max<int64_t>(block.threads, 1), warpThreads) / warpThreads;
+  int64_t warps = warpsOf(block);
   int64_t blocks = std::min(limits.blocks, limits.threads / (warps * warpThreads));
   if (block.registers > 0) {
     int64_t ofWarp = roundUp(block.registers * warpThreads, registerPiece);

@@ -22,6 +22,9 @@ struct Occupancy {
   double warps = 0;   // share of the warps that a multiprocessor can hold
 };
 
+/// Of one block.
+int64_t warpsOf(const BlockNeeds &block);
+
 Occupancy occupancyOf(const MultiprocessorLimits &limits, const BlockNeeds &block);
 
 } // namespace oriel::schedule

@@ -93,10 +93,17 @@ struct MixerCandidate : MixerWay {
   bool operator==(const MixerCandidate &) const = default;
 };
 
+/// A way that the device cannot run, or should not.
+struct RefusedWay : MixerWay {
+  std::string why; // words
+  bool operator==(const RefusedWay &) const = default;
+};
+
 struct Mixer {
   size_t op = 0;            // the forward half
   int64_t gradientStep = 0; // where the backward half of the mixer runs
   std::vector<MixerCandidate> candidates;
+  std::vector<RefusedWay> refused; // no candidates; for people
 };
 
 /// Memory that lives for some steps whatever is decided.
@@ -108,6 +115,7 @@ struct Block {
 
 struct Problem {
   std::string name, device;
+  std::string assembler; // that told what kernels take of a GPU, "ptxas-13.0"; empty: none did
   int64_t steps = 0;
   int64_t fixedBytes = 0;
   double fixedSeconds = 0; // of everything that no decision changes

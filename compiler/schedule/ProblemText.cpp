@@ -33,10 +33,13 @@ std::string printOp(const Problem &problem, const Op &op) {
   return out + "\n";
 }
 
+std::string printWay(const MixerWay &way) {
+  return " chunk " + text(way.chunk) + " save_every " + text(way.saveEvery) +
+         (way.twoPass ? " two_pass" : " sequential") + (way.fused ? " fused" : " separate") + " tile " + text(way.tile);
+}
+
 std::string printCandidate(const MixerCandidate &c) {
-  return "  candidate chunk " + text(c.chunk) + " save_every " + text(c.saveEvery) +
-         (c.twoPass ? " two_pass" : " sequential") + (c.fused ? " fused" : " separate") + " tile " + text(c.tile) +
-         " forward " + text(c.forwardSeconds) + " backward " + text(c.backwardSeconds) + " saved " +
+  return "  candidate" + printWay(c) + " forward " + text(c.forwardSeconds) + " backward " + text(c.backwardSeconds) + " saved " +
          text(c.savedBytes) + " scratch " + text(c.scratchBytes) + "\n";
 }
 
@@ -59,14 +62,17 @@ public:
 
 private:
   void readLine() {
-    enum { ProblemLine, Device, Steps, Budget, Fixed, OpLine, ResultLine, MixerLine, Candidate, BlockLine };
-    switch (in_.readChoice(
-        {"problem", "device", "steps", "budget", "fixed", "op", "result", "mixer", "candidate", "block"})) {
+    enum { ProblemLine, Device, Assembler, Steps, Budget, Fixed, OpLine, ResultLine, MixerLine, Candidate, Refused, BlockLine };
+    switch (in_.readChoice({"problem", "device", "assembler", "steps", "budget", "fixed", "op", "result", "mixer",
+                            "candidate", "refused", "block"})) {
     case ProblemLine:
       problem_.name = in_.readName("the name of the problem");
       break;
     case Device:
       problem_.device = in_.readName("the name of the device");
+      break;
+    case Assembler:
+      problem_.assembler = in_.readName("the name of the assembler");
       break;
     case Steps:
       problem_.steps = in_.readInteger("the number of steps");
@@ -90,6 +96,9 @@ private:
       break;
     case Candidate:
       readCandidate();
+      break;
+    case Refused:
+      readRefused();
       break;
     case BlockLine: {
       std::string name = in_.readName("the name of the block");
@@ -174,15 +183,30 @@ private:
     problem_.mixers.push_back(std::move(mixer));
   }
 
+  MixerWay readWay() {
+    MixerWay way;
+    way.chunk = field("chunk");
+    way.saveEvery = field("save_every");
+    way.twoPass = in_.readChoice({"sequential", "two_pass"}) == 1;
+    way.fused = in_.readChoice({"separate", "fused"}) == 1;
+    way.tile = field("tile");
+    return way;
+  }
+
+  void readRefused() {
+    if (problem_.mixers.empty())
+      return in_.fail("a refused way stands below the line of its mixer");
+    RefusedWay refused{readWay(), ""};
+    in_.expect("why");
+    while (!in_.failed() && !in_.atEnd())
+      refused.why.append(refused.why.empty() ? "" : " ").append(in_.readName("why"));
+    problem_.mixers.back().refused.push_back(refused);
+  }
+
   void readCandidate() {
     if (problem_.mixers.empty())
       return in_.fail("a candidate stands below the line of its mixer");
-    MixerCandidate candidate;
-    candidate.chunk = field("chunk");
-    candidate.saveEvery = field("save_every");
-    candidate.twoPass = in_.readChoice({"sequential", "two_pass"}) == 1;
-    candidate.fused = in_.readChoice({"separate", "fused"}) == 1;
-    candidate.tile = field("tile");
+    MixerCandidate candidate{readWay()};
     candidate.forwardSeconds = time("forward");
     candidate.backwardSeconds = time("backward");
     candidate.savedBytes = field("saved");
@@ -203,6 +227,8 @@ std::string printProblem(const Problem &problem) {
     out += "problem " + problem.name + "\n";
   if (!problem.device.empty())
     out += "device " + problem.device + "\n";
+  if (!problem.assembler.empty())
+    out += "assembler " + problem.assembler + "\n";
   out += "steps " + text(problem.steps) + "\n";
   out += "budget " + (problem.budgetBytes ? text(problem.budgetBytes) : std::string("none")) + "\n";
   out += "fixed bytes " + text(problem.fixedBytes) + " seconds " + text(problem.fixedSeconds) + "\n";
@@ -212,6 +238,8 @@ std::string printProblem(const Problem &problem) {
     out += "mixer " + problem.path(mixer) + " gradient " + text(mixer.gradientStep) + "\n";
     for (const MixerCandidate &candidate : mixer.candidates)
       out += printCandidate(candidate);
+    for (const RefusedWay &refused : mixer.refused)
+      out += "  refused" + printWay(refused) + " why " + refused.why + "\n";
   }
   for (const Block &block : problem.blocks)
     out += "block " + block.name + " bytes " + text(block.bytes) + " from " + text(block.life.first) + " to " +

@@ -1,14 +1,15 @@
 // The text form of a schedule problem: `schedule.problem`.
 //
 //   file      := line*                                     # a comment goes to the end of its line
-//   line      := "problem" name | "device" name | "steps" int | "budget" (int | "none")
+//   line      := "problem" name | "device" name | "assembler" name | "steps" int | "budget" (int | "none")
 //              | "fixed" "bytes" int "seconds" number
 //              | "op" name "seconds" number "scratch" int "made" int ["given" ("save" | "recompute")] ["reads" input*]
 //              | "result" "bytes" int "used" int "backward" (int int | "none")
 //              | "mixer" name "gradient" int               # `name` is its forward op
-//              | "candidate" "chunk" int "save_every" int ("sequential" | "two_pass") ("separate" | "fused")
-//                    "tile" int "forward" number "backward" number "saved" int "scratch" int
+//              | "candidate" way "forward" number "backward" number "saved" int "scratch" int
+//              | "refused" way "why" word+                 # no candidate, and why not
 //              | "block" name "bytes" int "from" int "to" int
+//   way       := "chunk" int "save_every" int ("sequential" | "two_pass") ("separate" | "fused") "tile" int
 //   input     := name [":" int]                            # an op above, and which result of it if not the first
 //   name      := word without blanks                       # sizes are bytes, times seconds, the rest steps
 // A result belongs to the op above it, a candidate to the mixer above it.

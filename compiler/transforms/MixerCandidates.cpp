@@ -94,20 +94,38 @@ bool isScratchOf(const MixerSite &site, const StepCosts::Piece &piece) {
 /// A trial of the one mixer in `alone`.
 class MixerCandidates::Trial {
 public:
-  static FailureOr<Trial> run(const MixerCandidates &candidates, ModuleOp alone, const schedule::MixerWay &way);
+  static FailureOr<Trial> run(MixerCandidates &candidates, ModuleOp alone, const schedule::MixerWay &way);
 
   schedule::MixerCandidate candidate(const schedule::MixerWay &way) const;
   /// Of everything in the module.
   LayerTime time() const;
+  const std::string &refused() const { return refused_; }
 
 private:
-  Trial(StepSites sites, StepCosts costs) : sites_(std::move(sites)), costs_(std::move(costs)) {}
+  Trial(StepSites sites, StepCosts costs, std::string refused)
+      : sites_(std::move(sites)), costs_(std::move(costs)), refused_(std::move(refused)) {}
 
   StepSites sites_;
   StepCosts costs_;
+  std::string refused_;
 };
 
-FailureOr<MixerCandidates::Trial> MixerCandidates::Trial::run(const MixerCandidates &candidates, ModuleOp alone,
+/// Learns what the kernels of a trial take; the first reason not to run one of them.
+std::string MixerCandidates::askAbout(ModuleOp lowered) {
+  std::string refused;
+  if (!probe_)
+    return refused;
+  for (auto kernel : lowered.getOps<tile::KernelOp>()) {
+    KernelDemand demand = probe_->ask(kernel);
+    if (refused.empty())
+      refused = refusalOf(kernel.getSymName(), demand, model_.device);
+    if (demand.error.empty())
+      model_.blocks[kernel.getSymName().str()] = demand.block;
+  }
+  return refused;
+}
+
+FailureOr<MixerCandidates::Trial> MixerCandidates::Trial::run(MixerCandidates &candidates, ModuleOp alone,
                                                               const schedule::MixerWay &way) {
   auto function = alone.lookupSymbol<func::FuncOp>("vjp");
   StepSites sites = findStepSites(function);
@@ -117,8 +135,9 @@ FailureOr<MixerCandidates::Trial> MixerCandidates::Trial::run(const MixerCandida
   FailureOr<OwningOpRef<ModuleOp>> lowered = candidates.lowering_.run(alone);
   if (failed(lowered))
     return failure();
+  std::string refused = candidates.askAbout(**lowered);
   StepCosts costs(function, (*lowered)->lookupSymbol<tape::ProgramOp>("vjp"), candidates.model_);
-  return Trial(std::move(sites), std::move(costs));
+  return Trial(std::move(sites), std::move(costs), std::move(refused));
 }
 
 schedule::MixerCandidate MixerCandidates::Trial::candidate(const schedule::MixerWay &way) const {
@@ -161,19 +180,18 @@ FailureOr<MixerCandidates::Modules> MixerCandidates::modulesOf(const MixerSite &
   return modules;
 }
 
-FailureOr<schedule::MixerCandidate> MixerCandidates::apart(const Modules &modules,
-                                                           const schedule::MixerWay &way) const {
+FailureOr<MixerCandidates::Tried> MixerCandidates::apart(const Modules &modules, const schedule::MixerWay &way) {
   schedule::MixerWay alone = way;
   alone.fused = false;
   alone.tile = 0;
   FailureOr<Trial> trial = Trial::run(*this, *modules.mixer, alone);
   if (failed(trial))
     return failure();
-  return trial->candidate(alone);
+  return Tried{trial->candidate(alone), trial->refused()};
 }
 
 /// Fusion does not touch the states: a layer is tried with one save interval.
-FailureOr<MixerCandidates::LayerTime> MixerCandidates::layerTime(Modules &modules, schedule::MixerWay way) const {
+FailureOr<MixerCandidates::LayerTime> MixerCandidates::layerTime(Modules &modules, schedule::MixerWay way) {
   way.saveEvery = 1;
   auto [known, isNew] = modules.layerTimes.try_emplace(way);
   if (isNew) {
@@ -188,7 +206,7 @@ FailureOr<MixerCandidates::LayerTime> MixerCandidates::layerTime(Modules &module
 /// What the window attention, the norms and the sum take apart is in the time of the step whatever the mixer does, so a
 /// fused candidate takes what its layer takes fused, less that.
 FailureOr<schedule::MixerCandidate> MixerCandidates::fused(Modules &modules, schedule::MixerCandidate apart,
-                                                           int64_t tile) const {
+                                                           int64_t tile) {
   schedule::MixerCandidate together = apart;
   together.fused = true;
   together.tile = tile;
@@ -204,13 +222,15 @@ FailureOr<schedule::MixerCandidate> MixerCandidates::of(const MixerSite &site, c
   FailureOr<Modules> modules = modulesOf(site);
   if (failed(modules))
     return failure();
-  FailureOr<schedule::MixerCandidate> candidate = apart(*modules, way);
-  return succeeded(candidate) && way.fused ? fused(*modules, *candidate, way.tile) : candidate;
+  FailureOr<Tried> tried = apart(*modules, way);
+  if (failed(tried))
+    return failure();
+  return way.fused ? fused(*modules, tried->candidate, way.tile) : tried->candidate;
 }
 
 /// Adds the fused form of a candidate, and its other key tiles where they were measured.
 LogicalResult MixerCandidates::addFused(Modules &modules, const schedule::MixerCandidate &apart,
-                                        std::vector<schedule::MixerCandidate> &candidates) const {
+                                        std::vector<schedule::MixerCandidate> &candidates) {
   FailureOr<schedule::MixerCandidate> own = fused(modules, apart, /*tile=*/0);
   if (failed(own))
     return failure();
@@ -232,7 +252,33 @@ LogicalResult MixerCandidates::addFused(Modules &modules, const schedule::MixerC
   return success();
 }
 
-FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const MixerSite &site) {
+/// A way that is refused, or that and its fused forms.
+LogicalResult MixerCandidates::addWay(Modules &modules, const schedule::MixerWay &way, MixerWays &ways) {
+  FailureOr<Tried> tried = apart(modules, way);
+  if (failed(tried))
+    return failure();
+  if (!tried->refused.empty()) {
+    ways.refused.push_back({way, tried->refused});
+    return success();
+  }
+  ways.candidates.push_back(tried->candidate);
+  return success(!modules.layer || !lowering_.mixers().fused ||
+                 succeeded(addFused(modules, tried->candidate, ways.candidates)));
+}
+
+/// Nothing else is left: code that spills is still code.
+LogicalResult MixerCandidates::takeRefused(Modules &modules, MixerWays &ways) {
+  for (const schedule::RefusedWay &way : ways.refused) {
+    FailureOr<Tried> tried = apart(modules, way);
+    if (failed(tried))
+      return failure();
+    ways.candidates.push_back(tried->candidate);
+  }
+  ways.refused.clear();
+  return success();
+}
+
+FailureOr<MixerWays> MixerCandidates::of(const MixerSite &site) {
   auto [known, isNew] = known_.try_emplace(kindOf(site.forward) + (isFusible(site) ? " fusible" : ""));
   if (!isNew)
     return known->second;
@@ -253,16 +299,13 @@ FailureOr<std::vector<schedule::MixerCandidate>> MixerCandidates::of(const Mixer
       for (bool twoPass : {false, true}) {
         if (twoPass && (!mayTwoPass || saveEvery >= chunks))
           continue;
-        FailureOr<schedule::MixerCandidate> alone =
-            apart(*modules, {.chunk = chunk, .saveEvery = saveEvery, .twoPass = twoPass});
-        if (failed(alone))
-          return failure();
-        known->second.push_back(*alone);
-        if (modules->layer && lowering_.mixers().fused && failed(addFused(*modules, *alone, known->second)))
+        if (failed(addWay(*modules, {.chunk = chunk, .saveEvery = saveEvery, .twoPass = twoPass}, known->second)))
           return failure();
       }
     }
   }
+  if (known->second.candidates.empty() && failed(takeRefused(*modules, known->second)))
+    return failure();
   return known->second;
 }
 

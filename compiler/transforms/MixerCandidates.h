@@ -2,23 +2,31 @@
 #ifndef ORIEL_COMPILER_TRANSFORMS_MIXERCANDIDATES_H
 #define ORIEL_COMPILER_TRANSFORMS_MIXERCANDIDATES_H
 
+#include "compiler/transforms/KernelProbe.h"
 #include "compiler/transforms/StepCosts.h"
 #include "compiler/transforms/StepSites.h"
 #include <map>
 
 namespace oriel::transforms {
 
+/// The ways of one mixer.
+struct MixerWays {
+  std::vector<schedule::MixerCandidate> candidates;
+  std::vector<schedule::RefusedWay> refused;
+};
+
 class MixerCandidates {
 public:
-  MixerCandidates(const TrialLowering &lowering, const schedule::CostModel &model)
-      : lowering_(lowering), model_(model) {}
+  /// `probe` (may be null) is asked for every kernel of a way: what it takes of a GPU is counted, and refuses it.
+  MixerCandidates(const TrialLowering &lowering, const schedule::CostModel &model, KernelProbe *probe)
+      : lowering_(lowering), model_(model), probe_(probe) {}
 
   /// Chunks C of 32 … 256 tokens and save intervals m of 1 … 16 chunks, as far as the row has that many, in two passes
   /// too where one leaves cores idle. Other key tiles than the fused kernel's own stand beside it where both were
   /// measured: what a tile costs beyond its arithmetic no roofline says. Mixers of equal types and attributes share one
-  /// answer.
-  mlir::FailureOr<std::vector<schedule::MixerCandidate>> of(const MixerSite &site);
-  /// The one candidate that runs so.
+  /// answer. There is a candidate always: where all are refused, none is.
+  mlir::FailureOr<MixerWays> of(const MixerSite &site);
+  /// The one candidate that runs so; it is not refused.
   mlir::FailureOr<schedule::MixerCandidate> of(const MixerSite &site, const schedule::MixerWay &way);
 
 private:
@@ -36,15 +44,24 @@ private:
   class Trial;
 
   mlir::FailureOr<Modules> modulesOf(const MixerSite &site) const;
-  mlir::FailureOr<schedule::MixerCandidate> apart(const Modules &modules, const schedule::MixerWay &way) const;
-  mlir::FailureOr<LayerTime> layerTime(Modules &modules, schedule::MixerWay way) const;
-  mlir::FailureOr<schedule::MixerCandidate> fused(Modules &modules, schedule::MixerCandidate apart, int64_t tile) const;
+  /// A candidate, and why it is refused.
+  struct Tried {
+    schedule::MixerCandidate candidate;
+    std::string refused;
+  };
+  mlir::FailureOr<Tried> apart(const Modules &modules, const schedule::MixerWay &way);
+  mlir::FailureOr<LayerTime> layerTime(Modules &modules, schedule::MixerWay way);
+  mlir::FailureOr<schedule::MixerCandidate> fused(Modules &modules, schedule::MixerCandidate apart, int64_t tile);
   mlir::LogicalResult addFused(Modules &modules, const schedule::MixerCandidate &apart,
-                               std::vector<schedule::MixerCandidate> &candidates) const;
+                               std::vector<schedule::MixerCandidate> &candidates);
+  mlir::LogicalResult addWay(Modules &modules, const schedule::MixerWay &way, MixerWays &ways);
+  mlir::LogicalResult takeRefused(Modules &modules, MixerWays &ways);
+  std::string askAbout(mlir::ModuleOp lowered);
 
   const TrialLowering &lowering_;
-  const schedule::CostModel &model_;
-  std::map<std::string, std::vector<schedule::MixerCandidate>> known_; // by the mixer's text
+  schedule::CostModel model_; // learns what blocks of kernels take
+  KernelProbe *probe_;
+  std::map<std::string, MixerWays> known_; // by the mixer's text
 };
 
 /// Whether the mixer can be fused with the window attention of its layer.

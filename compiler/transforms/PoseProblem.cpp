@@ -13,9 +13,9 @@ constexpr schedule::MixerWay trialWay{.chunk = 64, .saveEvery = 4};
 class Poser {
 public:
   Poser(func::FuncOp function, const StepSites &sites, const TrialLowering &lowering, const schedule::CostModel &model,
-        GivenDecisions given)
-      : function_(function), sites_(sites), lowering_(lowering), model_(model), given_(given),
-        candidates_(lowering, model) {}
+        KernelProbe *probe, GivenDecisions given)
+      : function_(function), sites_(sites), lowering_(lowering), model_(model), probe_(probe), given_(given),
+        candidates_(lowering, model, probe) {}
 
   FailureOr<schedule::Problem> pose();
 
@@ -24,7 +24,7 @@ private:
   void addOps();
   void addOp(const OpSite &site);
   LogicalResult addMixers();
-  FailureOr<std::vector<schedule::MixerCandidate>> candidatesOf(const MixerSite &site);
+  FailureOr<MixerWays> waysOf(const MixerSite &site);
   void addBlocks();
   void addOtherPrograms();
   schedule::Result resultOf(const StepCosts::Piece &piece, schedule::Interval made) const;
@@ -36,6 +36,7 @@ private:
   const StepSites &sites_;
   const TrialLowering &lowering_;
   const schedule::CostModel &model_;
+  KernelProbe *probe_;
   GivenDecisions given_;
   MixerCandidates candidates_;
 
@@ -115,23 +116,24 @@ void Poser::addOps() {
     });
 }
 
-FailureOr<std::vector<schedule::MixerCandidate>> Poser::candidatesOf(const MixerSite &site) {
+FailureOr<MixerWays> Poser::waysOf(const MixerSite &site) {
   std::optional<schedule::MixerWay> way = given_(site.path).mixer;
   if (!way)
     return candidates_.of(site);
   FailureOr<schedule::MixerCandidate> one = candidates_.of(site, *way);
   if (failed(one))
     return failure();
-  return std::vector<schedule::MixerCandidate>{*one};
+  return MixerWays{{*one}, {}};
 }
 
 LogicalResult Poser::addMixers() {
   for (const MixerSite &site : sites_.mixers) {
-    FailureOr<std::vector<schedule::MixerCandidate>> candidates = candidatesOf(site);
-    if (failed(candidates))
+    FailureOr<MixerWays> ways = waysOf(site);
+    if (failed(ways))
       return failure();
     problem_.fixedSeconds -= costs_->secondsOf(site.forward) + costs_->secondsOf(site.gradient);
-    problem_.mixers.push_back({number_.lookup(site.forward), costs_->stepsOf(site.gradient).last, *candidates});
+    problem_.mixers.push_back({number_.lookup(site.forward), costs_->stepsOf(site.gradient).last, ways->candidates,
+                                ways->refused});
   }
   return success();
 }
@@ -168,6 +170,7 @@ FailureOr<schedule::Problem> Poser::pose() {
     return failure();
   problem_.name = function_.getName().str();
   problem_.device = model_.device.name;
+  problem_.assembler = probe_ ? probe_->name() : "";
   problem_.steps = costs_->stepCount();
   problem_.fixedBytes = analysis::plannedMemory(*lowered_).fixedBytes();
   problem_.fixedSeconds = costs_->totalSeconds();
@@ -185,8 +188,8 @@ FailureOr<schedule::Problem> Poser::pose() {
 } // namespace
 
 FailureOr<schedule::Problem> poseProblem(func::FuncOp function, const StepSites &sites, const TrialLowering &lowering,
-                                         const schedule::CostModel &model, GivenDecisions given) {
-  return Poser(function, sites, lowering, model, given).pose();
+                                         const schedule::CostModel &model, KernelProbe *probe, GivenDecisions given) {
+  return Poser(function, sites, lowering, model, probe, given).pose();
 }
 
 } // namespace oriel::transforms

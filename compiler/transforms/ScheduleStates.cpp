@@ -40,6 +40,8 @@ std::string explainMixer(const schedule::Mixer &mixer, size_t chosen) {
       next = &other;
   if (next)
     text += llvm::formatv("; next: {0}, {1:f3} ms", schedule::wordsOf(*next), next->seconds() * 1e3);
+  if (!mixer.refused.empty())
+    text += llvm::formatv("; {0} refused: {1}", mixer.refused.size(), mixer.refused.front().why);
   return text;
 }
 
@@ -86,8 +88,9 @@ constexpr double timeForMemory = 0.005;
 
 class StateScheduler {
 public:
-  StateScheduler(ModuleOp module, const ScheduleStatesPassOptions &options)
-      : module_(module), options_(options), lowering_(options.trial, {options.mostChunkTokens, options.tryFused}) {}
+  StateScheduler(ModuleOp module, const ScheduleStatesPassOptions &options, KernelProbe *probe)
+      : module_(module), options_(options), lowering_(options.trial, {options.mostChunkTokens, options.tryFused}),
+        probe_(probe) {}
 
   LogicalResult run();
 
@@ -105,6 +108,7 @@ private:
   ModuleOp module_;
   const ScheduleStatesPassOptions &options_;
   TrialLowering lowering_;
+  KernelProbe *probe_;
   schedule::CostModel model_;
   std::optional<GivenSchedule> given_;
   llvm::StringMap<schedule::MixerWay> ways_;
@@ -233,7 +237,7 @@ LogicalResult StateScheduler::scheduleFunction(func::FuncOp function) {
   auto givenFor = [&](StringRef path) { return given_ ? given_->find(path) : GivenDecision(); };
   if (!sites.firstBackward)
     return success();
-  FailureOr<schedule::Problem> problem = poseProblem(function, sites, lowering_, model_, givenFor);
+  FailureOr<schedule::Problem> problem = poseProblem(function, sites, lowering_, model_, probe_, givenFor);
   if (failed(problem))
     return failure();
   problem->budgetBytes = std::max<int64_t>(options_.memoryBudget, 0);
@@ -289,13 +293,23 @@ LogicalResult StateScheduler::run() {
 
 struct ScheduleStatesPass : impl::ScheduleStatesPassBase<ScheduleStatesPass> {
   using ScheduleStatesPassBase::ScheduleStatesPassBase;
+  ScheduleStatesPass(const ScheduleStatesPassOptions &options, KernelProbe *probe)
+      : ScheduleStatesPassBase(options), probe_(probe) {}
+
   void runOnOperation() override {
     ScheduleStatesPassOptions options{scheduleFile, memoryBudget, device,          cores,   tuning,
                                       problem,      trial,        mostChunkTokens, tryFused};
-    if (failed(StateScheduler(getOperation(), options).run()))
+    if (failed(StateScheduler(getOperation(), options, probe_).run()))
       signalPassFailure();
   }
+
+  KernelProbe *probe_ = nullptr;
 };
 
 } // namespace
+
+std::unique_ptr<Pass> createScheduleStatesPass(const ScheduleStatesPassOptions &options, KernelProbe *probe) {
+  return std::make_unique<ScheduleStatesPass>(options, probe);
+}
+
 } // namespace oriel::transforms

@@ -40,9 +40,14 @@ absl::StatusOr<std::string> calibrate(Workbench &bench, const std::string &model
 
 /// Runs `model` with up to `candidates` schedules of its recurrent mixers (chunk, save interval, fused or apart) and
 /// adds what each kernel and product took to the tuning record in `output`, or where orielc finds it if that is empty.
-/// Tells what the compiler chooses before and after.
+/// Tells what the compiler chooses before and after. For a GPU nothing is run or written: searchForGpu.
 absl::StatusOr<std::string> search(Workbench &bench, const std::string &model, const Request &request,
                                    int64_t candidates, const std::string &output);
+
+/// Assembles up to `candidates` schedules of the recurrent mixers of `model`, which was compiled for a GPU as `before`, and
+/// tells what their kernels take of a multiprocessor, what the step is predicted to take, and which are refused and why.
+absl::StatusOr<std::string> searchForGpu(Workbench &bench, const std::string &model, const Request &request,
+                                         const Compiled &before, size_t candidates);
 
 } // namespace oriel::tune
 

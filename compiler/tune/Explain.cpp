@@ -37,6 +37,7 @@ struct Rival {
 struct MixerStory {
   std::string path;
   std::vector<Rival> rivals; // the chosen one, then the others by their time
+  std::vector<schedule::RefusedWay> refused;
 };
 
 struct OpStory {
@@ -49,7 +50,7 @@ struct OpStory {
 };
 
 struct Story {
-  std::string layer, device;
+  std::string layer, device, assembly; // assembly: of a GPU's kernels
   Prediction step;
   int64_t budgetBytes = 0;
   std::vector<MixerStory> mixers;
@@ -89,7 +90,7 @@ Change changeBy(const Problem &problem, const Prediction &step, const Schedule &
 
 MixerStory tellMixer(const Problem &problem, const Prediction &step, const Schedule &chosen, size_t m) {
   const schedule::Mixer &mixer = problem.mixers[m];
-  MixerStory story{problem.path(mixer), {}};
+  MixerStory story{problem.path(mixer), {}, mixer.refused};
   for (size_t c = 0; c < mixer.candidates.size(); ++c) {
     Schedule rival = chosen;
     rival.candidates[m] = c;
@@ -112,8 +113,9 @@ OpStory tellOp(const Problem &problem, const Prediction &step, const Schedule &c
   return story;
 }
 
-absl::StatusOr<Story> tell(const Problem &problem, const Schedule &chosen, const std::string &layer) {
-  Story story{layer, problem.device, predict(problem, chosen), problem.budgetBytes, {}, {}};
+absl::StatusOr<Story> tell(const Problem &problem, const Schedule &chosen, const std::string &layer,
+                           const std::string &assembly) {
+  Story story{layer, problem.device, assembly, predict(problem, chosen), problem.budgetBytes, {}, {}};
   for (size_t m = 0; m < problem.mixers.size(); ++m)
     if (isOfLayer(problem.path(problem.mixers[m]), layer))
       story.mixers.push_back(tellMixer(problem, story.step, chosen, m));
@@ -177,7 +179,16 @@ Table opTable(const Story &story) {
 std::string headline(const Story &story) {
   return fmt::format("step predicted {} on {}, peak {} MiB{}", formatSeconds(story.step.seconds), story.device,
                      formatMib(story.step.peakBytes),
-                     story.budgetBytes ? fmt::format(" of a budget of {} MiB", formatMib(story.budgetBytes)) : "");
+                     story.budgetBytes ? fmt::format(" of a budget of {} MiB", formatMib(story.budgetBytes)) : "") +
+         (story.assembly.empty() ? "" : "; kernels: " + story.assembly);
+}
+
+/// One line for each refused way; empty when there is none.
+std::string refusedText(const MixerStory &story) {
+  std::string text;
+  for (const schedule::RefusedWay &way : story.refused)
+    text += fmt::format("refused: {}: {}\n", wordsOf(way), way.why);
+  return text;
 }
 
 constexpr size_t rivalsOfText = 9;
@@ -186,7 +197,8 @@ std::string explainText(const Story &story) {
   std::string out = fmt::format("{}: {}\n", story.layer, headline(story));
   for (const MixerStory &mixer : story.mixers) {
     out += fmt::format("\n{}: chosen, and the fastest rivals of {}\n{}", mixer.path, mixer.rivals.size() - 1,
-                       printText(mixerTable(mixer, rivalsOfText)));
+                       printText(mixerTable(mixer, rivalsOfText))) +
+           refusedText(mixer);
   }
   return out + "\n" + printText(opTable(story));
 }
@@ -194,8 +206,8 @@ std::string explainText(const Story &story) {
 std::string explainHtml(const Story &story) {
   std::string body = "<p>" + escapeHtml(headline(story)) + "</p>\n";
   for (const MixerStory &mixer : story.mixers)
-    body += fmt::format("<h2>{}</h2>\n<div class=\"wide\">{}</div>\n", escapeHtml(mixer.path),
-                        printHtml(mixerTable(mixer, mixer.rivals.size())));
+    body += fmt::format("<h2>{}</h2>\n<div class=\"wide\">{}</div>\n<pre>{}</pre>\n", escapeHtml(mixer.path),
+                        printHtml(mixerTable(mixer, mixer.rivals.size())), escapeHtml(refusedText(mixer)));
   return page("Why " + story.layer + " runs as it does", body + "<h2>Ops</h2>\n" + printHtml(opTable(story)));
 }
 
@@ -224,7 +236,10 @@ std::string explainJson(const Story &story) {
                         {"saved_bytes", rival.candidate.savedBytes},
                         {"scratch_bytes", rival.candidate.scratchBytes},
                         {"change", changeJson(rival.change)}});
-    json["mixers"].push_back({{"path", mixer.path}, {"candidates", rivals}});
+    ordered_json refused = ordered_json::array();
+    for (const schedule::RefusedWay &way : mixer.refused)
+      refused.push_back({{"way", wordsOf(way)}, {"why", way.why}});
+    json["mixers"].push_back({{"path", mixer.path}, {"candidates", rivals}, {"refused", refused}});
   }
   for (const OpStory &op : story.ops)
     json["ops"].push_back({{"path", op.path},
@@ -248,7 +263,9 @@ absl::StatusOr<std::string> explain(Workbench &bench, const std::string &layer, 
   if (!entry)
     return absl::InternalError("the package has no entry '" + compiled.problem->name + "'");
   ORIEL_ASSIGN_OR_RETURN(Schedule chosen, scheduleOf(*compiled.problem, *entry));
-  ORIEL_ASSIGN_OR_RETURN(Story story, tell(*compiled.problem, chosen, layer));
+  bool forGpu = !compiled.package->plan().target().chip().empty();
+  ORIEL_ASSIGN_OR_RETURN(Story story, tell(*compiled.problem, chosen, layer,
+                                           forGpu ? assemblerText(compiled.problem->assembler) : ""));
   return request.format == Format::Json   ? explainJson(story)
          : request.format == Format::Html ? explainHtml(story)
                                           : explainText(story);

@@ -2,7 +2,8 @@
 //
 // A candidate (chunk, save interval, one or two passes, fused or apart) runs in all mixers that may run so, in the
 // whole step, so that caches and memory are as in training; then the key tiles of the fastest fused one do. The record
-// is by kernel and product with their sizes: it holds for every model that has them.
+// is by kernel and product with their sizes: it holds for every model that has them. For a GPU nothing is run
+// (SearchForGpu.cpp).
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
 #include "compiler/tune/MixerWay.h"
@@ -22,7 +23,6 @@ namespace oriel::tune {
 namespace {
 
 using nlohmann::ordered_json;
-using schedule::MixerCandidate;
 using schedule::MixerWay;
 using schedule::Problem;
 
@@ -32,23 +32,6 @@ struct Trial {
   double predicted = 0;
   Measured measured;
 };
-
-/// The ways to try, fastest in prediction first: every chunk in both forms, then the save intervals of the fastest.
-std::vector<MixerWay> waysToTry(const Problem &problem, size_t most) {
-  std::map<MixerWay, double> seconds; // of all mixers that may run so
-  for (const schedule::Mixer &mixer : problem.mixers)
-    for (const MixerCandidate &candidate : mixer.candidates)
-      if (candidate.tile == 0)
-        seconds[candidate] += candidate.seconds();
-  std::vector<MixerWay> ways;
-  for (const auto &[way, unused] : seconds)
-    ways.push_back(way);
-  std::stable_sort(ways.begin(), ways.end(),
-                   [&](const MixerWay &a, const MixerWay &b) { return seconds[a] < seconds[b]; });
-  std::stable_partition(ways.begin(), ways.end(), [](const MixerWay &way) { return way.saveEvery == 1; });
-  ways.resize(std::min(ways.size(), most));
-  return ways;
-}
 
 /// Runs all ways in turns.
 absl::StatusOr<std::vector<Trial>> tryWays(Workbench &bench, const std::string &model, const Request &request,
@@ -202,6 +185,8 @@ absl::StatusOr<std::string> search(Workbench &bench, const std::string &model, c
     return absl::InvalidArgumentError(model + " is a package of one schedule: give its model");
   if (before.problem->mixers.empty())
     return absl::InvalidArgumentError(model + " has no recurrent mixer whose schedule could be searched");
+  if (!before.package->plan().target().chip().empty())
+    return searchForGpu(bench, model, request, before, static_cast<size_t>(candidates));
   Findings findings;
   findings.repeats = request.repeats;
   findings.before = makeReport(*before.package, bench.costs(), nullptr);

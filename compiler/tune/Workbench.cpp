@@ -90,9 +90,15 @@ absl::Status Workbench::readCosts() {
 
 schedule::CostModel Workbench::costsOf(const runtime::Package &package) const {
   std::string_view gpu = schedule::gpuOfChip(package.plan().target().chip());
-  if (deviceIsGiven_ || gpu.empty())
-    return costs_;
-  return {*schedule::shippedDevice(gpu), {}};
+  schedule::CostModel costs = costs_;
+  if (!deviceIsGiven_ && !gpu.empty())
+    costs = {*schedule::shippedDevice(gpu), {}, {}};
+  for (const plan::EntryPoint &entry : package.plan().entry_points())
+    for (const plan::Step &step : entry.steps())
+      if (const plan::Launch &launch = step.launch(); launch.registers() > 0)
+        costs.blocks[launch.symbol()] = {launch.threads(), launch.registers(),
+                                         static_cast<int64_t>(launch.shared_bytes())};
+  return costs;
 }
 
 absl::Status Workbench::useCosts(schedule::CostModel costs) {

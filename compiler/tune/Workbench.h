@@ -68,7 +68,8 @@ public:
 
   /// What orielc predicts with for this machine's CPU, or for all targets where a descriptor was given.
   const schedule::CostModel &costs() const { return costs_; }
-  /// What it predicts `package` with: a package for a GPU has the shipped descriptor of its chip if none was given.
+  /// What it predicts `package` with: a package for a GPU has the shipped descriptor of its chip if none was given, and what its
+  /// kernels take of it where they were assembled.
   schedule::CostModel costsOf(const runtime::Package &package) const;
   /// The costs that are used from now on, also by orielc: descriptor and record in the temporary folder.
   absl::Status useCosts(schedule::CostModel costs);

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 from harness import BIN, OrielTest, main
 
@@ -87,6 +88,55 @@ class Tune(OrielTest):
         other = json.loads(self.tune("show", *shape, "--json", "--device", "h200"))
         self.assertEqual(other["device"], "h200")
         self.assertLess(other["predicted_seconds"], shown["predicted_seconds"])
+
+    def with_assembler(self, spilling):
+        """Puts a ptxas first on PATH that says of kernels with a chunk of `spilling` tokens that they spill, and counts its runs."""
+        self.write("bin/ptxas", f"""#!{sys.executable}
+import re, sys
+if "--version" in sys.argv:
+    print("Cuda compilation tools, release 99.1, V99.1.0")
+    sys.exit()
+ptx = next(word for word in sys.argv if word.endswith(".ptx"))
+open({self.path("runs")!r}, "a").write("run\\n")
+for name in re.findall(r"\\.entry\\s+(\\w+)", open(ptx).read()):
+    spills = 48 if "_c{spilling}_" in name else 0
+    print(f"ptxas info    : Compiling entry function '{{name}}' for 'sm_90a'")
+    print(f"    0 bytes stack frame, {{spills // 2}} bytes spill stores, {{spills // 2}} bytes spill loads")
+    print("ptxas info    : Used 168 registers, used 1 barriers")
+open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
+""")
+        os.chmod(self.path("bin/ptxas"), 0o755)
+        self.environment.update(PATH=self.path("bin") + ":" + os.environ["PATH"], ORIEL_CACHE=self.path("cache"))
+
+    def runs_of_assembler(self):
+        runs = len(self.read("runs").splitlines())
+        os.remove(self.path("runs"))
+        return runs
+
+    def test_what_an_assembler_says_refuses_schedules_of_gpus(self):
+        os.mkdir(self.path("bin"))
+        self.with_assembler(spilling=32)
+        shape = ("tiny.oriel", "--batch", "2", "--tokens", "256", "--target", "sm_90a")
+        story = json.loads(self.tune("explain", "layers.0.mixer", *shape, "--json"))
+        mixer = story["mixers"][0]
+        refused = {way["way"]: way["why"] for way in mixer["refused"]}
+        self.assertRegex(refused["chunk 32 save_every 1"], r"^rla_\w+_c32_\w+ spills 48 bytes of a thread at 168 registers$")
+        self.assertNotIn(32, {candidate["chunk"] for candidate in mixer["candidates"]})
+        self.assertIn(64, {candidate["chunk"] for candidate in mixer["candidates"]})
+        first = self.runs_of_assembler()
+        self.assertGreater(first, 4)
+        text = self.tune("explain", "layers.0.mixer", *shape)
+        self.assertRegex(text, r"kernels: assembled by ptxas-99\.1, nothing was run\n")
+        self.assertRegex(text, r"\nrefused: chunk 32 save_every 1: rla_\w+ spills 48 bytes")
+        self.assertEqual(self.runs_of_assembler(), 1, "the package alone: what kernels take is known")
+        found = json.loads(self.tune("search", *shape, "--json", "--candidates", "2"))
+        self.assertEqual(found["assembler"], "ptxas-99.1")
+        self.assertEqual([trial["registers"] for trial in found["trials"]], [168, 168])
+        self.assertEqual([trial["spill_bytes"] for trial in found["trials"]], [0, 0])
+        self.assertEqual({way["way"]: way["why"] for way in found["refused"]}, refused)
+        self.assertLessEqual(found["trials"][0]["predicted_seconds"], found["trials"][1]["predicted_seconds"])
+        shown = json.loads(self.tune("show", *shape, "--json"))
+        self.assertRegex(shown["mixers"][0]["why"], r"; \d+ refused: rla_\w+ spills 48 bytes of a thread")
 
     def test_show_measures(self):
         shown = json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json", "--measure", "--repeats", "2"))

@@ -119,7 +119,7 @@ int main(int argc, char **argv) {
   calibrate->add_option("--write", options.written,
                         "the descriptor's file instead of the one that orielc finds by itself");
   CLI::App *search =
-      add("search", "measure schedules of a model's recurrent mixers; write this machine's tuning record", {"MODEL"},
+      add("search", "measure schedules of a model's recurrent mixers and write this machine's tuning record; for a GPU, assemble them", {"MODEL"},
           [](Workbench &bench, const Options &o) {
             return tune::search(bench, o.paths[0], o.request, o.candidates, o.written);
           });

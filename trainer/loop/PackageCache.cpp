@@ -1,6 +1,7 @@
 // The cache of compiled packages and the one place that starts orielc.
 #include "trainer/loop/PackageCache.h"
 
+#include "runtime/base/CacheFolder.h"
 #include "runtime/base/CpuFeatures.h"
 #include "runtime/base/Files.h"
 #include "runtime/base/Hash.h"
@@ -21,13 +22,10 @@ namespace fs = std::filesystem;
 using runtime::Package;
 
 absl::StatusOr<std::string> cacheFolder(const std::string &wanted) {
-  if (!wanted.empty())
-    return wanted;
-  if (const char *variable = std::getenv("ORIEL_CACHE"); variable && *variable)
-    return std::string(variable);
-  if (const char *home = std::getenv("HOME"); home && *home)
-    return std::string(home) + "/.cache/oriel";
-  return absl::NotFoundError("no place for compiled packages: set ORIEL_CACHE or compile.cache");
+  std::string folder = wanted.empty() ? runtime::cacheFolder() : wanted;
+  if (folder.empty())
+    return absl::NotFoundError("no place for compiled packages: set ORIEL_CACHE or compile.cache");
+  return folder;
 }
 
 absl::StatusOr<std::string> findCompiler(const std::string &wanted) {

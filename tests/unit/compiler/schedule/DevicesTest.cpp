@@ -60,5 +60,30 @@ TEST(Occupancy, IsBoundByWhatRunsOutFirst) {
   EXPECT_DOUBLE_EQ(occupancyOf(a100, {128, 255, 0}).warps, 0.125);
 }
 
+/// 132 multiprocessors; four warps to a block.
+TEST(Cost, BlocksThatAreThereAtATimeDivideTheWork) {
+  Work work{"rla_fwd_b1", 0, 0, 0, "f32", 1e12, 0, 132 * 4};
+  EXPECT_DOUBLE_EQ(work.idleFactor(132, 2, 4), 1); // eight warps: the full rate, whatever the number of waves
+  EXPECT_DOUBLE_EQ(work.idleFactor(132, 4, 4), 1);
+  EXPECT_DOUBLE_EQ(work.idleFactor(132, 1, 4), 2); // four warps hide half of what must be hidden
+  EXPECT_DOUBLE_EQ(work.idleFactor(132, 1, 8), 1);
+  work.cells = 132 * 3; // a wave of two blocks and one of one, which takes as long
+  EXPECT_DOUBLE_EQ(work.idleFactor(132, 2, 4), 4.0 / 3);
+  work.cells = 66; // half of the multiprocessors, with one block each
+  EXPECT_DOUBLE_EQ(work.idleFactor(132, 2, 8), 2);
+}
+
+TEST(Cost, WhatBlocksTakeIsCountedWhereItIsKnown) {
+  CostModel model{*shippedDevice("h100"), {}, {}};
+  Work work{"rla_fwd_b1", 0, 0, 0, "f32", 1e12, 0, 132 * 8};
+  double unknown = model.estimate(work).arithmeticSeconds;
+  model.blocks["rla_fwd_b1"] = {128, 128, 100 << 10}; // two blocks of four warps
+  EXPECT_DOUBLE_EQ(model.estimate(work).arithmeticSeconds, unknown);
+  model.blocks["rla_fwd_b1"] = {128, 128, 200 << 10}; // one
+  EXPECT_DOUBLE_EQ(model.estimate(work).arithmeticSeconds, 2 * unknown);
+  model.device.multiprocessor.reset(); // a CPU knows no blocks
+  EXPECT_DOUBLE_EQ(model.estimate(work).arithmeticSeconds, unknown);
+}
+
 } // namespace
 } // namespace oriel::schedule

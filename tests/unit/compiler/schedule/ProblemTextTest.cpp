@@ -25,6 +25,7 @@ TEST(ProblemText, RoundTrips) {
 const char small[] = R"(# two ops, one of them a mixer's
 problem small
 device paper
+assembler ptxas-13.0
 steps 8
 budget 2048
 fixed bytes 64 seconds 0.5
@@ -36,6 +37,7 @@ op rla seconds 1 scratch 4 made 1 given save reads in in:1
 mixer rla gradient 6
   candidate chunk 64 save_every 4 sequential separate tile 0 forward 0.25 backward 0.5 saved 128 scratch 256
   candidate chunk 32 save_every 1 two_pass fused tile 16 forward 0.125 backward 0.5 saved 512 scratch 0
+  refused chunk 128 save_every 1 sequential separate tile 0 why rla_bwd spills 48 bytes
 block dx bytes 8 from 4 to 7
 )";
 
@@ -49,7 +51,11 @@ TEST(ProblemText, ReadsWhatAPersonWrites) {
   EXPECT_TRUE(problem->ops[0].results[0].backward.empty());
   ASSERT_EQ(problem->mixers[0].candidates.size(), 2u);
   EXPECT_TRUE(problem->mixers[0].candidates[1].twoPass && problem->mixers[0].candidates[1].fused);
+  EXPECT_EQ(problem->assembler, "ptxas-13.0");
+  EXPECT_EQ(problem->mixers[0].refused,
+            (std::vector<RefusedWay>{{{.chunk = 128, .saveEvery = 1}, "rla_bwd spills 48 bytes"}}));
   EXPECT_DOUBLE_EQ(predict(*problem, fastestSchedule(*problem)).seconds, 0.5 + 0.625);
+  EXPECT_EQ(printProblem(*parseProblem(printProblem(*problem), "again", error)), printProblem(*problem));
 }
 
 struct Mistake {
@@ -58,20 +64,20 @@ struct Mistake {
 
 TEST(ProblemText, ErrorsSayWhere) {
   for (const Mistake &mistake : {
-           Mistake{"budget 2048", "budget lots", "small:5:8: expected bytes or 'none' (a whole number), found 'lots'"},
-           {"steps 8", "stepz 8", "small:4:1: expected 'problem' or 'device' or 'steps'"},
-           {"steps 8", "steps", "small:4:6: expected the number of steps before the end of the line"},
-           {"steps 8", "steps 8 9", "small:4:9: unexpected '9' at the end of the line"},
-           {"reads in ", "reads on ", "small:10:52: there is no result 'on' above this line"},
-           {"reads in ", "reads rla ", "small:10:52: there is no result 'rla' above this line"},
-           {"in:1", "in:2", "small:10:55: there is no result 'in:2' above this line"},
-           {"in:1", "in:x", "small:10:55: there is no result 'in:x' above this line"},
-           {"op rla", "op in", "small:10:4: there is an op 'in' already"},
-           {"given save", "given keep", "small:10:41: expected 'save' or 'recompute', found 'keep'"},
-           {"two_pass", "twice", "small:14:35: expected 'sequential' or 'two_pass', found 'twice'"},
-           {"mixer rla gradient 6\n", "", "small:12:3: a candidate stands below the line of its mixer"},
-           {"mixer rla", "mixer ral", "small:12:7: there is no op 'ral' above this line"},
-           {"bytes 64 seconds 0.5", "bytes 64 seconds nan", "small:6:24: expected seconds (a number), found 'nan'"},
+           Mistake{"budget 2048", "budget lots", "small:6:8: expected bytes or 'none' (a whole number), found 'lots'"},
+           {"steps 8", "stepz 8", "small:5:1: expected 'problem' or 'device' or 'assembler' or 'steps'"},
+           {"steps 8", "steps", "small:5:6: expected the number of steps before the end of the line"},
+           {"steps 8", "steps 8 9", "small:5:9: unexpected '9' at the end of the line"},
+           {"reads in ", "reads on ", "small:11:52: there is no result 'on' above this line"},
+           {"reads in ", "reads rla ", "small:11:52: there is no result 'rla' above this line"},
+           {"in:1", "in:2", "small:11:55: there is no result 'in:2' above this line"},
+           {"in:1", "in:x", "small:11:55: there is no result 'in:x' above this line"},
+           {"op rla", "op in", "small:11:4: there is an op 'in' already"},
+           {"given save", "given keep", "small:11:41: expected 'save' or 'recompute', found 'keep'"},
+           {"two_pass", "twice", "small:15:35: expected 'sequential' or 'two_pass', found 'twice'"},
+           {"mixer rla gradient 6\n", "", "small:13:3: a candidate stands below the line of its mixer"},
+           {"mixer rla", "mixer ral", "small:13:7: there is no op 'ral' above this line"},
+           {"bytes 64 seconds 0.5", "bytes 64 seconds nan", "small:7:24: expected seconds (a number), found 'nan'"},
            {"from 4 to 7", "from 4 to 9", "block dx has a negative size or lives outside the steps"},
        }) {
     std::string text = small, error;
