@@ -110,19 +110,17 @@ private:
   std::string refused_;
 };
 
-/// Learns what the kernels of a trial take; the first reason not to run one of them.
+/// Learns what the kernels of a trial take, up to the first reason not to run one of them: assembling costs seconds.
 std::string MixerCandidates::askAbout(ModuleOp lowered) {
-  std::string refused;
   if (!probe_)
-    return refused;
+    return {};
   for (auto kernel : lowered.getOps<tile::KernelOp>()) {
     KernelDemand demand = probe_->ask(kernel);
-    if (refused.empty())
-      refused = refusalOf(kernel.getSymName(), demand, model_.device);
-    if (demand.error.empty())
-      model_.blocks[kernel.getSymName().str()] = demand.block;
+    if (std::string refused = refusalOf(kernel.getSymName(), demand, model_.device); !refused.empty())
+      return refused;
+    model_.blocks[kernel.getSymName().str()] = demand.block;
   }
-  return refused;
+  return {};
 }
 
 FailureOr<MixerCandidates::Trial> MixerCandidates::Trial::run(MixerCandidates &candidates, ModuleOp alone,
@@ -293,6 +291,7 @@ FailureOr<MixerWays> MixerCandidates::of(const MixerSite &site) {
     if (chunk > 32 && (chunk / 2 >= tokens || chunk > lowering_.mixers().mostChunkTokens))
       break;
     int64_t chunks = (tokens + chunk - 1) / chunk;
+    size_t before = known->second.candidates.size();
     for (int64_t saveEvery : {1, 2, 4, 8, 16}) {
       if (saveEvery > 1 && saveEvery / 2 >= chunks)
         break;
@@ -303,6 +302,8 @@ FailureOr<MixerWays> MixerCandidates::of(const MixerSite &site) {
           return failure();
       }
     }
+    if (known->second.candidates.size() == before)
+      break; // all refused: longer chunks take more
   }
   if (known->second.candidates.empty() && failed(takeRefused(*modules, known->second)))
     return failure();

@@ -24,7 +24,8 @@ public:
   /// Chunks C of 32 … 256 tokens and save intervals m of 1 … 16 chunks, as far as the row has that many, in two passes
   /// too where one leaves cores idle. Other key tiles than the fused kernel's own stand beside it where both were
   /// measured: what a tile costs beyond its arithmetic no roofline says. Mixers of equal types and attributes share one
-  /// answer. There is a candidate always: where all are refused, none is.
+  /// answer. After a chunk of which every way is refused no longer one is tried. There is a
+  /// candidate always: where all are refused, none is.
   mlir::FailureOr<MixerWays> of(const MixerSite &site);
   /// The one candidate that runs so; it is not refused.
   mlir::FailureOr<schedule::MixerCandidate> of(const MixerSite &site, const schedule::MixerWay &way);
