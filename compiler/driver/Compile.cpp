@@ -1,4 +1,5 @@
 #include "compiler/driver/Compile.h"
+#include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "compiler/driver/AssembledKernels.h"
 #include "compiler/driver/WritePackage.h"
 #include "compiler/frontend/Frontend.h"
@@ -32,11 +33,21 @@ static void loadDialects(MLIRContext &context) {
 
 static bool isForNvidia(const CompileOptions &options) { return StringRef(options.target).starts_with("nvidia"); }
 
+static StringRef chipOf(const CompileOptions &options) { return StringRef(options.target).split(':').second; }
+
+/// Products of f32 stay with warps on every chip.
+static std::string tilesFor(const CompileOptions &options) {
+  if (!isForNvidia(options))
+    return "cpu";
+  std::optional<codegen::nvidia::NvidiaTarget> target = codegen::nvidia::NvidiaTarget::byChip(chipOf(options));
+  return target && target->hasWgmma && options.bf16 ? "nvidia-warpgroup" : "nvidia";
+}
+
 /// The device descriptor of the cost model: given, or the shipped one of the target's chip.
 static std::string deviceOf(const CompileOptions &options) {
   if (!options.deviceFile.empty() || !isForNvidia(options))
     return options.deviceFile;
-  return std::string(schedule::gpuOfChip(StringRef(options.target).split(':').second));
+  return std::string(schedule::gpuOfChip(chipOf(options)));
 }
 
 /// What the descriptor is scaled to: the shipped CPU to this machine, unless something is given.
@@ -142,7 +153,7 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
                            .cores = coresOf(options),
                            .tuningFile = options.tuningFile,
                            .problemFile = options.problemFile,
-                           .tiles = isForNvidia(options) ? "nvidia" : "cpu",
+                           .tiles = tilesFor(options),
                            .probe = kernels.get(),
                            .bf16 = options.bf16},
                           phaseOf(options.emit));

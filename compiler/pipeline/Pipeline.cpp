@@ -51,11 +51,11 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
 
   // 3. What each recurrent mixer and each op keeps for the backward, what is made again, and which
   //    mixers are fused.
-  bool forNvidia = options.tiles == "nvidia";
+  bool forGpu = options.tiles != "cpu";
   int64_t longestOfBlock = options.probe ? mostAssembledChunkTokens : mostChunkTokensOfBlock;
   pm.addPass(transforms::createScheduleStatesPass(
       {options.scheduleFile, options.memoryBudget, options.deviceFile, options.cores, options.tuningFile,
-       options.problemFile, loweringText(options), forNvidia ? longestOfBlock : mostChunkTokens, !forNvidia},
+       options.problemFile, loweringText(options), forGpu ? longestOfBlock : mostChunkTokens, !forGpu},
       options.probe));
   pm.addPass(transforms::createFuseMixersPass());
   if (last == Phase::Scheduled)
@@ -89,7 +89,7 @@ struct CompileOptions : mlir::PassPipelineOptions<CompileOptions> {
                                llvm::cl::desc("bytes of the whole plan; 0: no limit; -1: least; -2: auto")};
   Option<std::string> scheduleFile{*this, "schedule-file", llvm::cl::desc("tape.schedule text to use")};
   Option<bool> bf16{*this, "bf16", llvm::cl::desc("activations in bf16"), llvm::cl::init(false)};
-  Option<std::string> tiles{*this, "tiles", llvm::cl::desc("what tiles are sized for: cpu or nvidia"),
+  Option<std::string> tiles{*this, "tiles", llvm::cl::desc("what tiles are sized for: cpu, nvidia or nvidia-warpgroup"),
                             llvm::cl::init("cpu")};
 };
 } // namespace

@@ -33,15 +33,21 @@ static AttentionSpec withTiles(AttentionSpec spec, int64_t queryTile, int64_t ke
   return spec;
 }
 
-/// Rows and columns of a block of scores that one block of a GPU takes beside its keys, values and sums.
-static AttentionSpec withNvidiaTiles(const AttentionSpec &spec) {
-  int64_t tile = std::max(spec.headDim, spec.valueDim) <= 64 ? 64 : 32;
+/// Rows and columns of a block of scores that one block of a GPU takes beside its keys, values and sums. Those of
+/// warpgroups are 64 in rows that are shorter too: the rest is masked.
+static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target) {
+  int64_t dim = std::max(spec.headDim, spec.valueDim);
+  if (target == TileTarget::NvidiaWarpgroup && dim <= 128) {
+    spec.queryTile = spec.keyTile = 64;
+    return spec;
+  }
+  int64_t tile = dim <= 64 ? 64 : 32;
   return withTiles(spec, tile, tile);
 }
 
 AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target) {
-  if (target == TileTarget::Nvidia)
-    return withNvidiaTiles(spec);
+  if (isGpu(target))
+    return withGpuTiles(spec, target);
   int64_t keys = reach(spec);
   if (keys <= 256)
     return withTiles(spec, 32, 32);
@@ -49,8 +55,8 @@ AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target) {
 }
 
 AttentionSpec withGradientTiles(AttentionSpec spec, TileTarget target) {
-  if (target == TileTarget::Nvidia)
-    return withNvidiaTiles(spec);
+  if (isGpu(target))
+    return withGpuTiles(spec, target);
   int64_t keys = reach(spec);
   if (keys <= 256)
     return withTiles(spec, 32, 32);

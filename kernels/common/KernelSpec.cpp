@@ -1,10 +1,19 @@
-// Making of kernel symbols.
+// Making of kernel symbols; names of targets.
 #include "kernels/common/KernelSpec.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 #include <bit>
 
 namespace oriel::kernels {
+
+std::optional<TileTarget> tileTargetNamed(llvm::StringRef name) {
+  return llvm::StringSwitch<std::optional<TileTarget>>(name)
+      .Case("cpu", TileTarget::Cpu)
+      .Case("nvidia", TileTarget::Nvidia)
+      .Case("nvidia-warpgroup", TileTarget::NvidiaWarpgroup)
+      .Default(std::nullopt);
+}
 
 SymbolName &SymbolName::add(llvm::StringRef letter, int64_t value) {
   text_ += "_" + letter.str() + (value < 0 ? "n" + std::to_string(-value) : std::to_string(value));

@@ -10,6 +10,7 @@
 
 #include "mlir/IR/Builders.h"
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace oriel::tile {
@@ -18,8 +19,13 @@ class KernelOp;
 
 namespace oriel::kernels {
 
-/// What tiles are sized for: the caches of a CPU core, or the registers and the shared memory of one block of a GPU.
-enum class TileTarget { Cpu, Nvidia };
+/// What tiles are sized for: the caches of a CPU core, or the registers and the shared memory of one block of a GPU. Of
+/// the latter, NvidiaWarpgroup is for products of bf16 on GPUs with wgmma, which multiply 64 rows at a time.
+enum class TileTarget { Cpu, Nvidia, NvidiaWarpgroup };
+
+constexpr bool isGpu(TileTarget target) { return target != TileTarget::Cpu; }
+/// "cpu", "nvidia" or "nvidia-warpgroup"; nothing for any other name.
+std::optional<TileTarget> tileTargetNamed(llvm::StringRef name);
 
 /// Makes a C identifier from a stem and one number per letter: `SymbolName("rla_fwd").add("d", 64).str()` is
 /// "rla_fwd_d64".

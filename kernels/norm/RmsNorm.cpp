@@ -18,14 +18,14 @@ std::string symbol(const RmsNormSpec &spec, bool backward) {
       .flag("plus1", spec.plusOne)
       .flag("residual", spec.residual)
       .flag("remake", backward && spec.remake)
-      .flag("gpu", spec.tiles == TileTarget::Nvidia)
+      .flag("gpu", isGpu(spec.tiles))
       .str();
 }
 
 /// Rows of a tile: about 4096 elements, and a divisor of partialRows: a tile that reached into the rows of the next
 /// cell would count them twice. A block of a GPU holds no 16 rows of a wide vector, but one.
 static int64_t rowTile(const RmsNormSpec &spec) {
-  if (spec.tiles == TileTarget::Nvidia)
+  if (isGpu(spec.tiles))
     return spec.width > 256 ? 1 : 16;
   auto rows = static_cast<uint64_t>(std::clamp<int64_t>(4096 / tileSize(spec.width), 16, 64));
   return std::min<int64_t>(static_cast<int64_t>(std::bit_floor(rows)), tileSize(spec.rows));

@@ -28,7 +28,7 @@ std::string symbol(const RlaSpec &spec, StringRef stage) {
 }
 
 RlaSpec withDefaultTiles(RlaSpec spec, TileTarget target) {
-  if (target != TileTarget::Nvidia)
+  if (!isGpu(target))
     return spec;
   // What the backward holds in shared memory for f32: phi(q) and phi(k) of a chunk, a block of the state and of its
   // cotangent.

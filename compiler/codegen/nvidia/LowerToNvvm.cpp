@@ -40,13 +40,13 @@ static LogicalResult convertToLlvm(ModuleOp module) {
   return pm.run(module);
 }
 
-/// Four warps, or eight where the tiles of four would not leave a thread enough registers for the rest of its work. Of
-/// a multiprocessor's 65536 registers that is room for two blocks, or for one; copies are started as many iterations
+/// Four warps, or eight where the tiles of four would not leave a thread enough registers for the rest of its work, which
+/// is little where wgmma reads operands from shared memory. Of a multiprocessor's 65536 registers that is room for two blocks, or for one; copies are started as many iterations
 /// ahead as the blocks' shares of its shared memory allow.
 static TilePlacement placeTiles(tile::KernelOp kernel, const NvidiaTarget &target) {
-  constexpr int64_t registersOfTiles = 168, mostStages = 4;
+  constexpr int64_t mostStages = 4;
   TilePlacement placement(kernel, 4, /*stages=*/1, target.hasWgmma);
-  bool isLarge = placement.peakRegisters() > registersOfTiles;
+  bool isLarge = placement.peakRegisters() > (placement.usesWarpgroups() ? 200 : 168);
   for (int64_t stages = mostStages; stages > 1; --stages) {
     TilePlacement ahead(kernel, isLarge ? 8 : 4, stages, target.hasWgmma);
     if (ahead.stages() == 1)

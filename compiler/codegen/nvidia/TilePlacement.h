@@ -124,6 +124,7 @@ private:
   bool adopt(mlir::Value vector, const Layout &layout);
   void planProducts();
   bool fitsWarpgroups(tile::DotOp dot, const ProductPlan &plan) const;
+  int64_t sharedOutBytes(tile::DotOp dot, const ProductPlan &plan) const;
   Home plannedHome(mlir::Value base) const;
   void swizzleHomes();
   void requireHomes();

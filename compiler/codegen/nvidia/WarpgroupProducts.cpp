@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/Matchers.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -16,7 +17,7 @@ namespace oriel::codegen::nvidia {
 
 using V = mlir::Value;
 
-static constexpr int64_t warpsOfGroup = 4, bf16Bytes = 2;
+static constexpr int64_t warpsOfGroup = 4, bf16Bytes = 2, leastSwizzleBytes = 32;
 
 // ---- Planning -------------------------------------------------------------------------------------------------------
 
@@ -26,6 +27,16 @@ static bool isStoredByK(const Home &home, TileView view, bool isKFirst) {
 }
 
 static bool isBf16(V tile) { return tileType(tile).getElementType().isBF16(); }
+
+/// Bytes of a row of the second operand that one group of columns takes, where the groups share rows out: there a group
+/// begins where a panel does. 0: they do not.
+int64_t TilePlacement::sharedOutBytes(tile::DotOp dot, const ProductPlan &plan) const {
+  Layout layout = plan.swapped ? layoutOf(dot.getResult()).transposed() : layoutOf(dot.getResult());
+  int64_t columns = shapeOf(dot.getResult())[plan.swapped ? 0 : 1];
+  TileView second = viewOf(plan.swapped ? dot.getA() : dot.getB());
+  bool isByK = isStoredByK(plannedHome(second.base), second, plan.swapped ? dot.getTransposeA() : !dot.getTransposeB());
+  return isByK && layout.cols.warps > 1 ? columns / layout.cols.warps * bf16Bytes : 0;
+}
 
 /// tf32 stays with mma.sync: wgmma would read f32 from shared memory without rounding it, and never by K.
 bool TilePlacement::fitsWarpgroups(tile::DotOp dot, const ProductPlan &plan) const {
@@ -38,15 +49,11 @@ bool TilePlacement::fitsWarpgroups(tile::DotOp dot, const ProductPlan &plan) con
   // The groups of 8 rows of a descriptor are equally far apart, those of warps with more than 16 rows are not.
   if (!plan.firstInRegisters && rowsOfWarp != WarpgroupInstruction::rows / warpsOfGroup)
     return false;
-  // Stored by K, the columns of a group begin where a panel does.
-  V second = plan.swapped ? dot.getA() : dot.getB();
-  TileView view = viewOf(second);
-  Home home = plannedHome(view.base);
-  bool isByK = isStoredByK(home, view, plan.swapped ? dot.getTransposeA() : !dot.getTransposeB());
-  return layout.cols.warps == 1 || !isByK || colsOfGroup * bf16Bytes % swizzleFor(home.cols * bf16Bytes) == 0;
+  return sharedOutBytes(dot, plan) % leastSwizzleBytes == 0;
 }
 
-/// What any wgmma reads is swizzled; all other readers find it there by homePointer.
+/// What any wgmma reads is swizzled; all other readers find it there by homePointer. The panels are those of the reader
+/// that wants the narrowest.
 void TilePlacement::swizzleHomes() {
   for (auto &[op, plan] : products_) {
     if (!plan.isOfWarpgroups)
@@ -56,7 +63,9 @@ void TilePlacement::swizzleHomes() {
       if (auto found = homes_.find(viewOf(operand).base); found != homes_.end()) {
         Home &home = found->second;
         home.rowBytes = home.cols * bf16Bytes;
-        home.swizzleBytes = swizzleFor(home.rowBytes);
+        bool isSecond = operand == (plan.swapped ? dot.getA() : dot.getB());
+        int64_t panel = swizzleFor(std::gcd(home.rowBytes, isSecond ? sharedOutBytes(dot, plan) : 0));
+        home.swizzleBytes = home.swizzleBytes ? std::min(home.swizzleBytes, panel) : panel;
       }
   }
 }

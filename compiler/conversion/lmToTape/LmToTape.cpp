@@ -219,13 +219,14 @@ LogicalResult ModuleLowering::run() {
 struct LmToTapePass : impl::LmToTapePassBase<LmToTapePass> {
   using LmToTapePassBase::LmToTapePassBase;
   void runOnOperation() override {
-    if (tiles != "cpu" && tiles != "nvidia") {
-      getOperation().emitError() << "oriel-lm-to-tape: tiles are sized for 'cpu' or 'nvidia', not for '" << tiles
-                                 << "'";
+    std::optional<kernels::TileTarget> target = kernels::tileTargetNamed(tiles);
+    if (!target) {
+      getOperation().emitError() << "oriel-lm-to-tape: tiles are sized for 'cpu', 'nvidia' or 'nvidia-warpgroup', not "
+                                    "for '"
+                                 << tiles << "'";
       return signalPassFailure();
     }
-    auto target = tiles == "nvidia" ? kernels::TileTarget::Nvidia : kernels::TileTarget::Cpu;
-    if (failed(ModuleLowering(getOperation(), world, gradSlots, bucketBytes, target).run()))
+    if (failed(ModuleLowering(getOperation(), world, gradSlots, bucketBytes, *target).run()))
       signalPassFailure();
   }
 };

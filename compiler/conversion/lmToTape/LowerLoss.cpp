@@ -16,7 +16,7 @@ namespace {
 /// stays in the outer cache. GPU: about 1 GiB, at most 8192 rows, so that its kernels have work for every
 /// multiprocessor. Depends on the sizes only.
 int64_t blockRows(kernels::TileTarget target, int64_t rows, int64_t vocab) {
-  bool isGpu = target == kernels::TileTarget::Nvidia;
+  bool isGpu = kernels::isGpu(target);
   int64_t elements = int64_t(isGpu ? 256 : 2) << 20, mostRows = isGpu ? 8192 : 1024;
   return std::min(rows, std::clamp<int64_t>(elements / vocab, 256, mostRows) / 16 * 16);
 }

@@ -37,10 +37,12 @@ void lowerAttention(Lowering &lowering, lm::AttentionOp op) {
   lowering.set(op.getLse(), results[1]);
 }
 
-/// Row sums of do∘o.
-Value deltaOf(Lowering &lowering, lm::AttentionGradOp op, const kernels::AttentionSpec &spec) {
+/// Row sums of do∘o. There are no products here: a GPU's tiles are the same whatever those run on.
+Value deltaOf(Lowering &lowering, lm::AttentionGradOp op) {
   if (Value known = lowering.deltas.lookup(op.getDresult()))
     return known;
+  auto target = kernels::isGpu(lowering.tiles) ? kernels::TileTarget::Nvidia : kernels::TileTarget::Cpu;
+  kernels::AttentionSpec spec = kernels::withGradientTiles(attentionSpec(op), target);
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDelta(b, loc, name, spec); };
   return lowering.tape.call(kernels::symbol(spec, "delta"), build,
                             lowering.tape.f32({spec.batch, spec.heads, spec.tokens}),
@@ -50,14 +52,14 @@ Value deltaOf(Lowering &lowering, lm::AttentionGradOp op, const kernels::Attenti
 void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
   kernels::AttentionSpec spec = kernels::withGradientTiles(attentionSpec(op), lowering.tiles);
   Value dresult = lowering.get(op.getDresult());
-  Value delta = deltaOf(lowering, op, spec);
+  Value delta = deltaOf(lowering, op);
   SmallVector<Value> inputs = {lowering.get(op.getQ()),   lowering.get(op.getK()),
                                lowering.get(op.getV()),   dresult,
                                lowering.get(op.getLse()), delta};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
   // A GPU has more cores than any batch has groups: there blocks of queries and of keys are cells.
-  if (lowering.tiles == kernels::TileTarget::Cpu && kernels::hasManyGroups(spec, lowering.cores)) {
+  if (!kernels::isGpu(lowering.tiles) && kernels::hasManyGroups(spec, lowering.cores)) {
     auto buildGrad = [&](OpBuilder &b, Location loc, StringRef name) {
       kernels::buildAttentionGrad(b, loc, name, spec);
     };

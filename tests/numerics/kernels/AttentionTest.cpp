@@ -130,7 +130,7 @@ AttentionSpec makeSpec(int64_t tokens, int64_t heads, int64_t kvHeads, int64_t h
   AttentionSpec spec;
   spec.batch = 2, spec.tokens = tokens, spec.heads = heads, spec.kvHeads = kvHeads;
   spec.headDim = headDim, spec.valueDim = valueDim, spec.window = window;
-  return withDefaultTiles(spec, runsOnNvidia() ? TileTarget::Nvidia : TileTarget::Cpu);
+  return withDefaultTiles(spec, tileTarget());
 }
 
 TEST(AttentionTest, AwkwardLengths) {

@@ -37,7 +37,7 @@ NormReference normReference(const RmsNormSpec &spec, const Floats &x, const Floa
 }
 
 void checkNorm(RmsNormSpec spec, float scale) {
-  spec.tiles = runsOnNvidia() ? TileTarget::Nvidia : TileTarget::Cpu;
+  spec.tiles = tileTarget();
   int64_t size = spec.rows * spec.groups * spec.width, weights = spec.groups * spec.width;
   Floats x = randomFloats(size, 1, scale), w = randomFloats(weights, 2), dy = randomFloats(size, 3);
   Floats y(size), dx(size), partials(partialCount(spec.rows) * weights), dw(weights);
@@ -54,7 +54,7 @@ void checkNorm(RmsNormSpec spec, float scale) {
 /// The fused forms: the norm of a sum, and a gradient that adds what flows past the norm and gives y again. Outputs lie
 /// apart, then on top of the inputs that they may replace.
 void checkFusedNorm(RmsNormSpec spec, bool inPlace) {
-  spec.tiles = runsOnNvidia() ? TileTarget::Nvidia : TileTarget::Cpu;
+  spec.tiles = tileTarget();
   spec.residual = spec.remake = true;
   int64_t size = spec.rows * spec.groups * spec.width, weights = spec.groups * spec.width;
   Floats a = randomFloats(size, 1), past = randomFloats(size, 4), w = randomFloats(weights, 2), x(size);

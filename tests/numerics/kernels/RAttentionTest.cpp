@@ -28,7 +28,7 @@ Case makeCase(RAttentionSpec spec, Options options = {}) {
   RlaSpec &s = spec.linear;
   spec.window.documents = options.documentTokens > 0;
   s.documents = spec.window.documents && !options.leak;
-  spec = withDefaultTiles(spec, runsOnNvidia() ? TileTarget::Nvidia : TileTarget::Cpu);
+  spec = withDefaultTiles(spec, tileTarget());
   Case c;
   c.spec = spec;
   int64_t rows = s.batch * s.tokens, state = 2 * s.headDim * s.valueDim;

@@ -43,10 +43,9 @@ struct Options {
 };
 
 Case makeCase(RlaSpec spec, Options options = {}) {
-  if (runsOnNvidia()) {
-    spec = withDefaultTiles(spec, TileTarget::Nvidia);
+  spec = withDefaultTiles(spec, tileTarget());
+  if (isGpu(tileTarget()))
     spec.chunk = std::min<int64_t>(spec.chunk, spec.headDim > 64 ? 32 : 64);
-  }
   spec.documents = options.documentTokens > 0;
   spec.lengths = options.lengths;
   Case c;

@@ -7,11 +7,13 @@
 #include "runtime/base/Files.h"
 #include "tests/numerics/nvidia/CommittedTable.h"
 #include "tests/numerics/nvidia/ModelKernels.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "gtest/gtest.h"
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <unistd.h>
 
@@ -38,24 +40,33 @@ std::string modelText(int headDim) {
 )";
 }
 
-/// One line of the table, without the kernel's name.
+/// What ptxas says of a kernel on one chip.
+struct OnChip {
+  NvidiaKernelInfo block;
+  KernelResources resources;
+};
+
+/// One line of the table, without the kernel's name. Blocks and instructions are those of the first chip that runs the
+/// kernel; where its tiles are not for a chip, "-" stands in that chip's place.
 struct Row {
-  int64_t threads = 0, sharedBytes = 0, stages = 1;
-  std::vector<KernelResources> onChips; // in the order of NvidiaTarget::all()
+  std::vector<std::optional<OnChip>> onChips = std::vector<std::optional<OnChip>>(NvidiaTarget::all().size());
 
   std::string text() const {
+    const OnChip &first = **llvm::find_if(onChips, [](const auto &chip) { return chip.has_value(); });
     std::ostringstream out;
-    const KernelResources &first = onChips.front();
-    out << "threads " << threads << "  shared " << sharedBytes << "  stages " << stages << "  mma "
-        << first.tensorInstructions << "  barriers " << first.barriers << "  copies " << first.copies << "  registers";
-    for (const KernelResources &chip : onChips)
-      out << " " << chip.registers;
-    out << "  spills";
-    for (const KernelResources &chip : onChips)
-      out << " " << chip.spillBytes;
+    out << "threads " << first.block.threads << "  shared " << first.block.sharedBytes << "  stages "
+        << first.block.stages << "  mma " << first.resources.tensorInstructions - first.resources.wgmma << "  barriers "
+        << first.resources.barriers << "  copies " << first.resources.copies;
+    auto list = [&](const char *name, auto number) {
+      out << "  " << name;
+      for (const auto &chip : onChips)
+        chip ? out << " " << number(chip->resources) : out << " -";
+    };
+    list("registers", [](const KernelResources &of) { return of.registers; });
+    list("spills", [](const KernelResources &of) { return of.spillBytes; });
     int64_t wgmma = 0; // of the chip that has it
-    for (const KernelResources &chip : onChips)
-      wgmma = std::max(wgmma, chip.wgmma);
+    for (const auto &chip : onChips)
+      wgmma = std::max(wgmma, chip ? chip->resources.wgmma : 0);
     if (wgmma)
       out << "  wgmma " << wgmma;
     return out.str();
@@ -70,33 +81,32 @@ protected:
   }
   ~KernelTableTest() override { std::filesystem::remove_all(folder_); }
 
-  /// Adds the kernels of a model that are not in the table yet, in f32 and in bf16.
-  void addKernelsOf(const std::string &model) {
-    for (bool isBf16 : {false, true}) {
-      mlir::MLIRContext context;
-      auto kernels = kernelsOf({model, /*batch=*/2, /*tokens=*/256, "sm_80", isBf16}, context);
-      ASSERT_TRUE(kernels);
-      mlir::OwningOpRef<mlir::ModuleOp> fresh = newKernels(*kernels);
-      for (const NvidiaTarget &target : NvidiaTarget::all())
-        assembleFor(*fresh, target);
-    }
+  /// Adds the kernels of a model as they are for `maker`, on each of the chips that they are for.
+  void addKernelsOf(const std::string &model, const std::string &maker, bool isBf16,
+                    llvm::function_ref<bool(const NvidiaTarget &)> isFor) {
+    mlir::MLIRContext context;
+    auto kernels = kernelsOf({model, /*batch=*/2, /*tokens=*/256, maker, isBf16}, context);
+    ASSERT_TRUE(kernels);
+    for (auto [chip, target] : llvm::enumerate(NvidiaTarget::all()))
+      if (isFor(target))
+        assembleFor(*newKernels(*kernels, chip), chip);
   }
 
   std::map<std::string, Row> table_;
 
 private:
-  mlir::OwningOpRef<mlir::ModuleOp> newKernels(mlir::ModuleOp module);
-  void assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &target);
+  mlir::OwningOpRef<mlir::ModuleOp> newKernels(mlir::ModuleOp module, size_t chip);
+  void assembleFor(mlir::ModuleOp kernels, size_t chip);
 
   std::string folder_;
 };
 
-/// The kernels of `module` that the table lacks and that lower; the others are failures of the test.
-mlir::OwningOpRef<mlir::ModuleOp> KernelTableTest::newKernels(mlir::ModuleOp module) {
+/// The kernels of `module` that the table lacks for a chip and that lower; the others are failures of the test.
+mlir::OwningOpRef<mlir::ModuleOp> KernelTableTest::newKernels(mlir::ModuleOp module, size_t chip) {
   mlir::OwningOpRef<mlir::ModuleOp> fresh = mlir::ModuleOp::create(module.getLoc());
   for (auto kernel : module.getOps<tile::KernelOp>()) {
     std::string name = kernel.getSymName().str(), message;
-    if (table_.count(name))
+    if (table_.count(name) && table_[name].onChips[chip])
       continue;
     mlir::ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
       message += diagnostic.str() + "\n";
@@ -105,19 +115,19 @@ mlir::OwningOpRef<mlir::ModuleOp> KernelTableTest::newKernels(mlir::ModuleOp mod
     mlir::OwningOpRef<mlir::ModuleOp> alone = mlir::ModuleOp::create(module.getLoc());
     mlir::OpBuilder::atBlockEnd(alone->getBody()).clone(*kernel);
     llvm::SmallVector<NvidiaKernelInfo> kernels;
-    if (failed(codegen::nvidia::lowerToNvvm(*alone, NvidiaTarget::sm80(), kernels))) {
-      ADD_FAILURE() << name << " does not lower: " << message;
-      continue;
-    }
-    table_[name] = {kernels[0].threads, kernels[0].sharedBytes, kernels[0].stages, {}};
-    mlir::OpBuilder::atBlockEnd(fresh->getBody()).clone(*kernel);
+    const NvidiaTarget &target = NvidiaTarget::all()[chip];
+    if (failed(codegen::nvidia::lowerToNvvm(*alone, target, kernels)))
+      ADD_FAILURE() << name << " does not lower for " << target.chip << ": " << message;
+    else
+      mlir::OpBuilder::atBlockEnd(fresh->getBody()).clone(*kernel);
   }
   return fresh;
 }
 
-void KernelTableTest::assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &target) {
+void KernelTableTest::assembleFor(mlir::ModuleOp kernels, size_t chip) {
   if (kernels.getBody()->empty())
     return;
+  const NvidiaTarget &target = NvidiaTarget::all()[chip];
   llvm::SmallVector<NvidiaKernelInfo> infos;
   auto lowered = codegen::nvidia::lowerToNvvm(kernels, target, infos);
   ASSERT_TRUE(succeeded(lowered));
@@ -136,7 +146,7 @@ void KernelTableTest::assembleFor(mlir::ModuleOp kernels, const NvidiaTarget &ta
     EXPECT_GT(resources.registers, 0) << info.symbol;
     EXPECT_EQ(resources.spillBytes, 0) << info.symbol << " on " << target.chip;
     EXPECT_EQ(resources.serialized, "") << info.symbol;
-    table_[info.symbol].onChips.push_back(resources);
+    table_[info.symbol].onChips[chip] = {info, resources};
   }
 }
 
@@ -144,8 +154,11 @@ TEST_F(KernelTableTest, EveryKernelAssemblesForEveryGpu) {
   std::string version = driver::ptxasVersion(driver::findPtxas());
   if (version.empty())
     GTEST_SKIP() << "ptxas is not on PATH: no kernel was assembled";
-  for (int headDim : {64, 128, 256})
-    addKernelsOf(modelText(headDim));
+  for (int headDim : {64, 128, 256}) {
+    addKernelsOf(modelText(headDim), "sm_80", /*isBf16=*/false, [](const NvidiaTarget &) { return true; });
+    addKernelsOf(modelText(headDim), "sm_80", /*isBf16=*/true, [](const NvidiaTarget &on) { return !on.hasWgmma; });
+    addKernelsOf(modelText(headDim), "sm_90a", /*isBf16=*/true, [](const NvidiaTarget &on) { return on.hasWgmma; });
+  }
 
   std::string head = "ptxas " + version + "; registers and spilled bytes of a thread on";
   for (const NvidiaTarget &target : NvidiaTarget::all())

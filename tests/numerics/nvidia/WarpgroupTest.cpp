@@ -92,6 +92,7 @@ TEST_F(WarpgroupTest, ProductsEqualPlainLoopsHoweverTheirOperandsLie) {
       {128, 128, 64, true, false, false}, // 8 warps, two panels of 64 rows and two of columns
       {64, 128, 32, false, false, true},  // first operand from registers
       {192, 16, 64, false, true, true},   // three blocks of 64 rows
+      {64, 224, 32, false, false, false}, // 8 warps share out rows of 448 bytes by K: 32-byte panels
   };
   for (const Shape &shape : shapes) {
     SCOPED_TRACE(program(shape));

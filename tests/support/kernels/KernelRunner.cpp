@@ -54,6 +54,19 @@ bool runsOnNvidia() {
   return result;
 }
 
+/// What the environment asks for.
+static codegen::nvidia::NvidiaTarget nvidiaTarget() {
+  return codegen::nvidia::NvidiaTarget::byChip(setting("ORIEL_TEST_CHIP"))
+      .value_or(codegen::nvidia::NvidiaTarget::sm80());
+}
+
+kernels::TileTarget tileTarget() {
+  if (!runsOnNvidia())
+    return kernels::TileTarget::Cpu;
+  return usesBf16Storage() && nvidiaTarget().hasWgmma ? kernels::TileTarget::NvidiaWarpgroup
+                                                      : kernels::TileTarget::Nvidia;
+}
+
 namespace {
 
 /// Relative, of a whole tensor: what the public implementations ask of bf16; what products of tf32 operands, which have
@@ -160,7 +173,7 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
   kernel.info = *info;
   op.walk([&](tile::DotOp) { kernel.hasProducts = true; });
   if (runsOnNvidia()) {
-    auto emulated = EmulatedKernels::compile(lowerForNvidia(*module, codegen::nvidia::NvidiaTarget::sm80()));
+    auto emulated = EmulatedKernels::compile(lowerForNvidia(*module, nvidiaTarget()));
     EXPECT_TRUE(emulated.ok()) << emulated.status();
     if (!emulated.ok())
       return nullptr;

@@ -3,6 +3,7 @@
 #define ORIEL_TESTS_SUPPORT_KERNELS_KERNELRUNNER_H
 
 #include "dialects/tile/TileOps.h"
+#include "kernels/common/KernelSpec.h"
 #include "mlir/IR/Builders.h"
 #include <functional>
 #include <span>
@@ -56,8 +57,12 @@ struct Argument {
 bool usesBf16Storage();
 
 /// Whether kernels run as NVIDIA code on the emulator: with ORIEL_TEST_TARGET=nvidia-emulated or nvidia-emulated-bf16 in the environment.
-/// Products round operands of f32 to tf32 (half a unit is 2^-11); expectClose allows 1e-3 then.
+/// Products round operands of f32 to tf32 (half a unit is 2^-11); expectClose allows 1e-3 then. The code is for sm_80, or
+/// for the chip in ORIEL_TEST_CHIP.
 bool runsOnNvidia();
+
+/// What the tiles of kernels are sized for here.
+kernels::TileTarget tileTarget();
 
 using BuildFn = std::function<tile::KernelOp(mlir::OpBuilder &, mlir::Location, llvm::StringRef)>;
 
