@@ -1,6 +1,6 @@
 // A small interpreter of index arithmetic. What does not steer a loop or a branch is never evaluated, and what the
-// steering does not depend on (grid dimensions, loop counters) is multiplied instead of walked. The rest is walked as a
-// long row of tokens has it, millions of times: so the kernel first becomes a tree of steps over numbered values.
+// steering does not depend on (grid dimensions, loop counters) is multiplied instead of walked. The kernel first
+// becomes a tree of steps over numbered values; of a loop that changes steadily only the trips are walked where a decision changes.
 #include "compiler/analysis/KernelWork.h"
 
 #include "compiler/analysis/IndexArithmetic.h"
