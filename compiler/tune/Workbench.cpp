@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <unistd.h>
 
 namespace oriel::tune {
 
@@ -49,11 +48,8 @@ template <typename Value, typename Parse> absl::Status readText(const std::strin
 } // namespace
 
 absl::StatusOr<std::unique_ptr<Workbench>> Workbench::open(const runtime::TuningFiles &files) {
-  std::unique_ptr<Workbench> bench(new Workbench());
-  std::string pattern = (fs::temp_directory_path() / "oriel-tune-XXXXXX").string();
-  if (!mkdtemp(pattern.data()))
-    return absl::InternalError("cannot make a folder in " + fs::temp_directory_path().string());
-  bench->folder_ = pattern;
+  ORIEL_ASSIGN_OR_RETURN(runtime::TemporaryFolder folder, runtime::TemporaryFolder::create("oriel-tune"));
+  std::unique_ptr<Workbench> bench(new Workbench(std::move(folder)));
   ORIEL_ASSIGN_OR_RETURN(bench->orielc_, runtime::findSiblingProgram("orielc", "ORIELC"));
   ORIEL_ASSIGN_OR_RETURN(bench->oriel_, runtime::findSiblingProgram("oriel", "ORIEL"));
   bench->files_ = runtime::findTuningFiles();
@@ -64,12 +60,6 @@ absl::StatusOr<std::unique_ptr<Workbench>> Workbench::open(const runtime::Tuning
     bench->files_.record = files.record;
   ORIEL_RETURN_IF_ERROR(bench->readCosts());
   return bench;
-}
-
-Workbench::~Workbench() {
-  std::error_code ignored;
-  if (!folder_.empty())
-    fs::remove_all(folder_, ignored);
 }
 
 absl::Status Workbench::readCosts() {
@@ -115,7 +105,7 @@ absl::StatusOr<Compiled> Workbench::compile(const std::string &path, const Model
     ORIEL_ASSIGN_OR_RETURN(compiled.package, runtime::Package::load(path));
     return compiled;
   }
-  std::string folder = fmt::format("{}/package{}", folder_, compiled_++), problem = folder + ".problem", error;
+  std::string folder = fmt::format("{}/package{}", folder_.path(), compiled_++), problem = folder + ".problem", error;
   std::vector<std::string> command = {orielc_,
                                       path,
                                       "-o",
@@ -215,7 +205,7 @@ Measured medianOf(const std::vector<Measured> &runs) {
 }
 
 absl::StatusOr<std::string> Workbench::write(const std::string &name, const std::string &text) {
-  std::string path = folder_ + "/" + name;
+  std::string path = folder_.path() + "/" + name;
   ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(path, text));
   return path;
 }

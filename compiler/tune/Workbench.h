@@ -5,6 +5,7 @@
 
 #include "compiler/schedule/Cost.h"
 #include "compiler/schedule/Problem.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "runtime/base/TuningFiles.h"
 #include "runtime/plan/Package.h"
 
@@ -49,11 +50,10 @@ Measured medianOf(const std::vector<Measured> &runs);
 
 class Workbench {
 public:
-  /// With a temporary folder that ends with the workbench. `files` are used instead of this machine's where they are
+  /// With a temporary folder. `files` are used instead of this machine's where they are
   /// not empty; a descriptor may be a shipped one's name. The programs lie beside this one, or are $ORIELC and $ORIEL.
   /// Errors: NotFound; InvalidArgument at a line of a descriptor or record.
   static absl::StatusOr<std::unique_ptr<Workbench>> open(const runtime::TuningFiles &files);
-  ~Workbench();
 
   /// `path` is a package folder or a model (.oriel). InvalidArgument with the compiler's diagnostics.
   absl::StatusOr<Compiled> compile(const std::string &path, const ModelOptions &options);
@@ -77,10 +77,11 @@ public:
   const std::string &warning() const { return warning_; }
 
 private:
-  Workbench() = default;
+  explicit Workbench(runtime::TemporaryFolder folder) : folder_(std::move(folder)) {}
   absl::Status readCosts();
 
-  std::string folder_, orielc_, oriel_, warning_;
+  runtime::TemporaryFolder folder_;
+  std::string orielc_, oriel_, warning_;
   runtime::TuningFiles files_;
   schedule::CostModel costs_;
   bool deviceIsGiven_ = false;

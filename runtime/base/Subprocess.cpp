@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,8 +49,12 @@ struct Pipe {
   }
 };
 
-/// In the child: becomes the program, or tells the parent through `failure` why it cannot.
-[[noreturn]] void execChild(char **arguments, int out, int err, int failure) {
+/// In the child: becomes the program, or tells the parent through `failure` why it cannot. The program ends when the
+/// parent does, however that ends.
+[[noreturn]] void execChild(char **arguments, pid_t parent, int out, int err, int failure) {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent)
+    ::_exit(127);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
   ::execvp(arguments[0], arguments);
@@ -106,11 +111,11 @@ absl::StatusOr<ProcessResult> runProcess(const std::vector<std::string> &argumen
     pointers.push_back(const_cast<char *>(argument.c_str()));
   pointers.push_back(nullptr);
 
-  pid_t child = ::fork();
+  pid_t parent = ::getpid(), child = ::fork();
   if (child < 0)
     return errnoStatus("fork");
   if (child == 0)
-    execChild(pointers.data(), out.write, err.write, failure.write);
+    execChild(pointers.data(), parent, out.write, err.write, failure.write);
   out.closeWrite();
   err.closeWrite();
   failure.closeWrite();

@@ -18,7 +18,8 @@ struct ProcessResult {
 };
 
 /// Starts `arguments[0]` (searched in PATH unless it has a slash) and collects its output. A non-zero exit status is a
-/// result, not an error. Errors: NotFound when the program cannot be started; DeadlineExceeded (the child is killed).
+/// result, not an error. A program of which this one, or the calling thread, is killed gets SIGTERM.
+/// Errors: NotFound when the program cannot be started; DeadlineExceeded (the child is killed).
 absl::StatusOr<ProcessResult> runProcess(const std::vector<std::string> &arguments, Deadline deadline);
 
 /// The absolute path of a program that lies beside the running executable, e.g. "orielc" for oriel; the environment

@@ -2,8 +2,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 from harness import BIN, OrielTest, main
 
@@ -258,6 +260,19 @@ open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
             status, _, err = self.run_tool(*command, "tiny.oriel", *SHAPE, "--tuning", "foreign.tuning")
             self.assertEqual(status, 0, err)
             self.assertIn("is of the device 'elsewhere'", err)
+
+    def test_a_signal_leaves_nothing_behind(self):
+        os.mkdir(self.path("temporary"))
+        tool = subprocess.Popen([os.path.join(BIN, "oriel-tune"), "frontier", "tiny.oriel", *SHAPE], cwd=self.folder,
+                                env=dict(os.environ, TMPDIR=self.path("temporary"), **self.environment),
+                                stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not os.listdir(self.path("temporary")) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        self.assertEqual(len(os.listdir(self.path("temporary"))), 1)
+        tool.terminate()
+        self.assertEqual(tool.wait(60), -signal.SIGTERM)
+        self.assertEqual(os.listdir(self.path("temporary")), [])
 
     def test_wrong_input_is_named(self):
         status, _, err = self.run_tool("oriel-tune", "show", "absent.oriel")

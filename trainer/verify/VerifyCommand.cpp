@@ -4,6 +4,7 @@
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "runtime/base/Subprocess.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "trainer/device/OpenDevice.h"
 #include "trainer/verify/RunCase.h"
 
@@ -12,34 +13,25 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace oriel::trainer {
 
 namespace {
 
-/// The folder for texts and packages; a temporary one goes away with the object.
+/// The folder for texts and packages: a temporary one unless one is named.
 class WorkFolder {
 public:
   absl::Status open(const std::string &keep) {
     path_ = keep;
     if (!keep.empty())
       return runtime::makeFolders(keep);
-    std::string pattern = (std::filesystem::temp_directory_path() / "oriel-verify-XXXXXX").string();
-    if (!::mkdtemp(pattern.data()))
-      return runtime::errnoStatus("make a temporary folder");
-    path_ = pattern;
-    temporary_ = true;
+    ORIEL_ASSIGN_OR_RETURN(temporary_, runtime::TemporaryFolder::create("oriel-verify"));
+    path_ = temporary_->path();
     return absl::OkStatus();
-  }
-  ~WorkFolder() {
-    std::error_code ignored;
-    if (temporary_)
-      std::filesystem::remove_all(path_, ignored);
   }
   /// A folder for one case: a case that comes again gets another.
   absl::StatusOr<std::string> of(const GoldenCase &golden) {
@@ -52,7 +44,7 @@ public:
 
 private:
   std::string path_;
-  bool temporary_ = false;
+  std::optional<runtime::TemporaryFolder> temporary_;
   std::map<std::string, int> seen_;
 };
 

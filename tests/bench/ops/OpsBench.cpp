@@ -3,6 +3,7 @@
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "runtime/base/Subprocess.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "runtime/communicator/local/LocalCommunicator.h"
 #include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/executor/Executor.h"
@@ -12,9 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <ctime>
-#include <filesystem>
 #include <random>
-#include <unistd.h>
 
 namespace oriel::runtime {
 namespace {
@@ -119,10 +118,8 @@ int run(int argc, char **argv) {
   app.add_option("--schedule", mixer.schedule, "tape.schedule lines; none: the compiler chooses")
       ->check(CLI::ExistingFile);
   CLI11_PARSE(app, argc, argv);
-  std::string folder = std::filesystem::temp_directory_path() / ("oriel-bench-ops-" + std::to_string(::getpid()));
-  std::filesystem::create_directories(folder);
-  absl::Status status = measure(mixer, threads, repeats, folder);
-  std::filesystem::remove_all(folder);
+  absl::StatusOr<TemporaryFolder> folder = TemporaryFolder::create("oriel-bench-ops");
+  absl::Status status = folder.ok() ? measure(mixer, threads, repeats, folder->path()) : folder.status();
   if (!status.ok())
     std::fprintf(stderr, "oriel-bench-ops: %s\n", std::string(status.message()).c_str());
   return status.ok() ? 0 : 1;

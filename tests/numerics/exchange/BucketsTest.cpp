@@ -2,14 +2,13 @@
 // most of them while the backward still has steps to run.
 #include "runtime/base/Files.h"
 #include "runtime/base/Subprocess.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "runtime/plan/Package.h"
 #include "runtime/plan/PlanCheck.h"
 
 #include "gtest/gtest.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <unistd.h>
 
 namespace oriel::runtime {
 namespace {
@@ -37,11 +36,8 @@ struct Range {
 class BucketsTest : public ::testing::TestWithParam<std::vector<std::string>> {
 protected:
   void SetUp() override {
-    folder_ = ::testing::TempDir() + "oriel-buckets-" + std::to_string(::getpid());
-    ASSERT_TRUE(makeFolders(folder_).ok());
     ASSERT_TRUE(writeFileAtomically(folder_ + "/tiny.oriel", modelText).ok());
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::shared_ptr<const Package> compile(std::vector<std::string> options) {
     std::vector<std::string> command = {TEST_ORIELC, folder_ + "/tiny.oriel", "--tokens", "64", "-o", folder_ + "/package"};
@@ -61,7 +57,8 @@ protected:
     return ranges;
   }
 
-  std::string folder_;
+  TemporaryFolder temporary_ = *TemporaryFolder::create("oriel-buckets");
+  std::string folder_ = temporary_.path();
 };
 
 TEST_P(BucketsTest, AreSummedOnceBehindEveryStepThatTouchesThem) {

@@ -5,17 +5,16 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
 #include "runtime/base/Files.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "tests/numerics/nvidia/CommittedTable.h"
 #include "tests/numerics/nvidia/ModelKernels.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "gtest/gtest.h"
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <sstream>
-#include <unistd.h>
 
 namespace oriel::testing {
 namespace {
@@ -75,12 +74,6 @@ struct Row {
 
 class KernelTableTest : public ::testing::Test {
 protected:
-  KernelTableTest()
-      : folder_(std::filesystem::temp_directory_path() / ("oriel-kernel-table-" + std::to_string(getpid()))) {
-    std::filesystem::create_directories(folder_);
-  }
-  ~KernelTableTest() override { std::filesystem::remove_all(folder_); }
-
   /// Adds the kernels of a model as they are for `maker`, on each of the chips that they are for.
   void addKernelsOf(const std::string &model, const std::string &maker, bool isBf16,
                     llvm::function_ref<bool(const NvidiaTarget &)> isFor) {
@@ -98,7 +91,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> newKernels(mlir::ModuleOp module, size_t chip);
   void assembleFor(mlir::ModuleOp kernels, size_t chip);
 
-  std::string folder_;
+  runtime::TemporaryFolder folder_ = *runtime::TemporaryFolder::create("oriel-kernel-table");
 };
 
 /// The kernels of `module` that the table lacks for a chip and that lower; the others are failures of the test.
@@ -136,7 +129,7 @@ void KernelTableTest::assembleFor(mlir::ModuleOp kernels, size_t chip) {
   ASSERT_TRUE(module);
   std::string error, ptx = codegen::nvidia::emitPtx(*module, target, error);
   ASSERT_EQ(error, "");
-  std::string stem = folder_ + "/" + target.chip;
+  std::string stem = folder_.path() + "/" + target.chip;
   ASSERT_TRUE(runtime::writeFileAtomically(stem + ".ptx", ptx).ok());
   std::map<std::string, KernelResources> report =
       driver::assemble(driver::findPtxas(), stem + ".ptx", target.chip, stem + ".cubin", error);

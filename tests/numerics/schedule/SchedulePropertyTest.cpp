@@ -3,6 +3,7 @@
 // A small model with packed documents is compiled with several schedule texts; each package runs one micro-batch on the
 // same parameters and tokens. Odd sizes: the row is no multiple of any chunk, and some chunks are longer than the row.
 #include "runtime/base/Subprocess.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "runtime/communicator/local/LocalCommunicator.h"
 #include "runtime/device/cpu/CpuDevice.h"
 #include "runtime/executor/Executor.h"
@@ -16,7 +17,6 @@
 #include <functional>
 #include <random>
 #include <sstream>
-#include <unistd.h>
 
 namespace oriel::runtime {
 namespace {
@@ -100,11 +100,8 @@ uint64_t touchedBytes(const std::byte *block, uint64_t bytes) {
 class ScheduleProperty : public testing::Test {
 protected:
   void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() / ("oriel-schedule-" + std::to_string(::getpid()));
-    std::filesystem::create_directories(folder_);
     write("tiny.oriel", modelText);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string write(const std::string &name, const std::string &text) {
     std::string path = folder_ / name;
@@ -130,7 +127,8 @@ protected:
     return at == std::string::npos ? 0 : std::stoull(text.substr(at + 13));
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder temporary_ = *TemporaryFolder::create("oriel-schedule");
+  std::filesystem::path folder_ = temporary_.path();
   int packages_ = 0;
 };
 

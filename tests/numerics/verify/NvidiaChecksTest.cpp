@@ -1,5 +1,6 @@
 // Golden cases on the emulator with every access checked: our kernels are clean, and what no check of memory can see, a
 // window that is off by one, the golden values do.
+#include "runtime/base/TemporaryFolder.h"
 #include "tests/support/golden/GoldenCases.h"
 #include "trainer/device/OpenDevice.h"
 #include "trainer/verify/RunCase.h"
@@ -12,7 +13,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
-#include <unistd.h>
 
 namespace oriel::trainer {
 namespace {
@@ -88,9 +88,9 @@ TEST(PlantedBugs, AWindowThatIsOffByOneFailsTheGoldenValues) {
   ASSERT_TRUE(golden.ok()) << golden.status();
   auto device = openDevice({"cuda-emulated", {1, -1}, 1, {}});
   ASSERT_TRUE(device.ok()) << device.status();
-  std::string folder = ::testing::TempDir() + "oriel-window-" + std::to_string(::getpid());
-  std::filesystem::create_directories(folder);
-  TextRun how{device->get(), TEST_ORIELC, folder, {"--target", "nvidia-emulated:sm_80"}};
+  auto folder = runtime::TemporaryFolder::create("oriel-window");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  TextRun how{device->get(), TEST_ORIELC, folder->path(), {"--target", "nvidia-emulated:sm_80"}};
   how.leastTolerance = 1e-3;
   const std::string window = "window = 3";
   size_t at = golden->text.find(window);
@@ -104,7 +104,6 @@ TEST(PlantedBugs, AWindowThatIsOffByOneFailsTheGoldenValues) {
       if (named.tensor == "o")
         EXPECT_EQ(named.comparison.ok, !isPlanted) << named.comparison.describe();
   }
-  std::filesystem::remove_all(folder);
 }
 
 } // namespace

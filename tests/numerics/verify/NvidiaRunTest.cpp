@@ -1,5 +1,6 @@
 // Golden data through the whole NVIDIA path without a GPU: lm text, orielc --target nvidia-emulated, package, the CUDA
 // executor over the emulated driver.
+#include "runtime/base/TemporaryFolder.h"
 #include "tests/numerics/verify/VerifyLines.h"
 #include "tests/support/golden/GoldenCases.h"
 #include "trainer/verify/VerifyCommand.h"
@@ -9,9 +10,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <sstream>
-#include <unistd.h>
 
 namespace oriel::trainer {
 namespace {
@@ -100,7 +99,9 @@ TEST_P(NvidiaRun, NeitherTheOrderOfThreadsNorTheirNumberOnTheHostChangesALine) {
 TEST_P(NvidiaRun, PackagesRunWhereThereIsNoCompiler) {
   options_.cases.resize(1);
   std::vector<std::string> want = run();
-  options_.keep = ::testing::TempDir() + "oriel-prebuilt-" + std::to_string(::getpid());
+  auto folder = runtime::TemporaryFolder::create("oriel-prebuilt");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  options_.keep = folder->path();
   options_.compileOnly = true;
   EXPECT_TRUE(run().empty());
   EXPECT_EQ(status_, absl::OkStatus());
@@ -108,7 +109,6 @@ TEST_P(NvidiaRun, PackagesRunWhereThereIsNoCompiler) {
   options_.compileOnly = false;
   ::setenv("ORIELC", "/none", 1);
   EXPECT_EQ(run(), want);
-  std::filesystem::remove_all(options_.prebuilt);
 }
 
 TEST_P(NvidiaRun, SaysWhyACaseDidNotRunAndTriesTheNext) {

@@ -1,13 +1,12 @@
 #include "tests/support/compiled/LmCase.h"
 
+#include "runtime/base/TemporaryFolder.h"
 #include "runtime/device/cpu/CpuDevice.h"
 #include "trainer/verify/RunCase.h"
 
 #include "gtest/gtest.h"
 
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <random>
@@ -25,21 +24,6 @@ size_t elementsOf(const LmCase::Shape &shape) {
     elements *= static_cast<size_t>(size);
   return elements;
 }
-
-/// A folder that goes away with the object.
-class TemporaryFolder {
-public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "oriel-lm-case-XXXXXX").string();
-    if (::mkdtemp(pattern.data()))
-      path = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  std::string path;
-};
 
 } // namespace
 
@@ -130,10 +114,14 @@ std::vector<int64_t> fillRow(int64_t tokens, const std::vector<int64_t> &pattern
 }
 
 std::vector<std::vector<float>> runCompiled(const LmCase &c, const std::string &compiler) {
-  TemporaryFolder folder;
+  auto folder = runtime::TemporaryFolder::create("oriel-lm-case");
+  if (!folder.ok()) {
+    ADD_FAILURE() << folder.status();
+    return {};
+  }
   std::vector<std::string> options;
   if (!c.schedule.empty()) {
-    options = {"--schedule", folder.path + "/schedule.mlir"};
+    options = {"--schedule", folder->path() + "/schedule.mlir"};
     std::ofstream(options[1]) << c.schedule;
   }
   auto device = runtime::createCpuDevice({/*threads=*/2, /*firstCore=*/-1});
@@ -141,7 +129,7 @@ std::vector<std::vector<float>> runCompiled(const LmCase &c, const std::string &
     ADD_FAILURE() << device.status();
     return {};
   }
-  auto outputs = trainer::runText(c.text(), c.arguments(), {device->get(), compiler, folder.path, options});
+  auto outputs = trainer::runText(c.text(), c.arguments(), {device->get(), compiler, folder->path(), options});
   if (!outputs.ok()) {
     ADD_FAILURE() << outputs.status() << "\n" << c.text();
     return {};

@@ -10,6 +10,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "tests/support/nvidia/EmulatedKernels.h"
 #include "gtest/gtest.h"
 #include <bit>
@@ -17,7 +18,6 @@
 #include <cstdlib>
 #include <ctime>
 #include <dlfcn.h>
-#include <filesystem>
 #include <limits>
 #include <map>
 #include <random>
@@ -130,18 +130,16 @@ private:
 /// Owns the context and the folder of the compiled libraries.
 class Compiler {
 public:
-  Compiler() : folder_(std::filesystem::temp_directory_path() / ("oriel-kernels-" + std::to_string(getpid()))) {
+  Compiler() {
     context_.loadDialect<tile::TileDialect, arith::ArithDialect, math::MathDialect, memref::MemRefDialect,
                          scf::SCFDialect>();
-    std::filesystem::create_directories(folder_);
   }
-  ~Compiler() { std::filesystem::remove_all(folder_); }
 
   const CompiledKernel *get(const BuildFn &build, const std::string &symbol);
 
 private:
   MLIRContext context_;
-  std::filesystem::path folder_;
+  runtime::TemporaryFolder folder_ = *runtime::TemporaryFolder::create("oriel-kernels");
   std::map<std::string, CompiledKernel> kernels_;
 };
 
@@ -167,7 +165,7 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
   for (Type type : op.getArgumentTypes())
     kernel.bufferElements.push_back(cast<MemRefType>(type).getNumElements());
   auto info = codegen::describeKernel(op);
-  std::string path = (folder_ / (std::to_string(kernels_.size()) + ".so")).string();
+  std::string path = folder_.path() + "/" + std::to_string(kernels_.size()) + ".so";
   if (failed(info))
     return nullptr;
   kernel.info = *info;

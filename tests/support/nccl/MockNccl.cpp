@@ -63,12 +63,12 @@ Result getUniqueId(UniqueId *id) {
   std::string folder = (std::filesystem::temp_directory_path() / "oriel-nccl-").string() + std::to_string(::getpid()) +
                        "-" + std::to_string(next++);
   folder.copy(id->bytes, sizeof id->bytes - 1);
-  return makeFolders(folder).ok() ? success : 2;
+  return success;
 }
 
 Result commInitRankConfig(Comm *comm, int ranks, UniqueId id, int rank, Config *config) {
   *comm = new Comm_{id.bytes, rank, ranks};
-  if (!writeMessage((*comm)->rankFile(rank), std::to_string(::getpid())))
+  if (!makeFolders(id.bytes).ok() || !writeMessage((*comm)->rankFile(rank), std::to_string(::getpid())))
     return 2;
   return config->blocking == 0 ? inProgress : 5;
 }

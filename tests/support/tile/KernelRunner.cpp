@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include <dlfcn.h>
 
@@ -17,17 +16,11 @@ namespace oriel::tests {
 
 KernelRunner::KernelRunner() : module_(ModuleOp::create(UnknownLoc::get(&context_))) {
   context_.loadDialect<tile::TileDialect>();
-  std::string pattern = (std::filesystem::temp_directory_path() / "oriel-kernels-XXXXXX").string();
-  if (mkdtemp(pattern.data()))
-    folder_ = pattern;
 }
 
 KernelRunner::~KernelRunner() {
   for (void *library : libraries_)
     dlclose(library);
-  std::error_code ignored;
-  if (!folder_.empty())
-    std::filesystem::remove_all(folder_, ignored);
 }
 
 Location KernelRunner::loc() { return UnknownLoc::get(&context_); }
@@ -56,7 +49,7 @@ std::string KernelRunner::parse(llvm::StringRef text) {
 }
 
 std::string KernelRunner::compile(const codegen::CpuTarget &target) {
-  std::string library = folder_ + "/kernels" + std::to_string(compilations_++) + ".so";
+  std::string library = folder_.path() + "/kernels" + std::to_string(compilations_++) + ".so";
   std::string error = diagnosticsOf(context_, "compilation failed", [&]() -> LogicalResult {
     if (failed(verify(*module_)) || failed(codegen::compileKernels(*module_, target, library)))
       return failure();

@@ -17,6 +17,7 @@
 #include "compiler/codegen/cpu/CpuCodegen.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "runtime/base/TemporaryFolder.h"
 
 namespace oriel::tests {
 
@@ -47,7 +48,7 @@ private:
   mlir::MLIRContext context_;
   mlir::OwningOpRef<mlir::ModuleOp> module_;
   std::map<std::string, codegen::KernelInfo> infos_;
-  std::string folder_;
+  runtime::TemporaryFolder folder_ = *runtime::TemporaryFolder::create("oriel-kernels");
   std::vector<void *> libraries_;
   int compilations_ = 0;
 };

@@ -1,32 +1,24 @@
 // A fresh folder per test, removed afterwards, and a few file shorthands.
 #pragma once
 
+#include "runtime/base/TemporaryFolder.h"
+
 #include "gtest/gtest.h"
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
-#include <unistd.h>
 
 namespace oriel::trainer {
 
 class TemporaryFolder {
 public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "oriel test XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder &) = delete;
-  std::string operator/(const std::string &name) const { return path_ + "/" + name; }
-  const std::string &path() const { return path_; }
+  std::string operator/(const std::string &name) const { return path() + "/" + name; }
+  const std::string &path() const { return folder_.path(); }
 
 private:
-  std::string path_;
+  runtime::TemporaryFolder folder_ = *runtime::TemporaryFolder::create("oriel test");
 };
 
 inline std::string readText(const std::string &path) {

@@ -1,16 +1,13 @@
 // Tests what is told of a package: kernels are summed, times come from the cost model, memory from the plan.
 #include "compiler/tune/StepReport.h"
 #include "runtime/base/Files.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "runtime/plan/PlanFile.h"
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 namespace oriel::tune {
 namespace {
-
-namespace fs = std::filesystem;
 
 plan::Step gemm(const std::string &layer, uint64_t alive, uint64_t saved) {
   plan::Step step;
@@ -72,17 +69,16 @@ plan::Plan samplePlan() {
 }
 
 struct StepReportTest : testing::Test {
-  std::string folder = (fs::temp_directory_path() / "oriel-tune-test-XXXXXX").string();
+  runtime::TemporaryFolder temporary = *runtime::TemporaryFolder::create("oriel-tune-test");
+  std::string folder = temporary.path();
   std::shared_ptr<const runtime::Package> package;
 
   void SetUp() override {
-    ASSERT_NE(mkdtemp(folder.data()), nullptr);
     ASSERT_TRUE(runtime::writeFileAtomically(folder + "/plan.pb", runtime::encodePlan(samplePlan())).ok());
     absl::StatusOr<std::shared_ptr<const runtime::Package>> loaded = runtime::Package::load(folder);
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     package = *loaded;
   }
-  void TearDown() override { fs::remove_all(folder); }
 };
 
 TEST_F(StepReportTest, SumsTheCallsOfAKernel) {

@@ -4,7 +4,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include <array>
+#include <csignal>
 #include <cstdlib>
+#include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace oriel::runtime {
 namespace {
@@ -44,6 +49,36 @@ TEST(Subprocess, KillsAtTheDeadline) {
   auto result = runProcess({"sleep", "30"}, Deadline::after(0.2));
   EXPECT_EQ(result.status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_LT(monotonicSeconds() - start, 10);
+}
+
+/// The state of a process: 'R', 'S', 'Z' …; 'X' when there is none.
+char stateOf(pid_t process) {
+  std::ifstream stat("/proc/" + std::to_string(process) + "/stat");
+  std::string number, name;
+  char state = 'X';
+  stat >> number >> name >> state;
+  return state;
+}
+
+TEST(Subprocess, AProgramEndsWithTheOneThatRunsIt) {
+  std::array<int, 2> toTest;
+  ASSERT_EQ(::pipe(toTest.data()), 0);
+  pid_t middle = ::fork();
+  if (middle == 0) {
+    std::string tell = "echo $$ >&" + std::to_string(toTest[1]) + "; exec sleep 60";
+    ::_exit(runProcess({"sh", "-c", tell}, Deadline::after(100)).ok());
+  }
+  ::close(toTest[1]);
+  std::array<char, 16> number = {};
+  ASSERT_GT(::read(toTest[0], number.data(), number.size() - 1), 0);
+  ::close(toTest[0]);
+  pid_t program = std::atoi(number.data());
+  EXPECT_EQ(::kill(middle, SIGKILL), 0);
+  EXPECT_EQ(::waitpid(middle, nullptr, 0), middle);
+  Deadline deadline = Deadline::after(20);
+  while (stateOf(program) != 'X' && stateOf(program) != 'Z' && !deadline.expired())
+    ::usleep(1000);
+  EXPECT_FALSE(deadline.expired());
 }
 
 TEST(Subprocess, ReportsAMissingProgram) {

@@ -1,16 +1,14 @@
 // Tests where this machine's descriptor and record are looked for.
+#include "runtime/base/TemporaryFolder.h"
 #include "runtime/base/TuningFiles.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 namespace oriel::runtime {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct TuningFilesTest : testing::Test {
   void TearDown() override {
@@ -33,14 +31,13 @@ TEST_F(TuningFilesTest, TheVariableOfOrielWins) {
 }
 
 TEST_F(TuningFilesTest, FindsOnlyWhatIsThere) {
-  std::string folder = (fs::temp_directory_path() / "oriel-tuning-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  setenv("ORIEL_TUNING_DIR", folder.c_str(), 1);
+  auto folder = TemporaryFolder::create("oriel-tuning");
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  setenv("ORIEL_TUNING_DIR", folder->path().c_str(), 1);
   EXPECT_EQ(findTuningFiles().record, "");
   std::ofstream(tuningFilePlaces().record) << "device d\n";
   EXPECT_EQ(findTuningFiles().record, tuningFilePlaces().record);
   EXPECT_EQ(findTuningFiles().device, "");
-  fs::remove_all(folder);
 }
 
 } // namespace
