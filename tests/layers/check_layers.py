@@ -31,7 +31,7 @@ MAY_INCLUDE = {
     "runtime/coordinator": ["runtime/base"],
     "trainer": ["trainer", "runtime"],
     "tools/cmake": [],
-    "tools/orielc": ["compiler", "dialects"],
+    "tools/orielc": ["compiler", "dialects", "runtime/base"],
     "tools/oriel-opt": ["compiler", "dialects", "kernels"],
     "tools/oriel-lsp-server": ["compiler"],
     "tools/oriel-tune": ["compiler/tune", "runtime/base"],

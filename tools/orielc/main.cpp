@@ -2,12 +2,14 @@
 #include "compiler/driver/Compile.h"
 #include "compiler/driver/FormatFile.h"
 #include "compiler/driver/ModelLanguageServer.h"
+#include "runtime/base/OneOf.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 #include <CLI/CLI.hpp>
 
 using oriel::driver::CompileOptions;
 using oriel::driver::Emit;
+using oriel::runtime::oneOf;
 
 namespace {
 
@@ -17,22 +19,6 @@ struct FormatOptions {
   std::vector<std::string> files;
   bool check = false;
 };
-
-/// A word that stands for a value; errors and --help name the words.
-template <typename Value> CLI::Validator oneOf(std::vector<std::pair<std::string, Value>> choices) {
-  std::string words;
-  for (const auto &[word, value] : choices)
-    words += (words.empty() ? "" : ", ") + word;
-  auto replace = [choices, words](std::string &given) -> std::string {
-    for (const auto &[word, value] : choices)
-      if (given == word) {
-        given = std::to_string(static_cast<int>(value));
-        return "";
-      }
-    return "'" + given + "' is none of " + words;
-  };
-  return CLI::Validator(replace, "{" + words + "}");
-}
 
 void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("input", options.input, "a model (.oriel) or an lm module (.mlir)");

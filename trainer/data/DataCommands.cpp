@@ -5,6 +5,7 @@
 #include "trainer/data/TokenizeCorpus.h"
 #include "trainer/tokenizer/Tokenizer.h"
 
+#include "runtime/base/OneOf.h"
 #include "runtime/base/Status.h"
 
 #include "CLI/CLI.hpp"
@@ -40,10 +41,11 @@ void addTokenize(CLI::App &data, std::function<absl::Status()> *action) {
   app->add_option("INPUT", command->corpus.inputs, "Text or JSONL files")->required();
   app->add_option("-o,--output", command->output, "Prefix of the files to write")->required();
   app->add_option("--tokenizer", command->tokenizer, "byte, or a sentencepiece .model file")->capture_default_str();
-  const std::map<std::string, DocumentKind> kinds{
-      {"file", DocumentKind::File}, {"paragraph", DocumentKind::Paragraph}, {"jsonl", DocumentKind::Jsonl}};
-  app->add_option("--documents", command->corpus.documents, "What one document is: file (default), paragraph, jsonl")
-      ->transform(CLI::CheckedTransformer(kinds));
+  app->add_option("--documents", command->corpus.documents, "What one document is")
+      ->type_name("TEXT")
+      ->transform(runtime::oneOf<DocumentKind>(
+          {{"file", DocumentKind::File}, {"paragraph", DocumentKind::Paragraph}, {"jsonl", DocumentKind::Jsonl}}))
+      ->default_str("file");
   app->add_option("--field", command->corpus.jsonField, "Text field of a JSONL record")->capture_default_str();
   app->add_option("--validation-every", command->corpus.validationEvery,
                   "Every Nth block of the texts goes to PREFIX-val, the rest to PREFIX-train; 0: no split")

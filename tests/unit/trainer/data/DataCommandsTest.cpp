@@ -74,7 +74,7 @@ TEST(DataCommands, RefusesBadUsage) {
   EXPECT_THAT(std::string(runCommand({"data"}).message()), HasSubstr("usage: "));
   EXPECT_THAT(std::string(runCommand({"data", "tokenize", "a"}).message()), HasSubstr("--output"));
   EXPECT_THAT(std::string(runCommand({"data", "tokenize", "a", "-o", "x", "--documents", "page"}).message()),
-              HasSubstr("--documents"));
+              HasSubstr("--documents: 'page' is none of file, paragraph, jsonl"));
   EXPECT_THAT(std::string(runCommand({"data", "tokenize", "a", "-o", "x", "--block-bytes", "0"}).message()),
               HasSubstr("--block-bytes"));
   EXPECT_EQ(runCommand({"data", "tokenize", "/no/such.txt", "-o", "/tmp/oriel-never"}).code(), absl::StatusCode::kNotFound);
