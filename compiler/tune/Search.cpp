@@ -4,11 +4,9 @@
 // whole step, so that caches and memory are as in training; then the key tiles of the fastest fused one do. The record
 // is by kernel and product with their sizes: it holds for every model that has them. For a GPU nothing is run
 // (SearchForGpu.cpp).
-#include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
 #include "compiler/tune/MixerWay.h"
-#include "compiler/tune/StepReport.h"
-#include "compiler/tune/Table.h"
+#include "compiler/tune/SearchReport.h"
 
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
@@ -108,13 +106,6 @@ struct Findings {
   int64_t repeats = 0;
 };
 
-std::string choicesOf(const StepReport &report) {
-  std::string text;
-  for (const MixerRow &row : report.mixers)
-    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", formatLayers(row.layers), wordsOf(row.way));
-  return text;
-}
-
 Table trialTable(const Findings &findings) {
   Table table{
       {{"recurrent mixers", true}, {"step measured"}, {"against the fastest"}, {"predicted before"}, {"memory MiB"}},
@@ -129,12 +120,12 @@ Table trialTable(const Findings &findings) {
 }
 
 std::string summary(const Findings &f) {
-  return fmt::format("{} kernels and products in {}\nbefore    {}\nafter     {}\n          step predicted {} -> {}\n",
+  return fmt::format("recorded  {} kernels and products in {}\nbefore    {}\nafter     {}\n          step predicted {} -> {}\n",
                      f.recorded, f.recordFile, choicesOf(f.before), choicesOf(f.after),
                      formatSeconds(f.before.predicted), formatSeconds(f.after.predicted));
 }
 
-std::string printJson(const Findings &f) {
+ordered_json jsonOf(const Findings &f) {
   ordered_json json = {{"device", f.after.device},
                        {"record", f.recordFile},
                        {"recorded", f.recorded},
@@ -148,7 +139,7 @@ std::string printJson(const Findings &f) {
                               {"tile", trial.way.tile},
                               {"predicted_seconds", trial.predicted},
                               {"measured_seconds", trial.measured.seconds()}});
-  return json.dump(2) + "\n";
+  return json;
 }
 
 absl::Status writeText(const std::string &file, const std::string &text) {
@@ -197,15 +188,7 @@ absl::StatusOr<std::string> search(Workbench &bench, const std::string &model, c
   findings.after = makeReport(*after.package, bench.costs(), nullptr);
   std::string title =
       fmt::format("{} on {}: medians of {} turns", findings.before.model, findings.after.device, request.repeats);
-  switch (request.format) {
-  case Format::Json:
-    return printJson(findings);
-  case Format::Html:
-    return page("Search: " + title,
-                printHtml(trialTable(findings)) + "<pre>" + escapeHtml(summary(findings)) + "</pre>\n");
-  default:
-    return title + "\n\n" + printText(trialTable(findings)) + "\nrecorded  " + summary(findings);
-  }
+  return printSearch(request.format, title, trialTable(findings), summary(findings), jsonOf(findings));
 }
 
 } // namespace oriel::tune

@@ -1,10 +1,8 @@
 // oriel-tune search for a GPU, which need not be there: what an assembler says of each schedule takes the place of a
 // measurement.
-#include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
 #include "compiler/tune/MixerWay.h"
-#include "compiler/tune/StepReport.h"
-#include "compiler/tune/Table.h"
+#include "compiler/tune/SearchReport.h"
 
 #include "runtime/base/Status.h"
 
@@ -55,7 +53,8 @@ absl::StatusOr<Trial> assemble(Workbench &bench, const std::string &model, const
   std::set<std::string> mixerLayers;
   for (const MixerRow &mixer : report.mixers)
     mixerLayers.insert(mixer.layers.begin(), mixer.layers.end());
-  Trial trial{way};
+  Trial trial;
+  trial.way = way;
   trial.predicted = report.predicted;
   trial.memoryBytes = report.memoryBytes();
   for (const KernelRow &kernel : report.kernels)
@@ -102,7 +101,7 @@ std::string summary(const Findings &findings) {
   return text + "chosen   " + findings.chosen + "\n";
 }
 
-std::string printJson(const Findings &findings) {
+ordered_json jsonOf(const Findings &findings) {
   ordered_json json = {{"device", findings.device}, {"assembler", findings.assembler}, {"chosen", findings.chosen},
                        {"trials", ordered_json::array()}, {"refused", ordered_json::array()}};
   for (const Trial &trial : findings.trials)
@@ -114,7 +113,7 @@ std::string printJson(const Findings &findings) {
                               {"occupancy", trial.warps}});
   for (const schedule::RefusedWay &way : findings.refused)
     json["refused"].push_back({{"way", wordsOf(way)}, {"why", way.why}});
-  return json.dump(2) + "\n";
+  return json;
 }
 
 } // namespace
@@ -122,10 +121,8 @@ std::string printJson(const Findings &findings) {
 absl::StatusOr<std::string> searchForGpu(Workbench &bench, const std::string &model, const Request &request,
                                          const Compiled &before, size_t candidates) {
   StepReport report = makeReport(*before.package, bench.costsOf(*before.package), nullptr);
-  Findings findings{report.model, report.device, before.problem->assembler, "", {}, refusedWays(*before.problem)};
-  for (const MixerRow &row : report.mixers)
-    findings.chosen += fmt::format("{}{}: {}", findings.chosen.empty() ? "" : "; ", formatLayers(row.layers),
-                                   wordsOf(row.way));
+  Findings findings{report.model,      report.device, before.problem->assembler, choicesOf(report), {},
+                    refusedWays(*before.problem)};
   for (const MixerWay &way : waysToTry(*before.problem, candidates)) {
     ORIEL_ASSIGN_OR_RETURN(Trial trial, assemble(bench, model, request, *before.problem, way));
     findings.trials.push_back(std::move(trial));
@@ -133,15 +130,7 @@ absl::StatusOr<std::string> searchForGpu(Workbench &bench, const std::string &mo
   std::stable_sort(findings.trials.begin(), findings.trials.end(),
                    [](const Trial &a, const Trial &b) { return a.predicted < b.predicted; });
   std::string title = fmt::format("{} for {}: {}", findings.model, findings.device, assemblerText(findings.assembler));
-  switch (request.format) {
-  case Format::Json:
-    return printJson(findings);
-  case Format::Html:
-    return page("Search: " + title,
-                printHtml(trialTable(findings)) + "<pre>" + escapeHtml(summary(findings)) + "</pre>\n");
-  default:
-    return title + "\n\n" + printText(trialTable(findings)) + "\n" + summary(findings);
-  }
+  return printSearch(request.format, title, trialTable(findings), summary(findings), jsonOf(findings));
 }
 
 } // namespace oriel::tune

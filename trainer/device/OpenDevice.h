@@ -18,10 +18,10 @@ namespace oriel::trainer {
 struct DeviceRequest {
   std::string kind = "cpu";
   runtime::CpuOptions cores; // of a CPU or the emulator
-  std::optional<uint64_t>
-      emulatorSeed; // the order in which the emulator runs threads; none: $ORIEL_EMULATOR_SEED, or 1
-  runtime::emulated::ReportSink
-      emulatorReport; // of every launch of a kernel that was compiled with checks; may be empty
+  /// The order in which the emulator runs threads; none: $ORIEL_EMULATOR_SEED, or 1.
+  std::optional<uint64_t> emulatorSeed = std::nullopt;
+  /// Of every launch of a kernel that was compiled with checks; may be empty.
+  runtime::emulated::ReportSink emulatorReport = nullptr;
 };
 
 /// A rank takes the GPU of its number on its host (gpuOfRank), and stays on the cores near it. InvalidArgument for an

@@ -103,11 +103,12 @@ int64_t RegisterLowering::descriptorStep(const Operand &operand, int64_t step) {
 // ---- Products -------------------------------------------------------------------------------------------------------
 
 struct RegisterLowering::WarpgroupProduct {
-  Operand first, second;     // [M, K] and [K, N], rows of M in the dimension of 64
-  int64_t rows, cols, steps; // slots of the result's dimensions; K / 16
-  WarpgroupInstruction instruction;
-  V firstDescriptor, secondDescriptor;
-  SmallVector<Resource, 2> operands; // in shared memory
+  Operand first, second; // [M, K] and [K, N], rows of M in the dimension of 64
+  int64_t rows, cols;    // slots of the result's dimensions
+  int64_t steps = 0;     // K / 16
+  WarpgroupInstruction instruction = {};
+  V firstDescriptor = {}, secondDescriptor = {};
+  SmallVector<Resource, 2> operands = {}; // in shared memory
 
   /// Calls `visit(i, j)` for the slots of one block of 64 rows in the order of the instruction's registers: of each 8
   /// columns two of row g, two of g+8.

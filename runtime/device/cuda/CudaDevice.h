@@ -27,9 +27,10 @@ absl::StatusOr<bool> isCudaDeviceIdle(Device &device);
 absl::StatusOr<int> countCudaDevices();
 
 struct EmulatedCudaOptions {
-  int threads = 0;             // of the host; 0: every core this process may use
-  uint64_t seed = 1;           // the order in which threads of a block, and streams, run
-  emulated::ReportSink report; // gets what checks found in each launch, from kernels compiled with checks; may be empty
+  int threads = 0;   // of the host; 0: every core this process may use
+  uint64_t seed = 1; // the order in which threads of a block, and streams, run
+  /// Gets what checks found in each launch, from kernels compiled with checks; may be empty.
+  emulated::ReportSink report = nullptr;
 };
 
 /// Runs nvidia packages without a GPU (emulated/EmulatedDriver.h): for tests, far too slow for anything else.

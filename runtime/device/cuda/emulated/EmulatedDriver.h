@@ -26,7 +26,8 @@ namespace oriel::runtime::emulated {
 struct EmulatorOptions {
   int threads = 1;   // of the host
   uint64_t seed = 1; // shuffles the threads of each block (GridRunner.h), and the streams (StreamQueues.h)
-  ReportSink report; // gets the report of every launch of a kernel that was compiled with checks; may be empty
+  /// Gets the report of every launch of a kernel that was compiled with checks; may be empty.
+  ReportSink report = nullptr;
 };
 
 /// The table. Contexts retained from then on take `options`; each is a machine of its own. Thread safe.
