@@ -69,7 +69,7 @@ void buildPipeline(mlir::OpPassManager &pm, const PipelineOptions &options, Phas
 
   // 5. What lies in bf16.
   if (options.bf16)
-    pm.addPass(transforms::createChooseStoragePass());
+    pm.addPass(transforms::createChooseStoragePass({/*insideBranches=*/!forGpu}));
 
   // 6. Gradients are summed over ranks while the backward goes on.
   if (options.world > 1)

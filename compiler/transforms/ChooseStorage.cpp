@@ -25,7 +25,7 @@ bool isF32(Value value) { return cast<ShapedType>(value.getType()).getElementTyp
 /// The kernels of the module and their bf16 forms, made on demand.
 class Kernels {
 public:
-  explicit Kernels(ModuleOp module) : module_(module) {}
+  Kernels(ModuleOp module, bool insideBranches) : module_(module), insideBranches_(insideBranches) {}
 
   /// Per buffer: whether it may be bf16.
   ArrayRef<bool> narrowable(tape::CallOp call) {
@@ -45,6 +45,7 @@ private:
   tile::KernelOp kernelOf(tape::CallOp call) { return module_.lookupSymbol<tile::KernelOp>(call.getCallee()); }
 
   ModuleOp module_;
+  bool insideBranches_; // see narrowKernel
   llvm::StringMap<SmallVector<bool>> narrowable_;
 };
 
@@ -67,7 +68,7 @@ void Kernels::retype(tape::CallOp call) {
   tile::KernelOp kernel = kernelOf(call);
   std::string symbol = narrowSymbol(kernel, isNarrow);
   if (!module_.lookupSymbol(symbol))
-    narrowKernel(kernel, isNarrow, symbol);
+    narrowKernel(kernel, isNarrow, symbol, insideBranches_);
   call.setCallee(symbol);
 }
 
@@ -269,7 +270,7 @@ void ProgramStorage::narrowValues() {
 struct ChooseStoragePass : impl::ChooseStoragePassBase<ChooseStoragePass> {
   using ChooseStoragePassBase::ChooseStoragePassBase;
   void runOnOperation() override {
-    Kernels kernels(getOperation());
+    Kernels kernels(getOperation(), insideBranches);
     for (auto program : getOperation().getOps<tape::ProgramOp>())
       ProgramStorage(program, kernels).run();
     kernels.eraseUnused();

@@ -2,6 +2,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -37,7 +38,8 @@ Type withElement(Type type, Type element) { return cast<ShapedType>(type).clone(
 /// Turns the operands of a kernel's matrix products into bf16 tiles.
 class OperandNarrower {
 public:
-  explicit OperandNarrower(tile::KernelOp kernel) : kernel_(kernel), bf16_(BFloat16Type::get(kernel.getContext())) {
+  OperandNarrower(tile::KernelOp kernel, bool insideBranches)
+      : kernel_(kernel), insideBranches_(insideBranches), bf16_(BFloat16Type::get(kernel.getContext())) {
     kernel_.walk([&](tile::DotOp dot) {
       if (isMatrixProduct(dot))
         products_.insert(dot);
@@ -51,6 +53,8 @@ private:
   bool isOperandUse(OpOperand &use) {
     if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner()))
       return isOperand(transpose.getResult());
+    if (OpResult choice = resultOf(use))
+      return insideBranches_ && isOperand(choice) && isOnlyOperand(choice);
     return products_.contains(use.getOwner()) && use.getOperandNumber() < 2;
   }
   bool isOperand(Value value) {
@@ -60,13 +64,21 @@ private:
     return llvm::all_of(value.getUses(), [&](OpOperand &use) { return isOperandUse(use); });
   }
 
+  /// The result of the scf.if that a use of its yields gives; null for other uses.
+  static OpResult resultOf(OpOperand &use) {
+    auto branch = isa<scf::YieldOp>(use.getOwner()) ? dyn_cast<scf::IfOp>(use.getOwner()->getParentOp()) : scf::IfOp();
+    return branch ? branch->getResult(use.getOperandNumber()) : OpResult();
+  }
+
   void narrow(Value value);
   void narrowMap(tile::MapOp map);
   void narrowTranspose(tile::TransposeOp transpose);
 
   tile::KernelOp kernel_;
+  bool insideBranches_;
   Type bf16_;
   llvm::SetVector<Operation *> products_;
+  SmallVector<OpResult> choices_;         // of branches that yield bf16
   llvm::DenseMap<Value, Value> narrowed_; // f32 tile → the same in bf16
 };
 
@@ -109,10 +121,22 @@ void OperandNarrower::run() {
     dot.getAMutable().assign(narrowed_.lookup(dot.getA()));
     dot.getBMutable().assign(narrowed_.lookup(dot.getB()));
   }
+  for (OpResult choice : choices_) {
+    auto branch = cast<scf::IfOp>(choice.getOwner());
+    for (scf::YieldOp yield : {branch.thenYield(), branch.elseYield()})
+      yield.setOperand(choice.getResultNumber(), narrowed_.lookup(yield.getOperand(choice.getResultNumber())));
+  }
 }
 
-/// A load from bf16 memory gives the tile as it lies there; what else makes the tile is followed by a cast.
+/// A load from bf16 memory gives the tile as it lies there, and a branch what its sides yield; what else makes the tile
+/// is followed by a cast.
 void OperandNarrower::narrow(Value value) {
+  if (insideBranches_ && value.getDefiningOp<scf::IfOp>() && isOnlyOperand(value)) {
+    choices_.push_back(cast<OpResult>(value));
+    value.setType(withElement(value.getType(), bf16_));
+    narrowed_[value] = value;
+    return;
+  }
   OpBuilder builder(kernel_.getContext());
   builder.setInsertionPointAfterValue(value);
   auto load = value.getDefiningOp<tile::LoadOp>();
@@ -207,9 +231,32 @@ void eraseUnused(tile::KernelOp kernel) {
       op->erase();
 }
 
+/// True if nothing in the kernel writes where the buffer lies.
+bool isReadOnly(tile::KernelOp kernel, Value buffer) {
+  auto number = static_cast<int64_t>(cast<BlockArgument>(buffer).getArgNumber());
+  for (unsigned i = 0; i < kernel.getArgumentTypes().size(); ++i)
+    if (llvm::is_contained(kernel.getReplaceable(i), number))
+      return false;
+  return llvm::none_of(buffer.getUsers(), [](Operation *user) { return isa<tile::StoreOp, tile::ScatterAddOp>(user); });
+}
+
+/// Moves a load that only one side of a branch reads there.
+void sinkLoads(tile::KernelOp kernel) {
+  SmallVector<tile::LoadOp> loads;
+  kernel.walk([&](tile::LoadOp load) { loads.push_back(load); });
+  for (tile::LoadOp load : loads) {
+    Operation *user = *load.getTile().user_begin();
+    if (load.getTile().hasOneUse() && isa<scf::IfOp>(user->getParentOp()) &&
+        user->getParentOp()->getBlock() == load->getBlock() && !user->hasTrait<OpTrait::IsTerminator>() &&
+        isReadOnly(kernel, load.getBuffer()))
+      load->moveBefore(user);
+  }
+}
+
 } // namespace
 
-tile::KernelOp narrowKernel(tile::KernelOp kernel, llvm::ArrayRef<bool> isNarrow, llvm::StringRef symbol) {
+tile::KernelOp narrowKernel(tile::KernelOp kernel, llvm::ArrayRef<bool> isNarrow, llvm::StringRef symbol,
+                            bool insideBranches) {
   OpBuilder builder(kernel);
   builder.setInsertionPointAfter(kernel);
   auto result = cast<tile::KernelOp>(builder.clone(*kernel));
@@ -225,8 +272,10 @@ tile::KernelOp narrowKernel(tile::KernelOp kernel, llvm::ArrayRef<bool> isNarrow
   }
   result.setFunctionType(builder.getFunctionType(types, {}));
   dropReplacements(result);
-  OperandNarrower(result).run();
+  OperandNarrower(result, insideBranches).run();
   eraseUnused(result);
+  if (insideBranches)
+    sinkLoads(result);
   return result;
 }
 

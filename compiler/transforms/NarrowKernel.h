@@ -16,8 +16,11 @@ std::string narrowSymbol(tile::KernelOp kernel, llvm::ArrayRef<bool> isNarrow);
 
 /// Clones `kernel` behind itself under `symbol`. The buffers `isNarrow` become bf16: loads extend, stores round. Matrix
 /// products take bf16 operands: each is rounded once, where it is made; a block that a load brings goes to the product
-/// as it lies in memory. Accumulators and everything else stay f32.
-tile::KernelOp narrowKernel(tile::KernelOp kernel, llvm::ArrayRef<bool> isNarrow, llvm::StringRef symbol);
+/// as it lies in memory. Accumulators and everything else stay f32. With `insideBranches`, an operand that a branch
+/// gives is rounded by the sides that make it, and a load that one side alone reads moves there: where a CPU masks a
+/// block only at the border of a document, nothing is converted elsewhere. GPUs issue loads early, before the branch.
+tile::KernelOp narrowKernel(tile::KernelOp kernel, llvm::ArrayRef<bool> isNarrow, llvm::StringRef symbol,
+                            bool insideBranches);
 
 } // namespace oriel::transforms
 

@@ -160,6 +160,9 @@ def ChooseStoragePass : Pass<"oriel-choose-storage", "::mlir::ModuleOp"> {
     ```
     Precondition: `oriel-lm-to-tape` ran, `oriel-assign-buffers` did not.
   }];
+  let options = [
+    Option<"insideBranches", "inside-branches", "bool", "true", "Round what a branch gives inside its sides (CPUs)">,
+  ];
   let dependentDialects = ["::oriel::tape::TapeDialect", "::oriel::tile::TileDialect", "::mlir::arith::ArithDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }

@@ -132,8 +132,8 @@ LogicalResult Poser::addMixers() {
     if (failed(ways))
       return failure();
     problem_.fixedSeconds -= costs_->secondsOf(site.forward) + costs_->secondsOf(site.gradient);
-    problem_.mixers.push_back({number_.lookup(site.forward), costs_->stepsOf(site.gradient).last, ways->candidates,
-                                ways->refused});
+    problem_.mixers.push_back(
+        {number_.lookup(site.forward), costs_->stepsOf(site.gradient).last, ways->candidates, ways->refused});
   }
   return success();
 }

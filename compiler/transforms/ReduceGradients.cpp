@@ -79,8 +79,8 @@ FailureOr<Value> GradientReducer::gradients(int64_t start, int64_t count, int64_
   Location loc = NameLoc::get(StringAttr::get(module_.getContext(), gradsBuffer));
   if (failed(last_.insertArgument(number, f32(count), DictionaryAttr(), loc)))
     return failure();
-  last_.setArgumentPlace(number, tape::PlaceAttr::get(module_.getContext(), gradsBuffer,
-                                                      bytes(start) + bytes(elements_) * slot, 0));
+  last_.setArgumentPlace(
+      number, tape::PlaceAttr::get(module_.getContext(), gradsBuffer, bytes(start) + bytes(elements_) * slot, 0));
   return Value(last_.getBody().getArgument(number));
 }
 
@@ -91,8 +91,9 @@ Value GradientReducer::add(OpBuilder &builder, Value from, Value into) {
     OpBuilder atEnd = OpBuilder::atBlockEnd(module_.getBody());
     kernels::buildAccumulate(atEnd, NameLoc::get(builder.getStringAttr(symbol)), symbol, spec);
   }
-  return tape::CallOp::create(builder, from.getLoc(), into.getType(), FlatSymbolRefAttr::get(builder.getContext(), symbol),
-                              from, into, builder.getDenseI64ArrayAttr({0}), FloatAttr(), ArrayAttr())
+  return tape::CallOp::create(builder, from.getLoc(), into.getType(),
+                              FlatSymbolRefAttr::get(builder.getContext(), symbol), from, into,
+                              builder.getDenseI64ArrayAttr({0}), FloatAttr(), ArrayAttr())
       .getOutputs()[0];
 }
 
@@ -126,7 +127,8 @@ LogicalResult GradientReducer::run(tape::ProgramOp micro) {
   for (int64_t bucket = 0; bucket < static_cast<int64_t>(starts_.size()) - 1; ++bucket) {
     Operation *last = &last_.getBody().front().front();
     for (const WrittenRange &range : ranges)
-      if (range.begin < bytes(starts_[bucket + 1]) && bytes(starts_[bucket]) < range.end && last->isBeforeInBlock(range.last))
+      if (range.begin < bytes(starts_[bucket + 1]) && bytes(starts_[bucket]) < range.end &&
+          last->isBeforeInBlock(range.last))
         last = range.last;
     ready.push_back({last, bucket});
   }

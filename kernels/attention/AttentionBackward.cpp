@@ -100,8 +100,8 @@ public:
 
   /// Writes dk and dv of the keys from `key` on; adds to dq where there is one.
   void emit(Scalar key, unsigned dk, unsigned dv);
-  /// dq = 0 for the heads of the group.
-  void clearDq();
+  /// dq = 0 for the queries that the keys from `key` on are the first to meet, and all heads of the group.
+  void clearDq(Scalar key);
 
 private:
   using Values = TileBuilder::Values;
@@ -143,9 +143,15 @@ KeyBlockProgram::Values KeyBlockProgram::meet(Scalar head, Scalar query, const K
   return {b.dotAT(ds_QK, q_QD, carried[0]), b.dotAT(p_QK, do_QE, carried[1])};
 }
 
-void KeyBlockProgram::clearDq() {
+/// The last tile may reach behind these queries: what it and the visits of these keys leave there, zero or not, is
+/// cleared again before the first keys that such a query sees.
+void KeyBlockProgram::clearDq(Scalar key) {
+  auto endOf = [&](Scalar firstKey) { // of the queries that a block of keys meets
+    return spec.window < 0 ? b.index(spec.tokens) : min(firstKey + (spec.keyTile + spec.window), spec.tokens);
+  };
+  Scalar begin = select(key == b.index(0), b.index(0), endOf(key - spec.keyTile)), end = endOf(key);
   b.loop(firstHead(), endHead(), 1, [&](Scalar head) {
-    b.loop(b.index(0), b.index(spec.tokens), spec.queryTile, [&](Scalar query) {
+    b.loop(begin, end, spec.queryTile, [&](Scalar query) {
       b.store(b.zeros(spec.queryTile, tileSize(spec.headDim)), b.buffer(*dq), blocks.rows(query, head));
     });
   });
@@ -183,8 +189,10 @@ tile::KernelOp buildAttentionGrad(OpBuilder &builder, Location loc, StringRef sy
   unsigned dv = signature.output({spec.batch, spec.tokens, spec.kvHeads, spec.valueDim});
   TileBuilder b = signature.open(loc, symbol, {spec.kvHeads, spec.batch, 1}, "gradient of attention in one walk");
   KeyBlockProgram program(b, spec, buffers, b.y(), b.x(), dq);
-  program.clearDq();
-  b.loop(b.index(0), b.index(spec.tokens), spec.keyTile, [&](Scalar key) { program.emit(key, dk, dv); });
+  b.loop(b.index(0), b.index(spec.tokens), spec.keyTile, [&](Scalar key) {
+    program.clearDq(key);
+    program.emit(key, dk, dv);
+  });
   return b.op();
 }
 

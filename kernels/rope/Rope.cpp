@@ -51,12 +51,13 @@ static void rotateHead(TileBuilder &b, const RopeSpec &spec, Value x, Value y, c
   first.colStride = second.colStride = spec.interleaved ? 2 : 1;
   Value a_RP = b.load(x, first, rows, tileSize(pairs)), c_RP = b.load(x, second, rows, tileSize(pairs));
   double sign = spec.inverse ? -1.0 : 1.0;
-  Value turnedA = b.map({a_RP, c_RP, cos_RP, sin_RP},
-                        [&](Scalar u, Scalar v, Scalar c, Scalar s) { return u * c - v * (s * sign); });
-  Value turnedC = b.map({a_RP, c_RP, cos_RP, sin_RP},
-                        [&](Scalar u, Scalar v, Scalar c, Scalar s) { return v * c + u * (s * sign); });
-  b.store(turnedA, y, first);
-  b.store(turnedC, y, second);
+  auto turn = [&](TileBuilder &, llvm::ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
+    Scalar u = in[0], v = in[1], c = in[2], s = in[3] * sign;
+    return {u * c - v * s, v * c + u * s};
+  };
+  TileBuilder::Values turned = b.mapN({a_RP, c_RP, cos_RP, sin_RP}, turn);
+  b.store(turned[0], y, first);
+  b.store(turned[1], y, second);
   if (int64_t rest = spec.headDim - spec.rotary) {
     Place through = head;
     through.indices.back() = b.index(spec.rotary);

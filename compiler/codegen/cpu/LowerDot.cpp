@@ -3,6 +3,7 @@
 // A block of M x N accumulators stays in registers while K runs innermost: each step loads N/lanes vectors of b and one
 // scalar of a per row, broadcast, so a transposed a costs nothing. A transposed b is turned into scratch first, unless
 // the result is one row or column, where dot products along K read both operands as they lie.
+#include "compiler/codegen/cpu/InPlace.h"
 #include "compiler/codegen/cpu/Lowering.h"
 
 using namespace mlir;
@@ -18,7 +19,8 @@ struct Matrix { // element (i, j) at i * rowStride + j * colStride
 
 struct Product {
   Matrix a;
-  Pointer b, acc, result; // rows of b are `n` apart, as those of the accumulators
+  Pointer b; // rows are `n` apart
+  Tile acc, result;
   int64_t m, n, k;
   Value initial; // a scalar: the accumulators start from it, not from memory
 };
@@ -42,13 +44,13 @@ void emitBlock(Lowering &low, const Product &p, Value m0, Value n0, Blocking blo
   VectorBuilder &v = low.v;
   int64_t width = low.width(p.n);
   Type f32 = v.f32();
-  auto place = [&](Pointer base, int64_t row, int64_t vector) { return v.advance(base, row * p.n + vector * width); };
-  Value corner = v.add(v.mul(m0, v.index(p.n)), n0);
-  Pointer acc = v.advance(p.acc, corner), result = v.advance(p.result, corner);
+  auto place = [&](const Tile &tile, int64_t row, int64_t vector) {
+    return v.advance(v.advance(v.advance(tile.at, low.row(tile, v.add(m0, v.index(row)))), n0), vector * width);
+  };
   SmallVector<Value> sums;
   for (int64_t row = 0; row < block.rows; ++row)
     for (int64_t vector = 0; vector < block.vectors; ++vector)
-      sums.push_back(p.initial ? v.splat(p.initial, width) : v.load(place(acc, row, vector), width));
+      sums.push_back(p.initial ? v.splat(p.initial, width) : v.load(place(p.acc, row, vector), width));
 
   Pointer a = v.advance(p.a.at, v.mul(m0, v.index(p.a.rowStride))), b = v.advance(p.b, n0);
   sums = v.loop(0, p.k, block.unroll, sums, [&](Value k, ArrayRef<Value> carried) {
@@ -57,7 +59,7 @@ void emitBlock(Lowering &low, const Product &p, Value m0, Value n0, Blocking blo
     for (int64_t step = 0; step < block.unroll; ++step) {
       SmallVector<Value> bVectors;
       for (int64_t vector = 0; vector < block.vectors; ++vector)
-        bVectors.push_back(v.convert(v.load(place(bAtK, step, vector), width), f32));
+        bVectors.push_back(v.convert(v.load(v.advance(bAtK, step * p.n + vector * width), width), f32));
       for (int64_t row = 0; row < block.rows; ++row) {
         Value scalar = v.load(v.advance(aAtK, row * p.a.rowStride + step * p.a.colStride));
         Value broadcast = v.splat(v.convert(scalar, f32), width);
@@ -71,7 +73,7 @@ void emitBlock(Lowering &low, const Product &p, Value m0, Value n0, Blocking blo
   });
   for (int64_t row = 0; row < block.rows; ++row)
     for (int64_t vector = 0; vector < block.vectors; ++vector)
-      v.store(sums[row * block.vectors + vector], place(result, row, vector));
+      v.store(sums[row * block.vectors + vector], place(p.result, row, vector));
 }
 
 void emitProduct(Lowering &low, const Product &p) {
@@ -130,12 +132,18 @@ bool isFoldedIntoDot(tile::FillOp fill) {
 }
 
 void lowerDot(Lowering &low, tile::DotOp op) {
-  Tile a = low.tile(op.getA()), b = low.tile(op.getB()), acc = low.tile(op.getAcc()), result = low.tile(op.getResult());
-  int64_t m = acc.rows, n = acc.cols, k = op.getTransposeA() ? a.rows : a.cols;
   tile::FillOp fill = fillOf(op);
   Value initial = fill ? low.scalar(fill.getValue()) : Value();
+  Tile a = low.tile(op.getA()), b = low.tile(op.getB()), acc = low.tile(op.getAcc());
+  if (tile::StoreOp store = accumulateInPlace(op)) {
+    prepareStoreInPlace(low, store);
+    acc = low.tile(op.getResult());
+    initial = {};
+  }
   if (usesPairs(low.v.target(), op))
-    return lowerDotOfPairs(low, op, initial);
+    return lowerDotOfPairs(low, op, acc, initial);
+  Tile result = low.tile(op.getResult());
+  int64_t m = acc.rows, n = acc.cols, k = op.getTransposeA() ? a.rows : a.cols;
 
   bool aRowsContiguous = !op.getTransposeA() || m == 1; // along k
   bool bColsContiguous = op.getTransposeB() || n == 1;  // along k
@@ -144,14 +152,14 @@ void lowerDot(Lowering &low, tile::DotOp op) {
   if (m == 1 && bColsContiguous && k > 1)
     return emitRowProducts(low, b.at, a.at, acc.at, result.at, n, k, initial);
   if (n == 1) // accᵀ = bᵀ·aᵀ, whose rows a holds contiguously
-    return emitProduct(low, {{b.at, k, 1}, a.at, acc.at, result.at, 1, m, k, initial});
+    return emitProduct(low, {{b.at, k, 1}, a.at, acc.as(1, m), result.as(1, m), 1, m, k, initial});
   if (transposesB(op)) {
     Tile turned = low.temporary(op, b.cols, b.rows, b.at.element);
     transposeTile(low, b, turned);
     b = turned;
   }
   Matrix left = op.getTransposeA() ? Matrix{a.at, 1, m} : Matrix{a.at, k, 1};
-  emitProduct(low, {left, b.at, acc.at, result.at, m, n, k, initial});
+  emitProduct(low, {left, b.at, acc, result, m, n, k, initial});
 }
 
 } // namespace oriel::codegen

@@ -17,14 +17,16 @@ namespace {
 struct PairProduct {
   Pointer a;
   int64_t rowStride, wordStride;
-  Pointer b, acc, result;
+  Pointer b;
+  Tile acc, result;
   int64_t m, n, words;
   Value initial; // a scalar: the accumulators start from it, not from memory
 };
 
 /// Two bf16 as one word: [R, C] of bf16 is [R, C/2] of i32.
 Tile asWords(Lowering &low, Tile tile) {
-  return {{tile.at.base, low.v.i32(), tile.at.alignment}, tile.rows, tile.cols / 2};
+  Value stride = tile.rowStride ? low.v.ceilDiv(tile.rowStride, 2) : Value();
+  return {{tile.at.base, low.v.i32(), tile.at.alignment}, tile.rows, tile.cols / 2, stride};
 }
 
 /// Rows 2j and 2j+1 of `from` [K, C] become row j of words of `to` [K/2, C].
@@ -35,8 +37,9 @@ void packRows(Lowering &low, Tile from, Tile to) {
   for (int32_t lane = 0; lane < width; ++lane)
     interleave.append({lane, width + lane});
   v.loop(0, from.rows, 2, [&](Value row) {
-    Value place = v.mul(row, v.index(from.cols));
-    Pointer even = v.advance(from.at, place), odd = v.advance(even, from.cols), target = v.advance(to.at, place);
+    Pointer even = v.advance(from.at, low.row(from, row)),
+            odd = v.advance(from.at, low.row(from, v.add(row, v.index(1))));
+    Pointer target = v.advance(to.at, low.row(to, row));
     v.loop(0, from.cols, width, [&](Value col) {
       Value pairs = v.shuffle(v.load(v.advance(even, col), width), v.load(v.advance(odd, col), width), interleave);
       v.store(pairs, v.advance(target, v.mul(col, v.index(2))));
@@ -55,13 +58,13 @@ void emitBlock(Lowering &low, const PairProduct &p, Value m0, Value n0, int64_t 
   int64_t width = v.lanes(), unroll = 4;
   VectorType pairs = v.vector(2 * width, v.builder().getBF16Type());
   auto asPairs = [&](Value words) -> Value { return LLVM::BitcastOp::create(v.builder(), v.loc(), pairs, words); };
-  auto place = [&](Pointer base, int64_t row, int64_t vector) { return v.advance(base, row * p.n + vector * width); };
-  Value corner = v.add(v.mul(m0, v.index(p.n)), n0);
-  Pointer acc = v.advance(p.acc, corner), result = v.advance(p.result, corner);
+  auto place = [&](const Tile &tile, int64_t row, int64_t vector) {
+    return v.advance(v.advance(v.advance(tile.at, low.row(tile, v.add(m0, v.index(row)))), n0), vector * width);
+  };
   SmallVector<Value> sums;
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t vector = 0; vector < vectors; ++vector)
-      sums.push_back(p.initial ? v.splat(p.initial, width) : v.load(place(acc, row, vector), width));
+      sums.push_back(p.initial ? v.splat(p.initial, width) : v.load(place(p.acc, row, vector), width));
 
   Pointer a = v.advance(p.a, v.mul(m0, v.index(p.rowStride))), b = v.advance(p.b, n0);
   sums = v.loop(0, p.words, unroll, sums, [&](Value word, ArrayRef<Value> carried) {
@@ -71,7 +74,7 @@ void emitBlock(Lowering &low, const PairProduct &p, Value m0, Value n0, int64_t 
     for (int64_t step = 0; step < unroll; ++step) {
       SmallVector<Value> bVectors;
       for (int64_t vector = 0; vector < vectors; ++vector)
-        bVectors.push_back(asPairs(v.load(place(bAtWord, step, vector), width)));
+        bVectors.push_back(asPairs(v.load(v.advance(bAtWord, step * p.n + vector * width), width)));
       for (int64_t row = 0; row < rows; ++row) {
         Value scalar = v.load(v.advance(aAtWord, row * p.rowStride + step * p.wordStride));
         Value broadcast = asPairs(v.splat(scalar, width));
@@ -85,7 +88,7 @@ void emitBlock(Lowering &low, const PairProduct &p, Value m0, Value n0, int64_t 
   });
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t vector = 0; vector < vectors; ++vector)
-      v.store(sums[row * vectors + vector], place(result, row, vector));
+      v.store(sums[row * vectors + vector], place(p.result, row, vector));
 }
 
 /// 16 accumulators: 8 x 2, and 16 x 1 for a last column of vectors. M, N and K are multiples of 16.
@@ -104,11 +107,11 @@ void emitProduct(Lowering &low, const PairProduct &p) {
 
 bool usesPairs(const CpuTarget &target, tile::DotOp dot) { return target.has("avx512bf16") && packsPairs(dot); }
 
-void lowerDotOfPairs(Lowering &low, tile::DotOp op, Value initial) {
-  Tile a = low.tile(op.getA()), b = low.tile(op.getB()), acc = low.tile(op.getAcc());
+void lowerDotOfPairs(Lowering &low, tile::DotOp op, Tile acc, Value initial) {
+  Tile a = low.tile(op.getA()), b = low.tile(op.getB());
   Tile bPacked = low.temporary(op, b.rows, b.cols, b.at.element), aWords = asWords(low, a);
   int64_t k = op.getTransposeA() ? a.rows : a.cols;
-  PairProduct p{aWords.at, k / 2, 1,      asWords(low, bPacked).at, acc.at, low.tile(op.getResult()).at, acc.rows,
+  PairProduct p{aWords.at, k / 2, 1,      asWords(low, bPacked).at, acc, low.tile(op.getResult()), acc.rows,
                 acc.cols,  k / 2, initial};
   if (op.getTransposeB())
     transposeTile(low, asWords(low, b), {p.b, k / 2, p.n}); // the pairs are words already

@@ -50,7 +50,7 @@ LogicalResult KernelLowering::lowerOp(Operation &op) {
       .Case([&](tile::MapOp map) { return lowerMap(low_, map); })
       .Case([&](tile::FillOp fill) { return lowerFill(low_, fill), success(); })
       .Case([&](tile::CastOp cast) { return lowerCast(low_, cast), success(); })
-      .Case([&](tile::ReduceOp reduce) { return lowerReduce(low_, reduce), success(); })
+      .Case([&](tile::ReduceOp reduce) { return lowerReduce(low_, reduce); })
       .Case([&](tile::TransposeOp transpose) {
         transposeTile(low_, low_.tile(transpose.getTile()), low_.tile(transpose.getResult()));
         return success();

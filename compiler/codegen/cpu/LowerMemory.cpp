@@ -3,6 +3,7 @@
 // An access is a two-dimensional walk: an outer dimension whose valid part is a loop range, and an inner one that goes
 // by vectors, whole where the tile lies inside the buffer and masked at its edges. Vectors of one value per row (Rx1)
 // walk along the rows; tiles whose rows are contiguous in memory go through a transpose.
+#include "compiler/codegen/cpu/InPlace.h"
 #include "compiler/codegen/cpu/Lowering.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -77,6 +78,10 @@ void forVectors(Lowering &low, int64_t inner, llvm::function_ref<void(Value)> bo
   low.v.loop(0, inner, low.width(inner), body);
 }
 
+Value isWhole(VectorBuilder &v, const Range &range) {
+  return v.both(v.equals(range.lo, v.index(0)), v.equals(range.hi, v.index(range.size)));
+}
+
 /// Runs `body(outer place, inner place, mask)` over the valid outer range; mask is null where vectors are whole.
 void walk(Lowering &low, const Access &access, llvm::function_ref<void(Value, Value, Value)> body) {
   VectorBuilder &v = low.v;
@@ -88,9 +93,8 @@ void walk(Lowering &low, const Access &access, llvm::function_ref<void(Value, Va
                  [&](Value col) { body(row, col, whole ? Value() : v.rangeMask(col, inner.lo, inner.hi, width)); });
     });
   };
-  Value whole = v.both(v.equals(inner.lo, v.index(0)), v.equals(inner.hi, v.index(inner.size)));
   v.branch(
-      whole, [&] { rows(true); }, [&] { rows(false); });
+      isWhole(v, inner), [&] { rows(true); }, [&] { rows(false); });
 }
 
 Pointer memoryAt(Lowering &low, const Access &access, Value outer, Value inner) {
@@ -130,16 +134,8 @@ void zeroRows(Lowering &low, Tile tile, int64_t inner, Value lo, Value hi) {
   });
 }
 
-} // namespace
-
-void lowerLoad(Lowering &low, tile::LoadOp op) {
+void copyIn(Lowering &low, const Access &access, Tile target) {
   VectorBuilder &v = low.v;
-  Access access = accessOf(low, op);
-  Tile result = low.tile(op.getTile()), target = result;
-  bool transposed = temporaryBytes(op) > 0;
-  if (transposed)
-    target = low.temporary(op, result.cols, result.rows, result.at.element);
-
   int64_t inner = access.inner.size;
   zeroRows(low, target, inner, v.index(0), access.outer.lo);
   zeroRows(low, target, inner, access.outer.hi, v.index(access.outer.size));
@@ -147,27 +143,91 @@ void lowerLoad(Lowering &low, tile::LoadOp op) {
     Value vector = readVector(low, access, memoryAt(low, access, row, col), mask);
     v.store(v.convert(vector, target.at.element), tileAt(low, target, inner, row, col));
   });
-  if (transposed)
-    transposeTile(low, target, result);
+}
+
+void copyOut(Lowering &low, const Access &access, Tile source, bool accumulate) {
+  VectorBuilder &v = low.v;
+  int64_t inner = access.inner.size, width = low.width(inner);
+  walk(low, access, [&](Value row, Value col, Value mask) {
+    Value vector = v.load(tileAt(low, source, inner, row, col), width);
+    Pointer memory = memoryAt(low, access, row, col);
+    if (accumulate)
+      vector = v.plus(v.convert(readVector(low, access, memory, mask), source.at.element), vector);
+    writeVector(low, access, v.convert(vector, access.origin.element), memory, mask);
+  });
+}
+
+/// The tile's place in scratch, for elements as the buffer has them.
+Tile bufferedIn(Lowering &low, const Access &access, Value tile) {
+  Tile scratch = low.placeOf(tile);
+  scratch.at.element = access.origin.element;
+  return scratch;
+}
+
+Value isInside(VectorBuilder &v, const Access &access) {
+  return v.both(isWhole(v, access.outer), isWhole(v, access.inner));
+}
+
+/// The tile in its buffer, or in `scratch` if it is not wholly inside.
+Tile inBufferOr(Lowering &low, const Access &access, Value inside, Tile scratch) {
+  VectorBuilder &v = low.v;
+  Pointer at{v.select(inside, access.origin.base, scratch.at.base), access.origin.element, 0};
+  return {at, scratch.rows, scratch.cols, v.select(inside, v.index(access.outerStride), v.index(scratch.cols))};
+}
+
+/// False for a product on a target that multiplies single elements: it reads its operands where they lie in scratch.
+bool readsStrides(Lowering &low, tile::LoadOp op) {
+  auto dot = dyn_cast<tile::DotOp>(*op.getTile().user_begin());
+  return !dot || usesPairs(low.v.target(), dot);
+}
+
+} // namespace
+
+void lowerLoad(Lowering &low, tile::LoadOp op) {
+  VectorBuilder &v = low.v;
+  Access access = accessOf(low, op);
+  if (isReadInPlace(op) && readsStrides(low, op)) {
+    Tile scratch = bufferedIn(low, access, op.getTile());
+    Value inside = isInside(v, access);
+    v.branch(
+        inside, [] {}, [&] { copyIn(low, access, scratch); });
+    return low.putInPlace(op.getTile(), inBufferOr(low, access, inside, scratch));
+  }
+  Tile result = low.tile(op.getTile());
+  if (temporaryBytes(op) == 0)
+    return copyIn(low, access, result);
+  Tile turned = low.temporary(op, result.cols, result.rows, result.at.element);
+  copyIn(low, access, turned);
+  transposeTile(low, turned, result);
+}
+
+void prepareStoreInPlace(Lowering &low, tile::StoreOp op) {
+  VectorBuilder &v = low.v;
+  Access access = accessOf(low, op);
+  Value inside = isInside(v, access);
+  Tile scratch = bufferedIn(low, access, op.getTile());
+  if (op.getAccumulate())
+    v.branch(
+        inside, [] {}, [&] { zeroRows(low, scratch, scratch.cols, v.index(0), v.index(scratch.rows)); });
+  low.putInPlace(op.getTile(), inBufferOr(low, access, inside, scratch));
 }
 
 void lowerStore(Lowering &low, tile::StoreOp op) {
   VectorBuilder &v = low.v;
   Access access = accessOf(low, op);
+  if (low.isInPlace(op.getTile())) {
+    v.branch(
+        isInside(v, access), [] {},
+        [&] { copyOut(low, access, bufferedIn(low, access, op.getTile()), op.getAccumulate()); });
+    return;
+  }
   Tile source = low.tile(op.getTile());
   if (temporaryBytes(op) > 0) {
     Tile transposed = low.temporary(op, source.cols, source.rows, source.at.element);
     transposeTile(low, source, transposed);
     source = transposed;
   }
-  int64_t inner = access.inner.size, width = low.width(inner);
-  walk(low, access, [&](Value row, Value col, Value mask) {
-    Value vector = v.load(tileAt(low, source, inner, row, col), width);
-    Pointer memory = memoryAt(low, access, row, col);
-    if (op.getAccumulate())
-      vector = v.plus(v.convert(readVector(low, access, memory, mask), source.at.element), vector);
-    writeVector(low, access, v.convert(vector, access.origin.element), memory, mask);
-  });
+  copyOut(low, access, source, op.getAccumulate());
 }
 
 void lowerScalarLoad(Lowering &low, Operation *op) {

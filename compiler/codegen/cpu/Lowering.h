@@ -3,7 +3,7 @@
 //   LowerKernel.cpp   the function, control flow, carried tiles, scalars
 //   LowerMemory.cpp   load, store          LowerIndexed.cpp   gather, scatter_add
 //   LowerDot.cpp      dot (LowerDotBf16.cpp: pairs of bf16)
-//   LowerMap.cpp      map (VectorMath.cpp: exp, log, tanh)
+//   LowerMap.cpp      map (MapVectors.h; VectorMath.cpp: exp, log, tanh)
 //   LowerShape.cpp    fill, copy, cast, transpose, reduce
 #ifndef ORIEL_COMPILER_CODEGEN_CPU_LOWERING_H
 #define ORIEL_COMPILER_CODEGEN_CPU_LOWERING_H
@@ -14,10 +14,12 @@
 
 namespace oriel::codegen {
 
-/// A tile in scratch memory, row major and dense.
+/// A tile, row major: dense in scratch memory, or where it lies in a buffer (InPlace.h), whose element type it has
+/// there.
 struct Tile {
   Pointer at;
   int64_t rows, cols;
+  mlir::Value rowStride = {}; // elements; null: cols
 
   int64_t size() const { return rows * cols; }
   /// The same memory read as rows x cols.
@@ -38,6 +40,15 @@ public:
     return {scalars.lookup(memref), mlir::cast<mlir::MemRefType>(memref.getType()).getElementType(), 0};
   }
   Tile tile(mlir::Value value) {
+    if (auto known = inPlace_.find(value); known != inPlace_.end())
+      return known->second;
+    return placeOf(value);
+  }
+  /// From now on the tile lies there.
+  void putInPlace(mlir::Value value, Tile tile) { inPlace_[value] = tile; }
+  bool isInPlace(mlir::Value value) const { return inPlace_.contains(value); }
+  /// The tile's place in scratch.
+  Tile placeOf(mlir::Value value) {
     auto type = mlir::cast<mlir::RankedTensorType>(value.getType());
     return scratchTile(plan_.offset(value), type.getDimSize(0), type.getDimSize(1), type.getElementType());
   }
@@ -50,12 +61,17 @@ public:
   }
   const ScratchPlan &plan() const { return plan_; }
 
+  mlir::Value row(const Tile &tile, mlir::Value row) {
+    return v.mul(row, tile.rowStride ? tile.rowStride : v.index(tile.cols));
+  }
+
   /// Elements that fit the inner dimension in one vector: 1 for single elements.
   int64_t width(int64_t inner) { return inner == 1 ? 1 : v.lanes(); }
 
 private:
   const ScratchPlan &plan_;
   mlir::Value scratch_;
+  llvm::DenseMap<mlir::Value, Tile> inPlace_;
 };
 
 /// Emits the function of a kernel at the builder's place (an LLVM dialect function over scf, arith and LLVM ops).
@@ -64,18 +80,21 @@ mlir::LogicalResult lowerKernel(tile::KernelOp kernel, const ScratchPlan &plan, 
 
 void lowerLoad(Lowering &low, tile::LoadOp op);
 void lowerStore(Lowering &low, tile::StoreOp op);
+/// Lets the op that makes the tile of this store write the buffer itself, or add to it, where the tile lies inside;
+/// where it does not, the store moves what the op made in scratch.
+void prepareStoreInPlace(Lowering &low, tile::StoreOp op);
 void lowerScalarLoad(Lowering &low, mlir::Operation *memrefLoad);
 void lowerGather(Lowering &low, tile::GatherOp op);
 void lowerScatterAdd(Lowering &low, tile::ScatterAddOp op);
 void lowerDot(Lowering &low, tile::DotOp op);
-/// A product of two bf16 matrices on a target that multiplies pairs; `initial` is the constant that the accumulator is
-/// filled with, or null.
+/// A product of two bf16 matrices on a target that multiplies pairs; `initial` is the scalar that the sums start from,
+/// or null: they start from `acc`.
 bool usesPairs(const CpuTarget &target, tile::DotOp dot);
-void lowerDotOfPairs(Lowering &low, tile::DotOp op, mlir::Value initial);
+void lowerDotOfPairs(Lowering &low, tile::DotOp op, Tile acc, mlir::Value initial);
 mlir::LogicalResult lowerMap(Lowering &low, tile::MapOp op);
 void lowerFill(Lowering &low, tile::FillOp op);
 void lowerCast(Lowering &low, tile::CastOp op);
-void lowerReduce(Lowering &low, tile::ReduceOp op);
+mlir::LogicalResult lowerReduce(Lowering &low, tile::ReduceOp op);
 
 /// True if the dot that uses this fill starts from a constant in registers, so that the fill itself is not needed.
 bool isFoldedIntoDot(tile::FillOp fill);

@@ -6,6 +6,8 @@
 // result is an explicit choice for a pair that hands on its bytes there.
 #include "compiler/codegen/cpu/ScratchPlan.h"
 
+#include "compiler/codegen/cpu/InPlace.h"
+
 #include <map>
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -167,6 +169,15 @@ Planner::Live Planner::scanBlock(Block &block, Live after) {
   return after;
 }
 
+/// What an op reads. A map that is folded into a reduction is made where that is.
+static SmallVector<Value> operandsOf(Operation &op) {
+  SmallVector<Value> operands(op.getOperands());
+  if (auto reduce = dyn_cast<tile::ReduceOp>(op))
+    if (auto map = reduce.getTile().getDefiningOp<tile::MapOp>(); map && isFoldedIntoReduce(map))
+      operands.append(map.getInputs().begin(), map.getInputs().end());
+  return operands;
+}
+
 void Planner::scanOp(Operation &op, Live &live) {
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return scanFor(loop, live);
@@ -181,10 +192,11 @@ void Planner::scanOp(Operation &op, Live &live) {
       mark(result, write);
       live.remove(result);
     }
-  for (Value operand : op.getOperands())
+  SmallVector<Value> operands = operandsOf(op);
+  for (Value operand : operands)
     if (isTile(operand) && !live.contains(operand))
       dying_.insert({operand, &op});
-  for (Value operand : op.getOperands())
+  for (Value operand : operands)
     if (isTile(operand)) {
       live.insert(operand);
       mark(operand, write);
@@ -283,6 +295,18 @@ void Planner::tryShare(int a, int b) {
   members_[first].append(members_[second]);
 }
 
+/// True if the tile's elements may lie in scratch as the buffer has them, which is not how the tile does: a vector of
+/// it does not lie where that of another tile does.
+static bool liesAsInBuffer(Value tile) {
+  Value buffer;
+  if (auto load = tile.getDefiningOp<tile::LoadOp>(); load && isReadInPlace(load))
+    buffer = load.getBuffer();
+  else if (tile.getDefiningOp<tile::MapOp>())
+    if (tile::StoreOp store = storeInPlace(cast<OpResult>(tile)))
+      buffer = store.getBuffer();
+  return buffer && getElementTypeOrSelf(buffer) != getElementTypeOrSelf(tile);
+}
+
 /// Collects who may hand on to whom, the most valuable first: a copy inside a loop costs most.
 void Planner::collectCandidates() {
   kernel_->walk([&](scf::ForOp loop) { // a loop's result is its carried tile
@@ -312,7 +336,8 @@ void Planner::collectCandidates() {
     auto shape = cast<RankedTensorType>(map.getResult(0).getType()).getShape();
     for (Value result : map.getResults())
       for (Value input : map.getInputs())
-        if (cast<RankedTensorType>(input.getType()).getShape() == shape && dying_.contains({input, map}))
+        if (cast<RankedTensorType>(input.getType()).getShape() == shape && dying_.contains({input, map}) &&
+            !liesAsInBuffer(input) && !liesAsInBuffer(result))
           allow(input, result, 2 * number(map) + 1);
   });
 }

@@ -38,6 +38,9 @@ Value VectorBuilder::lessThan(Value a, Value b) {
   return builder_.createOrFold<arith::CmpIOp>(loc_, arith::CmpIPredicate::slt, a, b);
 }
 Value VectorBuilder::both(Value a, Value b) { return builder_.createOrFold<arith::AndIOp>(loc_, a, b); }
+Value VectorBuilder::select(Value condition, Value a, Value b) {
+  return builder_.createOrFold<arith::SelectOp>(loc_, condition, a, b);
+}
 Value VectorBuilder::toI32(Value index) { return builder_.createOrFold<arith::IndexCastOp>(loc_, i32(), index); }
 Value VectorBuilder::toIndex(Value integer) {
   return builder_.createOrFold<arith::IndexCastOp>(loc_, builder_.getIndexType(), integer);

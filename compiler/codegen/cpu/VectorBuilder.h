@@ -45,6 +45,7 @@ public:
   Value atLeast(Value a, Value b);
   Value lessThan(Value a, Value b);
   Value both(Value a, Value b);
+  Value select(Value condition, Value a, Value b); // of any type
   Value toI32(Value index);
   Value toIndex(Value integer);
 

@@ -231,17 +231,31 @@ bool CpuGemmLibrary::runPiece(const CpuGemm &gemm, int64_t piece, int thread, co
       .run(thread, streams_[static_cast<size_t>(thread)], aPiece, bPiece, const_cast<void *>(cPiece), scratch);
 }
 
-/// c += partial 1 + partial 2 + …, from left to right.
+/// sum += partial 1 + partial 2 + …, from left to right; `stride` elements lie between two partials.
+[[gnu::target_clones("avx512f", "avx2", "default")]] static void
+addRow(float *__restrict sum, const float *__restrict partials, int64_t stride, int64_t count, int64_t size) {
+  constexpr int64_t block = 64; // four wide registers stay in registers
+  int64_t i = 0;
+  for (; i + block <= size; i += block) {
+    float total[block];
+    for (int64_t j = 0; j < block; ++j)
+      total[j] = sum[i + j];
+    for (int64_t partial = 0; partial < count; ++partial)
+      for (int64_t j = 0; j < block; ++j)
+        total[j] += partials[partial * stride + i + j];
+    for (int64_t j = 0; j < block; ++j)
+      sum[i + j] = total[j];
+  }
+  for (; i < size; ++i)
+    for (int64_t partial = 0; partial < count; ++partial)
+      sum[i] += partials[partial * stride + i];
+}
+
 void CpuGemmLibrary::addPartials(const CpuGemm &gemm, float *c) {
   const GemmSpec &spec = gemm.spec;
   const auto *partials = reinterpret_cast<const float *>(partials_->data());
   pool_.forEach(spec.m, std::max<int64_t>(1, 4096 / spec.n), [&](int64_t row, int) {
-    float *sum = c + row * spec.ldc;
-    for (int64_t split = 1; split < gemm.grid.splits; ++split) {
-      const float *partial = partials + ((split - 1) * spec.m + row) * spec.n;
-      for (int64_t i = 0; i < spec.n; ++i)
-        sum[i] += partial[i];
-    }
+    addRow(c + row * spec.ldc, partials + row * spec.n, spec.m * spec.n, gemm.grid.splits - 1, spec.n);
   });
 }
 

@@ -1,4 +1,6 @@
-// mmap, with the start moved to a huge-page boundary for blocks that fill at least one.
+// mmap, with the start moved to a huge-page boundary. Scratch pads of some hundred kilobytes get a huge page too: in
+// small ones, places that the second cache must hold together may fall on the same sets, and the first TLB does not
+// reach.
 #include "runtime/device/cpu/CpuMemory.h"
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,7 @@ namespace {
 
 constexpr size_t pageBytes = 4096;
 constexpr size_t hugePageBytes = size_t(2) << 20;
+constexpr size_t smallestHuge = size_t(128) << 10; // a block that is worth a huge page
 
 class CpuMemory final : public DeviceMemory {
 public:
@@ -32,7 +35,7 @@ private:
 } // namespace
 
 absl::StatusOr<std::unique_ptr<DeviceMemory>> allocateCpuMemory(size_t bytes) {
-  size_t alignment = bytes >= hugePageBytes ? hugePageBytes : pageBytes;
+  size_t alignment = bytes >= smallestHuge ? hugePageBytes : pageBytes;
   size_t mappedBytes = (std::max<size_t>(bytes, 1) + alignment - 1) / alignment * alignment + alignment;
   void *mapping = mappedBytes < bytes
                       ? MAP_FAILED

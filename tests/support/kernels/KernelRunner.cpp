@@ -156,7 +156,7 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
   kernel.isBf16.assign(op.getBuffers().size(), false);
   if (usesBf16Storage()) {
     kernel.isBf16 = transforms::narrowableBuffers(op);
-    tile::KernelOp narrow = transforms::narrowKernel(op, kernel.isBf16, symbol);
+    tile::KernelOp narrow = transforms::narrowKernel(op, kernel.isBf16, symbol, /*insideBranches=*/true);
     op.erase();
     op = narrow;
   }
