@@ -45,12 +45,21 @@ static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target) {
   return withTiles(spec, tile, tile);
 }
 
+/// Keys and values, and in the gradient the sums of dq, come from the last cache once per tile: where a query sees many
+/// keys, tiles of a CPU are as large as the second cache holds. Else they would spend more on pairs that are not
+/// visible.
+static bool isLong(const AttentionSpec &spec) {
+  return reach(spec) > 4096 && std::max(spec.headDim, spec.valueDim) <= 128;
+}
+
 AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target) {
   if (isGpu(target))
     return withGpuTiles(spec, target);
   int64_t keys = reach(spec);
   if (keys <= 256)
     return withTiles(spec, 32, 32);
+  if (isLong(spec))
+    return withTiles(spec, 256, 128);
   return withTiles(spec, keys <= 2048 ? 64 : 128, 64);
 }
 
@@ -62,6 +71,8 @@ AttentionSpec withGradientTiles(AttentionSpec spec, TileTarget target) {
     return withTiles(spec, 32, 32);
   if (keys <= 1024 && spec.window >= 0)
     return withTiles(spec, 32, 64);
+  if (isLong(spec))
+    return withTiles(spec, 128, 256);
   return withTiles(spec, 64, keys <= 2048 ? 64 : 128);
 }
 
