@@ -46,6 +46,7 @@ FENCED = [
     (r"^mpi\.h$", ["runtime/communicator/mpi", "tests"]),
     (r"^(dnnl|oneapi)", ["runtime/device/cpu"]),
     (r"^(cuda|nvrtc|cublas)", ["runtime/device/cuda", "tests"]),
+    (r"^hwloc", ["runtime/device/cpu"]),
     (r"^nccl", ["runtime/communicator/nccl", "tests"]),
 ]
 # Parts of the compiler that must build without MLIR as well.

@@ -3,7 +3,17 @@
 #include "runtime/base/Status.h"
 #include "runtime/device/cuda/CudaDevice.h"
 
+#include "spdlog/spdlog.h"
+
 namespace oriel::trainer {
+
+void logPeers() {
+  absl::StatusOr<runtime::CudaPeers> peers = runtime::findCudaPeers();
+  if (!peers.ok())
+    spdlog::warn("whether GPUs reach each other's memory is not known: {}", peers.status().ToString());
+  else if (peers->gpus > 1)
+    spdlog::log(peers->allReachEachOther ? spdlog::level::info : spdlog::level::warn, "{}", peers->description);
+}
 
 absl::StatusOr<std::unique_ptr<runtime::DeviceCollectives>>
 connectGpus(const runtime::nccl::Nccl &library, runtime::Communicator &host, runtime::Device &device,

@@ -10,6 +10,10 @@
 
 namespace oriel::trainer {
 
+/// Logs whether the GPUs that this process sees reach each other's memory, where there are several: what NCCL's speed
+/// within a host hangs on. One process of a host is enough.
+void logPeers();
+
 /// Collective. Collectives between the CUDA devices of the ranks of `host`, on a stream beside each device's own.
 /// `device` and `host` outlive them. Errors are those of createNcclCollectives.
 absl::StatusOr<std::unique_ptr<runtime::DeviceCollectives>>

@@ -3,7 +3,6 @@
 #include "runtime/base/Status.h"
 #include "runtime/device/cpu/CpuCores.h"
 #include "runtime/device/cuda/CudaDevice.h"
-#include "runtime/device/cuda/GpuCores.h"
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -11,7 +10,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 
 namespace oriel::trainer {
 
@@ -41,10 +39,10 @@ static absl::StatusOr<std::unique_ptr<runtime::Device>> openGpu() {
   const char *visible = std::getenv("CUDA_VISIBLE_DEVICES");
   ORIEL_ASSIGN_OR_RETURN(int gpus, runtime::countCudaDevices());
   ORIEL_ASSIGN_OR_RETURN(int gpu, gpuOfRank(localRank(), gpus, visible));
-  std::vector<int> near = runtime::cuda::coresNearGpu(gpu, visible, "/sys"), allowed = runtime::allowedCores(), both;
-  std::set_intersection(near.begin(), near.end(), allowed.begin(), allowed.end(), std::back_inserter(both));
-  if (!both.empty())
-    runtime::bindThisThread(both);
+  std::vector<int> near = runtime::coresNearCudaDevice(gpu), allowed = runtime::allowedCores();
+  std::erase_if(allowed, [&](int core) { return !std::binary_search(near.begin(), near.end(), core); });
+  if (!allowed.empty())
+    runtime::bindThisThread(allowed);
   return runtime::createCudaDevice({gpu});
 }
 

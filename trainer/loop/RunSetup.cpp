@@ -58,6 +58,8 @@ absl::Status makeCollectives(const Job &job, RunSetup &setup, runtime::Communica
     return absl::InvalidArgumentError("distributed.collectives = \"nccl\" needs training.device = \"cuda\"");
   absl::StatusOr<runtime::nccl::Nccl> library = runtime::nccl::openNccl();
   ORIEL_RETURN_IF_ERROR(agree(communicator, library.status(), Deadline::after(job.distributed().deadline())));
+  if (job.training().device() == "cuda" && localRank() == 0)
+    logPeers();
   bool fixed = job.distributed().reduction() == "fixed";
   ORIEL_ASSIGN_OR_RETURN(setup.collectives, connectGpus(*library, communicator, *setup.device,
                                                         fixed ? runtime::SumOrder::Tree : runtime::SumOrder::Library,

@@ -2,6 +2,7 @@
 #include "runtime/device/cpu/CpuCores.h"
 
 #include "runtime/device/cpu/CpuDevice.h"
+#include "runtime/device/cpu/MachineTopology.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -37,7 +38,8 @@ std::vector<int> allowedCores() {
   }
   if (cores.empty())
     cores.push_back(0);
-  return cores;
+  const MachineTopology *machine = MachineTopology::ofThisMachine();
+  return machine ? machine->inOrder(std::move(cores)) : cores;
 }
 
 void bindThisThread(int core) { bindThisThread(std::vector<int>{core}); }

@@ -6,7 +6,8 @@
 
 namespace oriel::runtime {
 
-/// Numbers of the cores in this process's affinity set, ascending; never empty.
+/// Numbers of the cores in this process's affinity set, never none, in the order of MachineTopology.h: a rank that
+/// takes a stretch of them has whole cores with all their threads, in as few caches and NUMA nodes as can be.
 std::vector<int> allowedCores();
 
 /// Binds the calling thread, and those that it starts later, to one core or to some; advice, so failure is ignored.

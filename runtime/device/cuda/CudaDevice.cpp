@@ -1,9 +1,12 @@
 #include "runtime/device/cuda/CudaDevice.h"
 
+#include "runtime/base/CpuFeatures.h"
 #include "runtime/base/Status.h"
 #include "runtime/device/cpu/CpuCores.h"
+#include "runtime/device/cpu/MachineTopology.h"
 #include "runtime/device/cuda/CublasLt.h"
 #include "runtime/device/cuda/DriverDevice.h"
+#include "runtime/device/cuda/GpuFacts.h"
 #include "runtime/device/cuda/emulated/EmulatedDriver.h"
 #include "runtime/device/cuda/emulated/HostProducts.h"
 #include "runtime/plan/Package.h"
@@ -17,6 +20,7 @@ absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &opti
   ORIEL_ASSIGN_OR_RETURN(backend.driver, cuda::openDriver());
   backend.ordinal = options.ordinal;
   backend.name = absl::StrCat("cuda:", options.ordinal);
+  backend.model = [](const std::string &place) { return absl::StrCat(cuda::modelOf(place, "/proc"), " at ", place); };
   backend.products = [driver = backend.driver] { return cuda::createCublasLt(*driver); };
   backend.suffixes = {".cubin", ".ptx"};
   return cuda::createDriverDevice(std::move(backend));
@@ -29,11 +33,24 @@ absl::StatusOr<bool> isCudaDeviceIdle(Device &device) { return cuda::isIdle(devi
 
 absl::StatusOr<int> countCudaDevices() {
   ORIEL_ASSIGN_OR_RETURN(const cuda::Driver *driver, cuda::openDriver());
-  ORIEL_RETURN_IF_ERROR(cuda::check(*driver, driver->init(0), "start the NVIDIA driver"));
-  int count = 0;
-  for (cuda::Device device = 0; driver->deviceGet(&device, count) == cuda::success;)
-    ++count;
-  return count;
+  return cuda::countGpus(*driver);
+}
+
+absl::StatusOr<CudaPeers> findCudaPeers() {
+  ORIEL_ASSIGN_OR_RETURN(const cuda::Driver *driver, cuda::openDriver());
+  ORIEL_ASSIGN_OR_RETURN(int gpus, cuda::countGpus(*driver));
+  ORIEL_ASSIGN_OR_RETURN(auto apart, cuda::pairsWithoutPeerAccess(*driver, gpus));
+  return CudaPeers{gpus, apart.empty(), cuda::describePeers(gpus, apart)};
+}
+
+std::vector<int> coresNearCudaDevice(int ordinal) {
+  absl::StatusOr<const cuda::Driver *> driver = cuda::openDriver();
+  const MachineTopology *machine = MachineTopology::ofThisMachine();
+  cuda::Device device = 0;
+  if (!driver.ok() || !machine || (*driver)->deviceGet(&device, ordinal) != cuda::success)
+    return {};
+  absl::StatusOr<std::string> place = cuda::pciBusIdOf(**driver, device);
+  return place.ok() ? machine->coresNear(*place) : std::vector<int>();
 }
 
 absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedCudaOptions &options) {
@@ -43,6 +60,7 @@ absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedC
   backend.hostThreads = options.threads > 0 ? options.threads : static_cast<int>(allowedCores().size());
   backend.driver = &emulated::emulatedDriver({backend.hostThreads, options.seed, options.report});
   backend.name = "cuda";
+  backend.model = [](const std::string &) { return absl::StrCat("emulated on ", hostCpuName()); };
   backend.products = []() -> absl::StatusOr<std::unique_ptr<cuda::MatrixProducts>> {
     return emulated::createHostProducts();
   };

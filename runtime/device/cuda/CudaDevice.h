@@ -9,6 +9,9 @@
 #include "runtime/device/cuda/SideStream.h"
 #include "runtime/device/cuda/emulated/LaunchReport.h"
 
+#include <string>
+#include <vector>
+
 namespace oriel::runtime {
 
 struct CudaOptions {
@@ -25,6 +28,17 @@ absl::StatusOr<bool> isCudaDeviceIdle(Device &device);
 
 /// How many GPUs this process sees; NotFound without a driver.
 absl::StatusOr<int> countCudaDevices();
+
+/// Whether the GPUs that this process sees reach each other's memory, as a line for the log too.
+struct CudaPeers {
+  int gpus = 0;
+  bool allReachEachOther = true;
+  std::string description;
+};
+absl::StatusOr<CudaPeers> findCudaPeers();
+
+/// The cores of the host that are nearest to a GPU, ascending; empty where all are, or nobody knows.
+std::vector<int> coresNearCudaDevice(int ordinal);
 
 struct EmulatedCudaOptions {
   int threads = 0;   // of the host; 0: every core this process may use

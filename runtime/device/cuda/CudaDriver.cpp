@@ -30,7 +30,8 @@ private:
 void findAll(Finder &finder, Driver &driver) {
   finder.find(driver.init, "cuInit");
   finder.find(driver.deviceGet, "cuDeviceGet");
-  finder.find(driver.deviceGetName, "cuDeviceGetName");
+  finder.find(driver.deviceGetPciBusId, "cuDeviceGetPCIBusId");
+  finder.find(driver.deviceCanAccessPeer, "cuDeviceCanAccessPeer");
   finder.find(driver.devicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain");
   finder.find(driver.ctxSetCurrent, "cuCtxSetCurrent");
   finder.find(driver.moduleLoad, "cuModuleLoad");
@@ -51,7 +52,6 @@ void findAll(Finder &finder, Driver &driver) {
   finder.find(driver.streamWaitEvent, "cuStreamWaitEvent");
   finder.find(driver.graphInstantiate, "cuGraphInstantiateWithFlags");
   finder.find(driver.graphLaunch, "cuGraphLaunch");
-  finder.find(driver.graphExecDestroy, "cuGraphExecDestroy");
   finder.find(driver.graphDestroy, "cuGraphDestroy");
 }
 

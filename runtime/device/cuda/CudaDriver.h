@@ -3,8 +3,8 @@
 //
 // Names, meaning and binary interface are the driver's (CUDA 12 and 13); the types are declared here so that a build
 // needs no CUDA headers. Addresses are unified: memcpyAsync copies between host and device in any direction. Contexts,
-// streams, events and pinned memory live as long as the process: there are few, and whoever is done with one keeps it
-// for the next use. Who waits polls streamQuery; so every wait can have a deadline.
+// streams, events, pinned memory and graphs to launch live as long as the process: there are few, and whoever is done
+// with one keeps it for the next use, or leaves it. Who waits polls streamQuery; so every wait can have a deadline.
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_CUDADRIVER_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_CUDADRIVER_H
 
@@ -42,7 +42,8 @@ constexpr int captureThreadLocal = 1;
 struct Driver {
   Result (*init)(unsigned flags);
   Result (*deviceGet)(Device *, int ordinal);
-  Result (*deviceGetName)(char *name, int bytes, Device);
+  Result (*deviceGetPciBusId)(char *id, int bytes, Device);
+  Result (*deviceCanAccessPeer)(int *can, Device, Device peer);
   /// The context lives as long as the process.
   Result (*devicePrimaryCtxRetain)(Context *, Device);
   Result (*ctxSetCurrent)(Context);
@@ -70,7 +71,6 @@ struct Driver {
 
   Result (*graphInstantiate)(GraphExec *, Graph, unsigned long long flags);
   Result (*graphLaunch)(GraphExec, Stream);
-  Result (*graphExecDestroy)(GraphExec);
   Result (*graphDestroy)(Graph);
 
   /// What the last faulty work did wrong, in words; null where nobody knows more than its Result (a GPU).

@@ -5,6 +5,7 @@
 
 #include "runtime/base/Bytes.h"
 #include "runtime/base/Status.h"
+#include "runtime/device/cuda/GpuFacts.h"
 #include "runtime/device/cuda/Session.h"
 #include "runtime/plan/plan.pb.h"
 
@@ -109,15 +110,9 @@ private:
   std::string path_;
 };
 
-class GraphRecording final : public Recording {
-public:
-  GraphRecording(const Session &session, GraphExec exec) : session_(session), exec_(exec) {}
-  ~GraphRecording() override { session_.enter().graphExecDestroy(exec_); }
-  GraphExec exec() const { return exec_; }
-
-private:
-  const Session &session_;
-  GraphExec exec_;
+struct GraphRecording final : Recording {
+  explicit GraphRecording(GraphExec exec) : exec(exec) {}
+  const GraphExec exec;
 };
 
 class DriverDevice final : public runtime::Device {
@@ -159,7 +154,7 @@ public:
 
   absl::StatusOr<std::unique_ptr<Recording>> record(absl::FunctionRef<absl::Status()> issue) override;
   absl::Status replay(Recording &recording) override {
-    GraphExec exec = static_cast<GraphRecording &>(recording).exec();
+    GraphExec exec = static_cast<GraphRecording &>(recording).exec;
     return session_.check(session_.enter().graphLaunch(exec, stream_), "launch a graph");
   }
 
@@ -254,7 +249,7 @@ absl::StatusOr<std::unique_ptr<Recording>> DriverDevice::record(absl::FunctionRe
     driver.graphDestroy(graph);
   ORIEL_RETURN_IF_ERROR(issued);
   ORIEL_RETURN_IF_ERROR(ended);
-  return std::make_unique<GraphRecording>(session_, exec);
+  return std::make_unique<GraphRecording>(exec);
 }
 
 } // namespace
@@ -271,15 +266,13 @@ absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend back
   if (driver.deviceGet(&device, backend.ordinal) != success)
     return absl::NotFoundError(absl::StrCat("there is no NVIDIA GPU number ", backend.ordinal,
                                             ": nvidia-smi lists them, and CUDA_VISIBLE_DEVICES may hide some"));
-  std::array<char, 256> name = {};
+  ORIEL_ASSIGN_OR_RETURN(std::string place, pciBusIdOf(driver, device));
   Context context = nullptr;
   Stream stream = nullptr;
-  ORIEL_RETURN_IF_ERROR(
-      check(driver, driver.deviceGetName(name.data(), static_cast<int>(name.size()), device), "name of the GPU"));
   ORIEL_RETURN_IF_ERROR(check(driver, driver.devicePrimaryCtxRetain(&context, device), "open the GPU"));
   ORIEL_RETURN_IF_ERROR(check(driver, driver.ctxSetCurrent(context), "open the GPU"));
   ORIEL_RETURN_IF_ERROR(check(driver, driver.streamCreate(&stream, streamNonBlocking), "make a stream"));
-  std::string description = absl::StrCat(backend.name, ": ", name.data());
+  std::string description = absl::StrCat(backend.name, ": ", backend.model ? backend.model(place) : place);
   auto made = std::make_unique<DriverDevice>(std::move(backend), Session(driver, context), stream, description);
   ORIEL_RETURN_IF_ERROR(made->makeParts());
   return made;

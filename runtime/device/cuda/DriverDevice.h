@@ -15,7 +15,7 @@ namespace oriel::runtime::cuda {
 struct Backend {
   const Driver *driver = nullptr;
   int ordinal = 0;
-  std::string name; // before the GPU's in the description
+  std::string name; // before the model in the description
   int hostThreads = 0;
   /// Made once the device's context is current; called once.
   std::function<absl::StatusOr<std::unique_ptr<MatrixProducts>>()> products;
@@ -23,6 +23,8 @@ struct Backend {
   std::vector<std::string> suffixes;
   /// More than that the target is for an NVIDIA chip; may be empty.
   std::function<absl::Status(const plan::Target &)> checkTarget;
+  /// What the description calls a GPU at that place of the PCI bus; empty: by its place.
+  std::function<std::string(const std::string &pciBusId)> model = nullptr;
 };
 
 absl::StatusOr<std::unique_ptr<runtime::Device>> createDriverDevice(Backend backend);

@@ -1,8 +1,6 @@
 // Handles are objects of this file; work is a queue of functions per stream (StreamQueues.h).
 #include "runtime/device/cuda/emulated/EmulatedDriver.h"
 
-#include "runtime/base/CpuFeatures.h"
-
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
@@ -103,10 +101,12 @@ Result init(unsigned) { return success; }
 
 Result deviceGet(cuda::Device *device, int ordinal) { return ordinal == 0 ? (*device = 0, success) : invalidValue; }
 
-Result deviceGetName(char *name, int bytes, cuda::Device) {
-  std::snprintf(name, static_cast<size_t>(bytes), "emulated on %s", hostCpuName().c_str());
+Result deviceGetPciBusId(char *id, int bytes, cuda::Device) {
+  std::snprintf(id, static_cast<size_t>(bytes), "0000:00:00.0");
   return success;
 }
+
+Result deviceCanAccessPeer(int *, cuda::Device, cuda::Device) { return invalidDevice; }
 
 Result devicePrimaryCtxRetain(Context *context, cuda::Device) {
   static auto &all = *new std::vector<std::unique_ptr<Context_>>(); // as long as the process, like the driver's
@@ -202,7 +202,7 @@ Result memcpyAsync(Address target, Address source, size_t bytes, Stream stream) 
   });
 }
 
-/// Streams, events and pinned memory end with the process, like the driver's.
+/// Streams, events, graphs that can be launched and pinned memory end with the process, like the driver's.
 template <typename T> T *keep(std::unique_ptr<T> object) {
   static auto &all = *new std::vector<std::unique_ptr<T>>();
   std::lock_guard lock(optionsMutex);
@@ -280,7 +280,7 @@ Result streamEndCapture(Stream stream, Graph *graph) {
 }
 
 Result graphInstantiate(GraphExec *exec, Graph graph, unsigned long long) {
-  *exec = new GraphExec_{std::make_shared<const std::vector<Work>>(graph->work)};
+  *exec = keep(std::make_unique<GraphExec_>(GraphExec_{std::make_shared<const std::vector<Work>>(graph->work)}));
   return success;
 }
 
@@ -293,11 +293,6 @@ Result graphLaunch(GraphExec exec, Stream stream) {
       fault = (*all)[i](context);
     return fault;
   });
-}
-
-Result graphExecDestroy(GraphExec exec) {
-  delete exec;
-  return success;
 }
 
 Result graphDestroy(Graph graph) {
@@ -314,7 +309,8 @@ cuda::Result enqueueHostWork(Stream stream, HostWork work) {
 const Driver &emulatedDriver(const EmulatorOptions &options) {
   static const Driver driver = {init,
                                 deviceGet,
-                                deviceGetName,
+                                deviceGetPciBusId,
+                                deviceCanAccessPeer,
                                 devicePrimaryCtxRetain,
                                 ctxSetCurrent,
                                 moduleLoad,
@@ -335,7 +331,6 @@ const Driver &emulatedDriver(const EmulatorOptions &options) {
                                 streamWaitEvent,
                                 graphInstantiate,
                                 graphLaunch,
-                                graphExecDestroy,
                                 graphDestroy,
                                 [] { return lastFault.c_str(); }};
   std::lock_guard lock(optionsMutex);

@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(
                   d.moduleLoad = [](Module *, const char *) { return noBinaryForGpu; };
                   d.faultText = nullptr;
                 },
-                "FAILED_PRECONDITION: compiled for sm_90a, which cuda:0: emulated on"},
+                "FAILED_PRECONDITION: compiled for sm_90a, which cuda:0: 0000:00:00.0 does not run"},
         Refusal{"NewerPtxThanTheDriver",
                 [](Driver &d) { d.moduleLoad = [](Module *, const char *) { return unsupportedPtx; }; },
                 "install a newer driver (CUDA error 222)"}),

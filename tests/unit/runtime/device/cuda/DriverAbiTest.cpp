@@ -23,7 +23,8 @@ constexpr bool sameCall(R1 (*)(A1...), R2 (*)(A2...)) {
   static_assert(sameCall(decltype(Driver::member){}, static_cast<decltype(&function)>(nullptr)), #function)
 ORIEL_SAME(init, cuInit);
 ORIEL_SAME(deviceGet, cuDeviceGet);
-ORIEL_SAME(deviceGetName, cuDeviceGetName);
+ORIEL_SAME(deviceGetPciBusId, cuDeviceGetPCIBusId);
+ORIEL_SAME(deviceCanAccessPeer, cuDeviceCanAccessPeer);
 ORIEL_SAME(devicePrimaryCtxRetain, cuDevicePrimaryCtxRetain);
 ORIEL_SAME(ctxSetCurrent, cuCtxSetCurrent);
 ORIEL_SAME(moduleLoad, cuModuleLoad);
@@ -44,7 +45,6 @@ ORIEL_SAME(eventRecord, cuEventRecord);
 ORIEL_SAME(streamWaitEvent, cuStreamWaitEvent);
 ORIEL_SAME(graphInstantiate, cuGraphInstantiate);
 ORIEL_SAME(graphLaunch, cuGraphLaunch);
-ORIEL_SAME(graphExecDestroy, cuGraphExecDestroy);
 ORIEL_SAME(graphDestroy, cuGraphDestroy);
 #undef ORIEL_SAME
 
