@@ -32,8 +32,11 @@ class Tune(OrielTest):
         return self.tool("oriel-tune", *arguments)
 
     def package(self, name="package", *options):
-        self.tool("orielc", "tiny.oriel", *SHAPE, "-o", name, *options)
-        return name
+        """The model compiled with these options, once for all tests."""
+        folder = self.shared(name)
+        if not os.path.exists(folder):
+            self.tool("orielc", "tiny.oriel", *SHAPE, "-o", folder, *options)
+        return folder
 
     def test_bench_measures_every_step_of_a_package(self):
         package = self.package()
@@ -60,13 +63,13 @@ class Tune(OrielTest):
         self.assertEqual(self.tune("show", self.package(), "--json"), model)
 
     def test_show_tells_kernels_schedule_and_memory(self):
-        text = self.tune("show", "tiny.oriel", *SHAPE)
+        text = self.tune("show", self.package())
         self.assertRegex(text, r"^tiny: 2 x 48 tokens per micro-batch, predicted for generic-cpu\n")
         self.assertRegex(text, r"\ngemm \d+x\d+x\d+ N[NT] +layers\.\{0-1\}\.mlp ")
         self.assertRegex(text, r"\nlayers\.0\.mixer +\d+ +\d+ +(fused with its window|apart)")
         self.assertRegex(text, r"\nstep +predicted [\d.]+ [mu]?s \(\d+ tokens/s\)\n")
         self.assertIn("█", text)
-        shown = json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json"))
+        shown = json.loads(self.tune("show", self.package(), "--json"))
         self.assertAlmostEqual(sum(kernel["predicted_seconds"] for kernel in shown["kernels"]),
                                shown["predicted_seconds"], places=9)
         self.assertLessEqual(max(shown["timeline_bytes"]), shown["arena_bytes"])
@@ -74,20 +77,20 @@ class Tune(OrielTest):
         self.assertGreater(sum(kernel["saved_bytes"] for kernel in shown["kernels"]), 0)
 
     def test_show_tells_what_a_kernel_takes_of_a_gpu(self):
-        shape = ("tiny.oriel", *SHAPE, "--target", "sm_90a")
-        shown = json.loads(self.tune("show", *shape, "--json"))
+        package = self.package("hopper", "--target", "nvidia:sm_90a")
+        shown = json.loads(self.tune("show", package, "--json"))
         self.assertEqual(shown["device"], "h100")
         kernels = [kernel for kernel in shown["kernels"] if "gpu" in kernel]
         assembled = [kernel for kernel in kernels if "registers" in kernel["gpu"]]
         self.assertGreater(len(kernels), 10)
         self.assertTrue(all(kernel["gpu"]["threads"] >= 128 for kernel in kernels))
-        text = self.tune("show", *shape)
+        text = self.tune("show", package)
         self.assertRegex(text, r"\nkernel and tiles .* threads +registers +spilled +shared KiB +warps +mma +moved MB")
         if assembled:  # where there is ptxas
             self.assertEqual(len(assembled), len(kernels))
             self.assertTrue(all(0 < kernel["gpu"]["occupancy"] <= 1 for kernel in assembled))
             self.assertTrue(any(kernel["gpu"]["tensor_instructions"] > 0 for kernel in assembled))
-        other = json.loads(self.tune("show", *shape, "--json", "--device", "h200"))
+        other = json.loads(self.tune("show", package, "--json", "--device", "h200"))
         self.assertEqual(other["device"], "h200")
         self.assertLess(other["predicted_seconds"], shown["predicted_seconds"])
 
@@ -141,13 +144,13 @@ open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
         self.assertRegex(shown["mixers"][0]["why"], r"; \d+ refused: rla_\w+ spills 48 bytes of a thread")
 
     def test_show_measures(self):
-        shown = json.loads(self.tune("show", "tiny.oriel", *SHAPE, "--json", "--measure", "--repeats", "2"))
+        shown = json.loads(self.tune("show", self.package(), "--json", "--measure", "--repeats", "2"))
         self.assertGreater(shown["measured_seconds"], 0)
         self.assertTrue(all(kernel["measured_seconds"] > 0 for kernel in shown["kernels"]))
         self.assertIn("predicted / measured = ", self.tune("show", "tiny.oriel", *SHAPE, "--measure", "--repeats", "2"))
 
     def test_show_writes_a_page_that_stands_alone(self):
-        self.assertEqual(self.tune("show", "tiny.oriel", *SHAPE, "--html", "-o", "page.html"), "")
+        self.assertEqual(self.tune("show", self.package(), "--html", "-o", "page.html"), "")
         page = self.read("page.html").decode()
         self.assertIn("<svg", page)
         self.assertIn("layers.0.mixer", page)
@@ -182,10 +185,10 @@ open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
         self.assertGreater(changed["b"]["predicted_seconds"], changed["a"]["predicted_seconds"])
         self.assertGreater(changed["b"]["ops_made_again"], 0)
         self.assertTrue(any(kernel["calls"][1] > kernel["calls"][0] for kernel in changed["kernels"]))
-        text = self.tune("diff", "package", least)
+        text = self.tune("diff", self.package(), least)
         self.assertRegex(text, r"\narena MiB +[\d.]+ +[\d.]+ +-")
-        self.assertIn("the same kernels", self.tune("diff", "package", "tiny.oriel", *SHAPE))
-        self.assertIn("<svg", self.tune("diff", "package", least, "--html"))
+        self.assertIn("the same kernels", self.tune("diff", self.package(), "tiny.oriel", *SHAPE))
+        self.assertIn("<svg", self.tune("diff", self.package(), least, "--html"))
 
     def test_frontier_falls_with_memory(self):
         curve = json.loads(self.tune("frontier", "tiny.oriel", *SHAPE, "--budgets", "90,60,40", "--json", "--measure",

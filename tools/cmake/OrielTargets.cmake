@@ -4,7 +4,8 @@
 #   oriel_library(NAME SRCS … [DEPS …])         a static library below the wall
 #   oriel_mlir_library(NAME SRCS … [DEPS …])    a static library above the wall (sees MLIR and LLVM headers)
 #   oriel_tool(NAME SRCS … [DEPS …] [MLIR])     an executable in build/bin
-#   oriel_test(NAME SRCS … [DEPS …] [MLIR] LABELS …)  a GoogleTest program, one ctest entry per test case
+#   oriel_test(NAME SRCS … [DEPS …] [MLIR] LABELS … [COST SECONDS])  a GoogleTest program, one ctest entry per test case;
+#     ctest starts those of the highest cost first, so that no long one is left alone at the end
 #   oriel_tablegen(NAME TD file.td OUTPUTS file.h.inc -gen-x …)  mlir-tblgen outputs beside the build's copy of the folder
 #   oriel_protobuf(NAME PROTOS … [GRPC])        a library of generated protobuf (and gRPC) code
 #
@@ -60,7 +61,7 @@ function(oriel_tool name)
 endfunction()
 
 function(oriel_test name)
-  cmake_parse_arguments(ARG "MLIR" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "MLIR" "TIMEOUT;COST" "SRCS;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SRCS} ${ORIEL_SANITIZER_DEFAULTS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   if(ARG_MLIR)
@@ -70,9 +71,12 @@ function(oriel_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  if(NOT ARG_COST)
+    set(ARG_COST 0)
+  endif()
   list(GET ARG_LABELS 0 firstLabel)
   gtest_discover_tests(${name} TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${firstLabel}" TIMEOUT ${ARG_TIMEOUT})
+    PROPERTIES LABELS "${firstLabel}" TIMEOUT ${ARG_TIMEOUT} COST ${ARG_COST})
   list(LENGTH ARG_LABELS labelCount)
   if(labelCount GREATER 1)
     # gtest_discover_tests takes the list apart; ctest reads this file after its own and sets the labels as one value.

@@ -255,47 +255,27 @@ TEST_F(ScheduleProperty, AnyLegalScheduleGivesTheSameGradients) {
   }
 }
 
-TEST_F(ScheduleProperty, RecomputedValuesChangeNoBit) {
-  ProcessResult own = orielc({folder_ / "tiny.oriel", "--emit", "schedule"});
-  ASSERT_EQ(own.exitStatus, 0) << own.standardError;
-  auto saved = step(scheduleText(own.standardOutput, 32, 2, "save"));
-  auto remade = step(scheduleText(own.standardOutput, 32, 2, "recompute"));
-  ASSERT_TRUE(saved.ok() && remade.ok()) << saved.status() << remade.status();
-  EXPECT_EQ(saved->gradients, remade->gradients);
-}
-
-/// Chains of every length: any op, mixers among them, may run again, whatever its inputs do.
-TEST_F(ScheduleProperty, RecomputationChainsChangeNoBit) {
+/// Chains of every length: any op, mixers among them, may run again, whatever its inputs do; with the last seed all do.
+TEST_F(ScheduleProperty, RecomputationChainsGiveTheSameGradients) {
   ProcessResult own = orielc({folder_ / "tiny.oriel", "--emit", "schedule"});
   ASSERT_EQ(own.exitStatus, 0) << own.standardError;
   auto saved = step(scheduleText(own.standardOutput, 32, 2, "save"));
   ASSERT_TRUE(saved.ok()) << saved.status();
-  for (unsigned seed = 0; seed < 6; ++seed) {
-    std::mt19937 rng(seed);
-    std::string text = scheduleText(own.standardOutput, 32, 2, [&](const std::string &) -> std::string {
-      return rng() % 6 < seed ? "recompute" : "save";
-    });
-    auto mixed = step(text);
-    ASSERT_TRUE(mixed.ok()) << mixed.status();
-    EXPECT_EQ(saved->loss, mixed->loss) << text;
-    EXPECT_EQ(saved->gradients, mixed->gradients) << text;
-  }
-}
-
-TEST_F(ScheduleProperty, FusedMixersMayRunAgainToo) {
-  ProcessResult own = orielc({folder_ / "tiny.oriel", "--emit", "schedule"});
-  ASSERT_EQ(own.exitStatus, 0) << own.standardError;
-  auto saved = step(scheduleText(own.standardOutput, 32, 2, "save"));
-  ASSERT_TRUE(saved.ok()) << saved.status();
-  for (unsigned seed = 0; seed < 6; ++seed) {
-    std::mt19937 rng(seed);
-    auto action = [&](const std::string &) -> std::string { return rng() % 6 < seed ? "recompute" : "save"; };
-    std::string text = scheduleText(own.standardOutput, 32, 2, action, "fused");
-    auto mixed = step(text);
-    ASSERT_TRUE(mixed.ok()) << mixed.status();
-    EXPECT_NEAR(mixed->loss, saved->loss, 1e-5 * saved->loss) << text;
-    EXPECT_LT(relativeError(mixed->gradients, saved->gradients), 1e-5) << text;
-  }
+  for (const char *way : {"", "fused"})
+    for (unsigned seed : {1, 3, 5, 6}) {
+      std::mt19937 rng(seed);
+      auto action = [&](const std::string &) -> std::string { return rng() % 6 < seed ? "recompute" : "save"; };
+      std::string text = scheduleText(own.standardOutput, 32, 2, action, way);
+      auto mixed = step(text);
+      ASSERT_TRUE(mixed.ok()) << mixed.status();
+      if (*way) { // other kernels than those that saved
+        EXPECT_NEAR(mixed->loss, saved->loss, 1e-5 * saved->loss) << text;
+        EXPECT_LT(relativeError(mixed->gradients, saved->gradients), 1e-5) << text;
+      } else {
+        EXPECT_EQ(saved->loss, mixed->loss) << text;
+        EXPECT_EQ(saved->gradients, mixed->gradients) << text;
+      }
+    }
 }
 
 TEST_F(ScheduleProperty, LessMemoryGivesTheSameGradients) {
