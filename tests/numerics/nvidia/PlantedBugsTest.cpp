@@ -50,7 +50,13 @@ protected:
     return run(product_, text, {a, b, o}, report);
   }
 
-  /// A kernel written here: takes a buffer of 64 floats.
+  LoweredKernels product_;
+};
+
+/// Kernels written here, around a body of a few instructions.
+class WrittenKernelTest : public PlantedTest {
+protected:
+  /// `body` in a kernel that takes a buffer of 64 floats.
   absl::Status runBody(const char *body, int64_t threads, int64_t sharedBytes, LaunchReport *report = nullptr) {
     LoweredKernels written;
     written.checked = {{"kernel", {}, {{"memref<64xf32>", 256, true}}}};
@@ -65,8 +71,6 @@ protected:
     alignas(16) static float buffer[64];
     return run(written, text + body + "llvm.return\n}", {buffer}, report);
   }
-
-  LoweredKernels product_;
 };
 
 TEST_F(PlantedBugsTest, NothingIsFoundInAKernelAsItIsLowered) {
@@ -106,7 +110,7 @@ TEST_F(PlantedBugsTest, AMissingBarrierIsFound) {
                                                   HasSubstr("no barrier orders it after the ldmatrix by"))));
 }
 
-TEST_F(PlantedBugsTest, ALayoutWithoutPaddingConflictsInBanks) {
+TEST_F(WrittenKernelTest, ALayoutWithoutPaddingConflictsInBanks) {
   // Lane l writes the first word of row l.
   const std::string body = R"mlir(
         %words = llvm.mlir.constant(ROW : i32) : i32
@@ -126,49 +130,82 @@ TEST_F(PlantedBugsTest, ALayoutWithoutPaddingConflictsInBanks) {
   }
 }
 
-TEST_F(PlantedBugsTest, AWriteBehindABufferIsFound) {
-  absl::Status status = runBody(R"mlir(
+/// A mistake of a few instructions, and what is said of it.
+struct Mistake {
+  const char *name, *body;
+  int64_t threads, sharedBytes;
+  std::vector<std::string> said;
+};
+
+class MistakeTest : public WrittenKernelTest, public ::testing::WithParamInterface<Mistake> {};
+
+TEST_P(MistakeTest, IsFound) {
+  const Mistake &mistake = GetParam();
+  absl::Status status = runBody(mistake.body, mistake.threads, mistake.sharedBytes);
+  for (const std::string &said : mistake.said)
+    EXPECT_THAT(std::string(status.message()), HasSubstr(said));
+}
+
+const Mistake mistakes[] = {
+    {"WriteBehindABuffer", R"mlir(
         %at = llvm.getelementptr %p[%t] : (!llvm.ptr, i32) -> !llvm.ptr, f32
         llvm.store %one, %at : f32, !llvm.ptr
       )mlir",
-                                96, 0); // of a tail of 64
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("out of bounds: write of global memory"), HasSubstr("4 bytes at byte "),
-                    HasSubstr("of buffer 0 (memref<64xf32>, 256 bytes)")));
-}
-
-TEST_F(PlantedBugsTest, AReadBehindSharedMemoryIsFound) {
-  absl::Status status = runBody(R"mlir(
+     96, // of a tail of 64
+     0,
+     {"out of bounds: write of global memory", "4 bytes at byte ", "of buffer 0 (memref<64xf32>, 256 bytes)"}},
+    {"ReadBehindABuffer", R"mlir(
+        %from = llvm.getelementptr %p[%t] : (!llvm.ptr, i32) -> !llvm.ptr, f32
+        %v = llvm.load %from : !llvm.ptr -> f32
+        %to = llvm.getelementptr %shared[%t] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, f32
+        llvm.store %v, %to : f32, !llvm.ptr<3>
+      )mlir",
+     96,
+     384,
+     {"out of bounds: read of global memory", "4 bytes at byte ", "of buffer 0 (memref<64xf32>, 256 bytes)"}},
+    {"WriteBehindSharedMemory", R"mlir(
         %at = llvm.getelementptr %shared[%t] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, f32
         llvm.store %one, %at : f32, !llvm.ptr<3>
       )mlir",
-                                64, 128);
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("out of bounds: write of shared memory"), HasSubstr("of 128 bytes of shared memory")));
-}
-
-TEST_F(PlantedBugsTest, AMisalignedVectorIsFound) {
-  absl::Status status = runBody(R"mlir(
+     64,
+     128,
+     {"out of bounds: write of shared memory", "of 128 bytes of shared memory"}},
+    {"ReadBehindSharedMemory", R"mlir(
+        %own = llvm.getelementptr %shared[%t] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, f32
+        llvm.store %one, %own : f32, !llvm.ptr<3>
+        nvvm.barrier0
+        %next = llvm.getelementptr %own[1] : (!llvm.ptr<3>) -> !llvm.ptr<3>, f32
+        %v = llvm.load %next : !llvm.ptr<3> -> f32
+        %to = llvm.getelementptr %p[%t] : (!llvm.ptr, i32) -> !llvm.ptr, f32
+        llvm.store %v, %to : f32, !llvm.ptr
+      )mlir",
+     32,
+     128,
+     {"out of bounds: read of shared memory", "4 bytes at byte 128 of 128 bytes of shared memory, thread 31"}},
+    {"MisalignedRead", R"mlir(
         %at = llvm.getelementptr %p[%t] : (!llvm.ptr, i32) -> !llvm.ptr, f32
         %v = llvm.load %at {alignment = 16 : i64} : !llvm.ptr -> vector<4xf32>
         llvm.store %v, %p {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr
       )mlir",
-                                2, 0);
-  EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("misaligned: read of global memory"), HasSubstr("16 bytes at byte 4 of buffer 0")));
-}
-
-TEST_F(PlantedBugsTest, SharedMemoryThatNobodyHasWrittenIsFound) {
-  absl::Status status = runBody(R"mlir(
+     2,
+     0,
+     {"misaligned: read of global memory", "16 bytes at byte 4 of buffer 0"}},
+    {"MisalignedWrite", R"mlir(
+        %v = llvm.load %p {alignment = 16 : i64} : !llvm.ptr -> vector<4xf32>
+        %at = llvm.getelementptr %shared[%t] : (!llvm.ptr<3>, i32) -> !llvm.ptr<3>, f32
+        llvm.store %v, %at {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr<3>
+      )mlir",
+     2,
+     32,
+     {"misaligned: write of shared memory", "16 bytes at byte 4 of 32 bytes of shared memory, thread 1"}},
+    {"SharedMemoryThatNobodyHasWritten", R"mlir(
         %v = llvm.load %shared : !llvm.ptr<3> -> f32
         llvm.store %v, %p : f32, !llvm.ptr
       )mlir",
-                                1, 16);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("never written: read of shared memory"));
-}
-
-TEST_F(PlantedBugsTest, LanesAtDifferentBarriersAreFound) {
-  absl::Status status = runBody(R"mlir(
+     1,
+     16,
+     {"never written: read of shared memory"}},
+    {"LanesAtDifferentBarriers", R"mlir(
         %eight = llvm.mlir.constant(8 : i32) : i32
         %low = llvm.icmp "ult" %t, %eight : i32
         llvm.cond_br %low, ^one, ^other
@@ -183,10 +220,12 @@ TEST_F(PlantedBugsTest, LanesAtDifferentBarriersAreFound) {
         llvm.br ^end
       ^end:
       )mlir",
-                                32, 16);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("divergent warp: threads 0 and 8 of one warp meet at different instructions"));
-}
+     32,
+     16,
+     {"divergent warp: threads 0 and 8 of one warp meet at different instructions"}}};
+
+INSTANTIATE_TEST_SUITE_P(Planted, MistakeTest, ::testing::ValuesIn(mistakes),
+                         [](const auto &info) { return info.param.name; });
 
 } // namespace
 } // namespace oriel::testing
