@@ -67,7 +67,9 @@ class CudaEmulated(OrielTest):
 
     def test_a_rank_that_hangs_in_an_exchange_by_nccl_is_named(self):
         settings = self.flags((*STEPS, 'training.device="cuda-emulated"', 'distributed.collectives="nccl"', "distributed.deadline=4"))
-        status, _, err = self.run_oriel("train", "job.toml", *settings, ranks=2, fail="update:1:1:stop", environment=MOCK_NCCL)
+        # The mock keeps its messages in TMPDIR, and a rank that mpirun kills removes none.
+        environment = {**MOCK_NCCL, "TMPDIR": self.folder, "OMPI_MCA_orte_tmpdir_base": "/tmp"}
+        status, _, err = self.run_oriel("train", "job.toml", *settings, ranks=2, fail="update:1:1:stop", environment=environment)
         self.assertNotEqual(status, 0)
         self.assertRegex(err, r"rank 0, step 1: .*(all_gather|reduce_scatter) #\d+ \(rank 0 of 2, .*\).*: not done within 4 s; "
                               r"barrier #\d+ .*: no answer from rank 1 within 4 s")
