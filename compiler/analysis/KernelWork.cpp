@@ -25,12 +25,13 @@ KernelWork &operator+=(KernelWork &a, const KernelWork &b) {
   a.transcendentals += b.transcendentals;
   a.bytesRead += b.bytesRead;
   a.bytesWritten += b.bytesWritten;
+  a.rounds += b.rounds;
   return a;
 }
 
 KernelWork operator*(double times, const KernelWork &work) {
   return {times * work.dotFlops, times * work.pointwiseFlops, times * work.transcendentals, times * work.bytesRead,
-          times * work.bytesWritten};
+          times * work.bytesWritten, times * work.rounds};
 }
 
 double elementsOf(Value tile) { return static_cast<double>(cast<ShapedType>(tile.getType()).getNumElements()); }
@@ -260,6 +261,7 @@ std::unique_ptr<Region> Counter::regionOf(Block &block) {
     else if (op.getNumResults() == 1 && steers(op.getResult(0)) && !op.hasTrait<OpTrait::ConstantLike>())
       region->steps.emplace_back(IndexExpression(&op, [&](Value value) { return numberOf(value); }));
   }
+  region->own.rounds = region->own.bytesRead > 0 ? 1 : 0;
   return region;
 }
 

@@ -17,6 +17,8 @@ struct KernelWork {
   double bytesRead = 0;       // by the tile loads of all cells together, whether or not a cache holds them
   double bytesWritten = 0;    // by the tile stores of all cells; accumulating ones count as read too
 
+  double rounds = 0;          // how often cells wait for loads: runs of loop bodies, branches and kernel bodies with any
+
   double flops() const { return dotFlops + pointwiseFlops + transcendentals; }
 };
 

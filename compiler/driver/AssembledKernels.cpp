@@ -7,6 +7,7 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 
@@ -41,8 +42,9 @@ std::unique_ptr<AssembledKernels> AssembledKernels::create(const codegen::nvidia
 std::string printDemand(const KernelDemand &demand) {
   if (!demand.error.empty())
     return "error " + demand.error + "\n";
-  return llvm::formatv("threads {0} shared {1} registers {2} spills {3}\n", demand.block.threads,
-                       demand.block.sharedBytes, demand.block.registers, demand.spillBytes);
+  return llvm::formatv("threads {0} shared {1} registers {2} spills {3} stages {4} wgmma {5}\n", demand.block.threads,
+                       demand.block.sharedBytes, demand.block.registers, demand.spillBytes, demand.block.stages,
+                       llvm::format("%.17g", demand.block.warpgroupShare));
 }
 
 bool parseDemand(StringRef text, KernelDemand &demand) {
@@ -56,7 +58,9 @@ bool parseDemand(StringRef text, KernelDemand &demand) {
     return text.consume_front(word) && (text = text.ltrim(), !text.consumeInteger(10, number));
   };
   return take("threads", demand.block.threads) && take("shared", demand.block.sharedBytes) &&
-         take("registers", demand.block.registers) && take("spills", demand.spillBytes) && text.empty();
+         take("registers", demand.block.registers) && take("spills", demand.spillBytes) &&
+         take("stages", demand.block.stages) && text.consume_front(" wgmma ") &&
+         !text.getAsDouble(demand.block.warpgroupShare);
 }
 
 /// Beside its place and renamed: several compilers may write the same answer.
@@ -66,9 +70,11 @@ static void keep(const std::string &folder, const std::string &file, const Kerne
 }
 
 KernelDemand AssembledKernels::ask(tile::KernelOp kernel) {
-  std::string text;
+  std::string text, name = ("@" + kernel.getSymName() + "(").str();
   llvm::raw_string_ostream out(text);
   kernel.print(out);
+  if (size_t at = text.find(name); at != text.npos)
+    text.erase(at, name.size());
   std::string key =
       runtime::Hasher().addField(text).addField(target_.chip).addField(name_).addField(program_).hex();
   auto [known, isNew] = known_.try_emplace(key);
@@ -97,13 +103,45 @@ private:
   bool failed_ = false;
 };
 
-KernelDemand AssembledKernels::assembleAlone(tile::KernelOp kernel) const {
+static KernelDemand demandOf(const codegen::nvidia::NvidiaKernelInfo &info) {
   KernelDemand demand;
-  ScopedDiagnosticHandler listener(kernel.getContext(), [&](Diagnostic &diagnostic) {
+  demand.block.threads = info.threads;
+  demand.block.registers = info.tileRegisters;
+  demand.block.sharedBytes = info.sharedBytes;
+  demand.block.stages = info.stages;
+  demand.block.warpgroupShare = info.warpgroupShare;
+  return demand;
+}
+
+namespace {
+/// The first error about a kernel becomes that of its demand.
+class ErrorsOf {
+public:
+  ErrorsOf(MLIRContext *context, KernelDemand &demand) : handler_(context, [&demand](Diagnostic &diagnostic) {
     if (demand.error.empty())
       demand.error = textOf(diagnostic);
     return success();
-  });
+  }) {}
+
+private:
+  ScopedDiagnosticHandler handler_;
+};
+} // namespace
+
+KernelDemand AssembledKernels::plan(tile::KernelOp kernel) {
+  KernelDemand demand;
+  ErrorsOf errors(kernel.getContext(), demand);
+  FailureOr<codegen::nvidia::NvidiaKernelInfo> info = codegen::nvidia::planKernel(kernel, target_);
+  if (succeeded(info))
+    demand = demandOf(*info);
+  else if (demand.error.empty())
+    demand.error = "has no code";
+  return demand;
+}
+
+KernelDemand AssembledKernels::assembleAlone(tile::KernelOp kernel) const {
+  KernelDemand demand;
+  ErrorsOf errors(kernel.getContext(), demand);
   OwningOpRef<ModuleOp> alone = ModuleOp::create(kernel.getLoc());
   OpBuilder::atBlockEnd(alone->getBody()).clone(*kernel);
   SmallVector<codegen::nvidia::NvidiaKernelInfo> infos;
@@ -117,7 +155,7 @@ KernelDemand AssembledKernels::assembleAlone(tile::KernelOp kernel) const {
       demand.error = "has no code";
     return demand;
   }
-  demand = {{infos[0].threads, 0, infos[0].sharedBytes}, 0, ""};
+  demand = demandOf(infos[0]);
   std::string ptx = codegen::nvidia::emitPtx(*llvmModule, target_, demand.error);
   ScratchFolder folder;
   if (demand.error.empty() && (folder.failed() || !runtime::writeFileAtomically(folder.file("kernel.ptx"), ptx).ok()))

@@ -20,6 +20,7 @@ public:
   static std::unique_ptr<AssembledKernels> create(const codegen::nvidia::NvidiaTarget &target);
 
   std::string name() const override { return name_; }
+  transforms::KernelDemand plan(tile::KernelOp kernel) override;
   transforms::KernelDemand ask(tile::KernelOp kernel) override;
 
 private:
@@ -33,7 +34,7 @@ private:
   std::map<std::string, transforms::KernelDemand> known_; // by key
 };
 
-/// An answer as a file of the cache has it: "threads 128 shared 51200 registers 168 spills 0", or "error " and why.
+/// An answer as a file of the cache has it: "threads 128 shared 51200 registers 168 spills 0 stages 3 wgmma 1", or "error " and why.
 std::string printDemand(const transforms::KernelDemand &demand);
 /// False where the text is no answer.
 bool parseDemand(llvm::StringRef text, transforms::KernelDemand &demand);

@@ -112,7 +112,10 @@ static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget 
   if (failed(lowered) || (target.checked && failed(codegen::nvidia::keepLocations(**lowered))))
     return failure();
   for (const NvidiaKernelInfo &info : infos)
-    code.launches[info.symbol] = {.threads = info.threads, .sharedBytes = static_cast<uint64_t>(info.sharedBytes)};
+    code.launches[info.symbol] = {.threads = info.threads,
+                                   .sharedBytes = static_cast<uint64_t>(info.sharedBytes),
+                                   .stages = info.stages,
+                                   .warpgroupShare = info.warpgroupShare};
   if (infos.empty())
     return code;
   llvm::LLVMContext context;

@@ -60,31 +60,16 @@ double Work::idleFactor(int64_t cores) const {
   return static_cast<double>(rounds * cores) / static_cast<double>(cells);
 }
 
-double Work::idleFactor(int64_t cores, int64_t blocks, int64_t warps) const {
-  if (cells <= 0 || blocks <= 0 || warps <= 0)
-    return idleFactor(cores);
-  int64_t onBusiest = (cells + cores - 1) / cores;
-  // A wave of b blocks takes the time of b, or that of as many as have the warps for the full rate.
-  double leastBlocks = static_cast<double>(warpsForFullRate) / static_cast<double>(warps);
-  auto wave = [&](int64_t b) { return b > 0 ? std::max(static_cast<double>(b), leastBlocks) : 0; };
-  double time = static_cast<double>(onBusiest / blocks) * wave(blocks) + wave(onBusiest % blocks);
-  return static_cast<double>(cores) * time / static_cast<double>(cells);
-}
-
-double CostModel::idleFactor(const Work &work) const {
-  auto block = blocks.find(work.action);
-  if (!device.multiprocessor || block == blocks.end())
-    return work.idleFactor(device.cores);
-  return work.idleFactor(device.cores, occupancyOf(*device.multiprocessor, block->second).blocks,
-                         warpsOf(block->second));
-}
-
 std::string_view boundName(Bound bound) {
   switch (bound) {
   case Bound::Arithmetic:
     return "arithmetic";
   case Bound::Memory:
     return "memory";
+  case Bound::Cache:
+    return "L2";
+  case Bound::Latency:
+    return "latency";
   case Bound::Launch:
     return "launch";
   case Bound::Measured:
@@ -108,29 +93,87 @@ std::string familyOf(std::string_view symbol) {
   return family.empty() ? std::string(symbol) : family;
 }
 
+namespace {
+
+/// The most of the terms, on top of the launch, or what was measured.
+Estimate concluded(Estimate estimate, const CostModel &model, const std::string &action) {
+  struct Term {
+    double seconds;
+    Bound bound;
+  } terms[] = {{estimate.memorySeconds, Bound::Memory},
+               {estimate.arithmeticSeconds, Bound::Arithmetic},
+               {estimate.cacheSeconds, Bound::Cache},
+               {estimate.latencySeconds, Bound::Latency}};
+  Term most = *std::max_element(std::begin(terms), std::end(terms),
+                                [](const Term &a, const Term &b) { return a.seconds < b.seconds; });
+  estimate.seconds = model.device.launchSeconds + most.seconds;
+  estimate.bound = most.seconds < model.device.launchSeconds ? Bound::Launch : most.bound;
+  if (auto measured = model.record.seconds.find(action); measured != model.record.seconds.end()) {
+    estimate.seconds = measured->second;
+    estimate.bound = Bound::Measured;
+  }
+  return estimate;
+}
+
+/// The rate of a kernel's arithmetic and of its bytes.
+KernelRate rateOf(const DeviceDescriptor &device, const Work &work) {
+  if (const KernelRate *rate = kernelRate(device, familyOf(work.action)))
+    return *rate;
+  return {unlimited, device.memoryBytesPerSecond};
+}
+
+/// The waves in which the busiest multiprocessor runs its cells, `blocks` at a time, each of which takes `timeOf(b)`.
+template <typename TimeOf> double inWaves(int64_t cells, int64_t cores, int64_t blocks, TimeOf timeOf) {
+  int64_t onBusiest = (cells + cores - 1) / cores, rest = onBusiest % blocks;
+  return static_cast<double>(onBusiest / blocks) * timeOf(static_cast<double>(blocks)) +
+         (rest > 0 ? timeOf(static_cast<double>(rest)) : 0);
+}
+
+} // namespace
+
 Estimate CostModel::estimate(const Work &work) const {
+  if (auto code = blocks.find(work.action); code != blocks.end() && device.multiprocessor && work.cells > 0)
+    return estimate(work, code->second);
   Estimate result;
-  double flopsPerSecond = unlimited, bytesPerSecond = device.memoryBytesPerSecond;
+  KernelRate rate{unlimited, device.memoryBytesPerSecond};
   if (work.m > 0) {
-    if (const ProductRate *rate = find(device.products, work.dtype, "f32"))
-      flopsPerSecond = productFlopsPerSecond(*rate, work);
-  } else if (const KernelRate *rate = kernelRate(device, familyOf(work.action))) {
-    flopsPerSecond = rate->flopsPerSecond;
-    bytesPerSecond = rate->bytesPerSecond;
+    if (const ProductRate *product = find(device.products, work.dtype, "f32"))
+      rate.flopsPerSecond = productFlopsPerSecond(*product, work);
+  } else {
+    rate = rateOf(device, work);
   }
-  double idle = idleFactor(work);
-  result.arithmeticSeconds = idle * work.flops / flopsPerSecond;
-  result.memorySeconds = idle * work.bytes / bytesPerSecond;
-  double busy = std::max(result.arithmeticSeconds, result.memorySeconds);
-  result.seconds = device.launchSeconds + busy;
-  result.bound = busy < device.launchSeconds                       ? Bound::Launch
-                 : result.arithmeticSeconds > result.memorySeconds ? Bound::Arithmetic
-                                                                   : Bound::Memory;
-  if (auto measured = record.seconds.find(work.action); measured != record.seconds.end()) {
-    result.seconds = measured->second;
-    result.bound = Bound::Measured;
+  double idle = work.idleFactor(device.cores);
+  result.arithmeticSeconds = idle * work.flops / rate.flopsPerSecond;
+  result.memorySeconds = idle * work.bytes / rate.bytesPerSecond;
+  return concluded(result, *this, work.action);
+}
+
+/// A multiprocessor runs b cells at a time. They share its arithmetic and its part of memory and cache, of which fewer than
+/// `warpsForFullRate` warps cannot use all. Alone, a cell waits `latency` in each of its rounds and then works; with
+/// copies started ahead, as many rounds as there are stages wait together.
+Estimate CostModel::estimate(const Work &work, const BlockCode &code) const {
+  int64_t held = device.multiprocessor ? occupancyOf(*device.multiprocessor, code).blocks : 0;
+  KernelRate rate = rateOf(device, work);
+  double cells = static_cast<double>(std::max<int64_t>(work.cells, 1)), cores = static_cast<double>(device.cores);
+  auto ofCell = [&](double seconds) { return seconds * cores / cells; }; // on one multiprocessor
+  double least = static_cast<double>(warpsForFullRate) / static_cast<double>(warpsOf(code));
+  auto shared = [&](double seconds) {
+    return inWaves(work.cells, device.cores, std::max<int64_t>(held, 1),
+                   [&](double b) { return std::max(b, least) * ofCell(seconds); });
+  };
+  double onWarpgroups = work.productFlops * code.warpgroupShare;
+  double arithmetic = (work.flops - onWarpgroups + onWarpgroups / device.warpgroupFactor) / rate.flopsPerSecond;
+  Estimate result;
+  result.arithmeticSeconds = shared(arithmetic);
+  result.memorySeconds = shared(work.bytes / rate.bytesPerSecond);
+  if (const auto &transfer = device.transfer) {
+    result.cacheSeconds = shared(work.cellBytes / transfer->bytesPerSecond);
+    double alone = std::max(least, 1.0) * ofCell(arithmetic), waiting = work.rounds / cells * transfer->latencySeconds;
+    double stages = static_cast<double>(std::max<int64_t>(code.stages, 1));
+    result.latencySeconds = inWaves(work.cells, device.cores, std::max<int64_t>(held, 1),
+                                    [&](double) { return (waiting + alone) / stages; });
   }
-  return result;
+  return concluded(result, *this, work.action);
 }
 
 std::string CostModel::use(TuningRecord other, const std::string &file) {

@@ -13,36 +13,48 @@ struct Work {
   std::string dtype = "f32";   // of a product's operands
   double flops = 0, bytes = 0;
   int64_t cells = 0; // of a kernel's grid; 0: the work divides among any number of cores
+  // Of a kernel's program, all cells together; they count on GPUs whose descriptor says how tiles come to it.
+  double productFlops = 0; // of `flops`, those of products
+  double cellBytes = 0;    // that cells read and write, wherever they lie
+  double rounds = 0;       // times that a cell waits for tiles
 
   /// What the cores would do in the time of the work, over the work: above 1 where some have no cell to run.
   double idleFactor(int64_t cores) const;
-  /// The same of a GPU whose multiprocessors are the cores and run `blocks` of the kernel's blocks of `warps` warps at a
-  /// time: also above 1 where those are too few to hide how long an instruction takes.
-  double idleFactor(int64_t cores, int64_t blocks, int64_t warps) const;
+};
+
+/// What an assembler, or the code generator before it, says of a kernel on a GPU.
+struct BlockCode : BlockNeeds {
+  int64_t stages = 1;        // iterations of its loops whose tiles are under way at one time
+  double warpgroupShare = 0; // of its products: on wgmma
+  bool operator==(const BlockCode &) const = default;
 };
 
 /// Warps that a multiprocessor needs for its full rate, two for each of its four schedulers: with the independent
 /// instructions that unrolled tiles have, more of them hide nothing more (Volkov, "Understanding latency hiding on GPUs", 2016).
 inline constexpr int64_t warpsForFullRate = 8;
 
-enum class Bound { Arithmetic, Memory, Launch, Measured };
+enum class Bound { Arithmetic, Memory, Cache, Latency, Launch, Measured };
 std::string_view boundName(Bound bound);
 
-/// Predicted time and where it comes from: launch + max(arithmetic, memory), or what `search` measured.
+/// Predicted time and where it comes from: launch + the largest of the others, or what `search` measured.
 struct Estimate {
   double seconds = 0;
   double arithmeticSeconds = 0, memorySeconds = 0; // the two sides of the roofline
+  double cacheSeconds = 0;   // of a GPU: tiles from its shared cache to the multiprocessors
+  double latencySeconds = 0; // of a GPU: cells that wait for their tiles, as far as no other cell fills the time
   Bound bound = Bound::Memory;
+  bool operator==(const Estimate &) const = default;
 };
 
 /// A device and, if there is one, its tuning record.
 struct CostModel {
   DeviceDescriptor device = genericCpu();
   TuningRecord record;
-  std::map<std::string, BlockNeeds> blocks = {}; // of a GPU, what kernels' blocks take, by symbol, where assembled
+  std::map<std::string, BlockCode> blocks = {}; // of a GPU, what kernels' blocks take, by symbol, where assembled
 
   Estimate estimate(const Work &work) const;
-  double idleFactor(const Work &work) const;
+  /// The same of a kernel whose code on a GPU is `code`.
+  Estimate estimate(const Work &work, const BlockCode &code) const;
 
   /// Takes a record of this device. Another one's is left alone: the answer then says why, naming `file`.
   std::string use(TuningRecord other, const std::string &file);

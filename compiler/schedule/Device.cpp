@@ -47,8 +47,9 @@ void readMultiprocessor(TextReader &in, MultiprocessorLimits &limits) {
 }
 
 void readDeviceLine(TextReader &in, DeviceDescriptor &device) {
-  enum { Name, Cores, Cache, Multiprocessor, Memory, Launch, Product, Kernel };
-  switch (in.readChoice({"device", "cores", "cache", "multiprocessor", "memory", "launch", "product", "kernel"})) {
+  enum { Name, Cores, Cache, Multiprocessor, Memory, Transfer, Warpgroup, Launch, Product, Kernel };
+  switch (in.readChoice({"device", "cores", "cache", "multiprocessor", "memory", "transfer", "warpgroup", "launch",
+                         "product", "kernel"})) {
   case Name:
     device.name = in.readName("the name of the device");
     break;
@@ -65,6 +66,12 @@ void readDeviceLine(TextReader &in, DeviceDescriptor &device) {
     break;
   case Memory:
     device.memoryBytesPerSecond = readPositive(in, "bytes per second");
+    break;
+  case Transfer:
+    device.transfer = {readPositiveField(in, "l2"), readPositiveField(in, "latency")};
+    break;
+  case Warpgroup:
+    device.warpgroupFactor = readPositive(in, "the factor");
     break;
   case Launch:
     device.launchSeconds = in.readNumber("seconds per step");
@@ -93,7 +100,12 @@ std::string printDevice(const DeviceDescriptor &device) {
     out += "multiprocessor shared " + std::to_string(limits->sharedBytes) + " registers " +
            std::to_string(limits->registers) + " threads " + std::to_string(limits->threads) + " blocks " +
            std::to_string(limits->blocks) + "\n";
-  out += "memory " + text(device.memoryBytesPerSecond) + "\nlaunch " + text(device.launchSeconds) + "\n";
+  out += "memory " + text(device.memoryBytesPerSecond) + "\n";
+  if (const auto &transfer = device.transfer)
+    out += "transfer l2 " + text(transfer->bytesPerSecond) + " latency " + text(transfer->latencySeconds) + "\n";
+  if (device.warpgroupFactor != 1)
+    out += "warpgroup " + text(device.warpgroupFactor) + "\n";
+  out += "launch " + text(device.launchSeconds) + "\n";
   for (const auto &[dtype, rate] : device.products)
     out += "product " + dtype + " rate " + text(rate.flopsPerSecond) + " half " + text(rate.halfM) + " " +
            text(rate.halfN) + " " + text(rate.halfK) + "\n";

@@ -6,6 +6,8 @@
 //         | "cache" int*         # L1, L2, L3 bytes
 //         | "multiprocessor" "shared" int "registers" int "threads" int "blocks" int    # GPU: what one holds
 //         | "memory" number      # bytes per second
+//         | "transfer" "l2" number "latency" number      # GPU: bytes per second from the shared cache; seconds that a load takes
+//         | "warpgroup" number   # GPU: how many times faster than mma.sync wgmma multiplies
 //         | "launch" number      # seconds that every step takes besides its work
 //         | "product" dtype "rate" number "half" number number number
 //         | "kernel" family "flops" number "bytes" number
@@ -42,6 +44,13 @@ struct MultiprocessorLimits {
   bool operator==(const MultiprocessorLimits &) const = default;
 };
 
+/// How tiles come from the shared cache of a GPU to its multiprocessors.
+struct TransferRate {
+  double bytesPerSecond = 0; // of all together
+  double latencySeconds = 0; // from a load to its data, under load
+  bool operator==(const TransferRate &) const = default;
+};
+
 /// Peaks are of the whole device. "*_bf16" among the kernels stands for every family in bf16 that is not named, "*" for
 /// every other one.
 struct DeviceDescriptor {
@@ -50,6 +59,8 @@ struct DeviceDescriptor {
   std::vector<int64_t> cacheBytes; // per core L1, L2; then the shared one
   std::optional<MultiprocessorLimits> multiprocessor;
   double memoryBytesPerSecond = 0;
+  std::optional<TransferRate> transfer;
+  double warpgroupFactor = 1; // of products, over the rate of the kernel's family
   double launchSeconds = 0;
   std::map<std::string, ProductRate> products; // by dtype: "f32", "bf16"
   std::map<std::string, KernelRate> kernels;   // by family: "rla_fwd"

@@ -15,6 +15,7 @@ struct BlockNeeds {
   int64_t threads = 0;
   int64_t registers = 0; // of a thread
   int64_t sharedBytes = 0;
+  bool operator==(const BlockNeeds &) const = default;
 };
 
 struct Occupancy {

@@ -52,6 +52,10 @@ void addLife(std::vector<int64_t> &change, Interval life, int64_t bytes) {
 
 } // namespace
 
+std::string chunkWordsOf(const MixerWay &way) {
+  return "chunk " + std::to_string(way.chunk) + (way.twoPass ? " two_pass" : "");
+}
+
 std::string wordsOf(const MixerWay &way) {
   return "chunk " + std::to_string(way.chunk) + " save_every " + std::to_string(way.saveEvery) +
          (way.twoPass ? " two_pass" : "") + (way.fused ? " fused" : "") +

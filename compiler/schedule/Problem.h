@@ -22,6 +22,8 @@
 #ifndef ORIEL_COMPILER_SCHEDULE_PROBLEM_H
 #define ORIEL_COMPILER_SCHEDULE_PROBLEM_H
 
+#include "compiler/schedule/Tiling.h"
+
 #include <compare>
 #include <cstdint>
 #include <string>
@@ -83,6 +85,8 @@ inline constexpr int64_t keyTiles[] = {32, 64, 128};
 
 /// "chunk 64 save_every 1 two_pass fused tile 32", as tape.schedule reads it.
 std::string wordsOf(const MixerWay &way);
+/// "chunk 64 two_pass": what the text of the mixer's kernels depends on but for numbers in it.
+std::string chunkWordsOf(const MixerWay &way);
 
 /// One way to run a recurrent mixer, with what it costs.
 struct MixerCandidate : MixerWay {
@@ -122,7 +126,8 @@ struct Problem {
   std::vector<Op> ops;
   std::vector<Mixer> mixers;
   std::vector<Block> blocks;
-  int64_t budgetBytes = 0; // 0: none
+  std::vector<TilingQuestion> tilings; // answered; of GPUs
+  int64_t budgetBytes = 0;             // 0: none
 
   const std::string &path(const Mixer &mixer) const { return ops[mixer.op].path; }
 

@@ -43,6 +43,26 @@ std::string printCandidate(const MixerCandidate &c) {
          text(c.savedBytes) + " scratch " + text(c.scratchBytes) + "\n";
 }
 
+std::string printTiling(const TilingCandidate &c) {
+  const Estimate &time = c.time;
+  return "  tiling " + wordsOf(c) + (c.assembled ? " assembled" : " planned") + " registers " + text(c.registers) +
+         " shared " + text(c.sharedBytes) + " seconds " + text(time.seconds) + " arithmetic " +
+         text(time.arithmeticSeconds) + " memory " + text(time.memorySeconds) + " l2 " + text(time.cacheSeconds) +
+         " latency " + text(time.latencySeconds) + " bound " + std::string(boundName(time.bound)) + "\n";
+}
+
+std::string printQuestion(const TilingQuestion &question) {
+  std::string out = "kernel " + question.kernel + (question.way.empty() ? "" : " by " + question.way) + " of";
+  for (const std::string &op : question.ops)
+    out += " " + op;
+  out += "\n";
+  for (const TilingCandidate &candidate : question.candidates)
+    out += printTiling(candidate);
+  for (const RefusedTiling &refused : question.refused)
+    out += "  refused_tiling " + wordsOf(refused) + " why " + refused.why + "\n";
+  return out;
+}
+
 class ProblemReader {
 public:
   ProblemReader(std::string_view text, const std::string &name) : in_(text, name) {}
@@ -62,9 +82,10 @@ public:
 
 private:
   void readLine() {
-    enum { ProblemLine, Device, Assembler, Steps, Budget, Fixed, OpLine, ResultLine, MixerLine, Candidate, Refused, BlockLine };
+    enum { ProblemLine, Device, Assembler, Steps, Budget, Fixed, OpLine, ResultLine, MixerLine, Candidate, Refused, BlockLine,
+           KernelLine, TilingLine, RefusedTilingLine };
     switch (in_.readChoice({"problem", "device", "assembler", "steps", "budget", "fixed", "op", "result", "mixer",
-                            "candidate", "refused", "block"})) {
+                            "candidate", "refused", "block", "kernel", "tiling", "refused_tiling"})) {
     case ProblemLine:
       problem_.name = in_.readName("the name of the problem");
       break;
@@ -99,6 +120,15 @@ private:
       break;
     case Refused:
       readRefused();
+      break;
+    case KernelLine:
+      readKernel();
+      break;
+    case TilingLine:
+      readTilingCandidate();
+      break;
+    case RefusedTilingLine:
+      readRefusedTiling();
       break;
     case BlockLine: {
       std::string name = in_.readName("the name of the block");
@@ -193,13 +223,67 @@ private:
     return way;
   }
 
+  void readKernel() {
+    TilingQuestion question;
+    question.kernel = in_.readName("the symbol of the kernel");
+    if (in_.accept("by"))
+      while (!in_.failed() && !in_.accept("of"))
+        question.way.append(question.way.empty() ? "" : " ").append(in_.readName("the words of a way"));
+    else
+      in_.expect("of");
+    while (!in_.failed() && !in_.atEnd())
+      question.ops.push_back(in_.readName("the path of an op"));
+    problem_.tilings.push_back(std::move(question));
+  }
+
+  Tiling readTiling() {
+    if (problem_.tilings.empty())
+      in_.fail("a tiling stands below the line of its kernel");
+    Tiling tiling;
+    tiling.rows = field("rows");
+    tiling.columns = field("columns");
+    tiling.warps = field("warps");
+    tiling.stages = field("stages");
+    return tiling;
+  }
+
+  void readTilingCandidate() {
+    TilingCandidate candidate{readTiling()};
+    candidate.assembled = in_.readChoice({"planned", "assembled"}) == 1;
+    candidate.registers = field("registers");
+    candidate.sharedBytes = field("shared");
+    candidate.time.seconds = time("seconds");
+    candidate.time.arithmeticSeconds = time("arithmetic");
+    candidate.time.memorySeconds = time("memory");
+    candidate.time.cacheSeconds = time("l2");
+    candidate.time.latencySeconds = time("latency");
+    in_.expect("bound");
+    candidate.time.bound = static_cast<Bound>(in_.readChoice({"arithmetic", "memory", "L2", "latency", "launch", "measured"}));
+    if (!in_.failed())
+      problem_.tilings.back().candidates.push_back(candidate);
+  }
+
+  std::string readWords() {
+    std::string words;
+    while (!in_.failed() && !in_.atEnd())
+      words.append(words.empty() ? "" : " ").append(in_.readName("words"));
+    return words;
+  }
+
+  void readRefusedTiling() {
+    RefusedTiling refused{readTiling(), ""};
+    in_.expect("why");
+    refused.why = readWords();
+    if (!in_.failed())
+      problem_.tilings.back().refused.push_back(refused);
+  }
+
   void readRefused() {
     if (problem_.mixers.empty())
       return in_.fail("a refused way stands below the line of its mixer");
     RefusedWay refused{readWay(), ""};
     in_.expect("why");
-    while (!in_.failed() && !in_.atEnd())
-      refused.why.append(refused.why.empty() ? "" : " ").append(in_.readName("why"));
+    refused.why = readWords();
     problem_.mixers.back().refused.push_back(refused);
   }
 
@@ -244,6 +328,8 @@ std::string printProblem(const Problem &problem) {
   for (const Block &block : problem.blocks)
     out += "block " + block.name + " bytes " + text(block.bytes) + " from " + text(block.life.first) + " to " +
            text(block.life.last) + "\n";
+  for (const TilingQuestion &question : problem.tilings)
+    out += printQuestion(question);
   return out;
 }
 

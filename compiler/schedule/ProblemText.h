@@ -9,10 +9,16 @@
 //              | "candidate" way "forward" number "backward" number "saved" int "scratch" int
 //              | "refused" way "why" word+                 # no candidate, and why not
 //              | "block" name "bytes" int "from" int "to" int
+//              | "kernel" symbol ["by" word+] "of" name+   # with its own tiles; the way of the mixers, the ops that run it
+//              | "tiling" tiles ("planned" | "assembled") "registers" int "shared" int "seconds" number
+//                "arithmetic" number "memory" number "l2" number "latency" number "bound" word
+//              | "refused_tiling" tiles "why" word+
 //   way       := "chunk" int "save_every" int ("sequential" | "two_pass") ("separate" | "fused") "tile" int
+//   tiles     := "rows" int "columns" int "warps" int "stages" int
 //   input     := name [":" int]                            # an op above, and which result of it if not the first
 //   name      := word without blanks                       # sizes are bytes, times seconds, the rest steps
-// A result belongs to the op above it, a candidate to the mixer above it.
+// A result belongs to the op above it, a candidate to the mixer above it, a tiling to the kernel above it, whose first is
+// the one that was chosen.
 #ifndef ORIEL_COMPILER_SCHEDULE_PROBLEMTEXT_H
 #define ORIEL_COMPILER_SCHEDULE_PROBLEMTEXT_H
 

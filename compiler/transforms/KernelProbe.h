@@ -3,7 +3,7 @@
 #ifndef ORIEL_COMPILER_TRANSFORMS_KERNELPROBE_H
 #define ORIEL_COMPILER_TRANSFORMS_KERNELPROBE_H
 
-#include "compiler/schedule/Occupancy.h"
+#include "compiler/schedule/Cost.h"
 #include "dialects/tile/TileOps.h"
 
 #include <string>
@@ -11,7 +11,7 @@
 namespace oriel::transforms {
 
 struct KernelDemand {
-  schedule::BlockNeeds block;
+  schedule::BlockCode block;
   int64_t spillBytes = 0; // of a thread
   std::string error;      // why there is no code for the kernel; then the rest means nothing
 };
@@ -21,7 +21,9 @@ public:
   virtual ~KernelProbe() = default;
   /// Who answers: "ptxas-13.0".
   virtual std::string name() const = 0;
-  /// The same kernel has the same answer.
+  /// What the code generator plans for the kernel: registers for its tiles alone, no spills. Milliseconds.
+  virtual KernelDemand plan(tile::KernelOp kernel) = 0;
+  /// What an assembler says: a second or so. The same kernel has the same answer, whatever its name.
   virtual KernelDemand ask(tile::KernelOp kernel) = 0;
 };
 

@@ -1,67 +1,12 @@
 #include "compiler/transforms/MixerCandidates.h"
 
+#include "compiler/transforms/AloneWithGradient.h"
 #include "compiler/transforms/MixerFusion.h"
-#include "compiler/transforms/Passes.h"
-#include "dialects/lm/LmDialect.h"
-#include "mlir/IR/IRMapping.h"
-#include "mlir/Pass/PassManager.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
 namespace oriel::transforms {
 namespace {
-
-/// What two mixers have in common when they cost the same: name, types, attributes without those of the tape.
-std::string kindOf(Operation *op) {
-  std::string text;
-  llvm::raw_string_ostream out(text);
-  out << op->getName() << " : ";
-  llvm::interleaveComma(op->getOperandTypes(), out);
-  for (NamedAttribute attribute : op->getAttrs())
-    if (!attribute.getName().strref().starts_with("tape."))
-      out << " " << attribute.getName() << "=" << attribute.getValue();
-  return text;
-}
-
-bool isFloat(Value value) { return isa<FloatType>(cast<ShapedType>(value.getType()).getElementType()); }
-
-/// A module with @vjp: `ops`, in order, alone between arguments and the first result of the last, and the gradients of
-/// the arguments.
-FailureOr<OwningOpRef<ModuleOp>> aloneWithGradient(ArrayRef<Operation *> ops) {
-  Location loc = ops.back()->getLoc();
-  llvm::SetVector<Value> arguments;
-  for (Operation *op : ops)
-    for (Value operand : op->getOperands())
-      if (!llvm::is_contained(ops, operand.getDefiningOp()))
-        arguments.insert(operand);
-  OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
-  OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
-  SmallVector<Type> types(llvm::map_range(arguments, [](Value value) { return value.getType(); }));
-  auto type = builder.getFunctionType(types, ops.back()->getResult(0).getType());
-  auto function = func::FuncOp::create(builder, loc, "mixer", type);
-  Block *body = function.addEntryBlock();
-  builder.setInsertionPointToEnd(body);
-  IRMapping copies;
-  SmallVector<Attribute> wrt;
-  for (auto [i, value] : llvm::enumerate(arguments)) {
-    copies.map(value, body->getArgument(i));
-    if (isFloat(value))
-      wrt.push_back(builder.getI64IntegerAttr(i));
-  }
-  for (Operation *op : ops)
-    builder.clone(*op, copies);
-  func::ReturnOp::create(builder, loc, copies.lookup(ops.back()->getResult(0)));
-  function->setAttr(lm::kVjpAttr, builder.getDictionaryAttr({
-                                      builder.getNamedAttr("wrt", builder.getArrayAttr(wrt)),
-                                      builder.getNamedAttr("cotangents", builder.getBoolArrayAttr({true})),
-                                  }));
-  PassManager pm(module->getContext());
-  pm.addPass(createDifferentiatePass());
-  if (failed(pm.run(*module)))
-    return failure();
-  return module;
-}
 
 /// The mixer and what is fused with it, in order; the sum of both last.
 SmallVector<Operation *> fusedOps(const MixerSite &site) {
@@ -110,11 +55,16 @@ private:
   std::string refused_;
 };
 
-/// Learns what the kernels of a trial take, up to the first reason not to run one of them: assembling costs seconds.
+/// Learns what the kernels of a trial take, up to the first reason not to run one of them: assembling costs seconds. The
+/// kernel that plans most registers comes first, for it is the likeliest to be refused.
 std::string MixerCandidates::askAbout(ModuleOp lowered) {
   if (!probe_)
     return {};
-  for (auto kernel : lowered.getOps<tile::KernelOp>()) {
+  SmallVector<std::pair<int64_t, tile::KernelOp>> kernels;
+  for (auto kernel : lowered.getOps<tile::KernelOp>())
+    kernels.emplace_back(-probe_->plan(kernel).block.registers, kernel);
+  llvm::stable_sort(kernels, llvm::less_first());
+  for (auto [registers, kernel] : kernels) {
     KernelDemand demand = probe_->ask(kernel);
     if (std::string refused = refusalOf(kernel.getSymName(), demand, model_.device); !refused.empty())
       return refused;
@@ -130,10 +80,14 @@ FailureOr<MixerCandidates::Trial> MixerCandidates::Trial::run(MixerCandidates &c
   if (sites.mixers.size() != 1 || !sites.mixers[0].gradient)
     return function.emitError("the gradient of a recurrent mixer does not have the mixer's operands first");
   markMixer(sites.mixers[0], way);
+  if (failed(candidates.tilings_.decideMixer(alone, sites.mixers[0], way)))
+    return failure();
   FailureOr<OwningOpRef<ModuleOp>> lowered = candidates.lowering_.run(alone);
   if (failed(lowered))
     return failure();
   std::string refused = candidates.askAbout(**lowered);
+  if (!refused.empty() && candidates.tilings_.withdraw(sites.mixers[0], way))
+    return run(candidates, alone, way);
   StepCosts costs(function, (*lowered)->lookupSymbol<tape::ProgramOp>("vjp"), candidates.model_);
   return Trial(std::move(sites), std::move(costs), std::move(refused));
 }

@@ -3,6 +3,7 @@
 #define ORIEL_COMPILER_TRANSFORMS_MIXERCANDIDATES_H
 
 #include "compiler/transforms/KernelProbe.h"
+#include "compiler/transforms/KernelTilings.h"
 #include "compiler/transforms/StepCosts.h"
 #include "compiler/transforms/StepSites.h"
 #include <map>
@@ -17,9 +18,10 @@ struct MixerWays {
 
 class MixerCandidates {
 public:
-  /// `probe` (may be null) is asked for every kernel of a way: what it takes of a GPU is counted, and refuses it.
-  MixerCandidates(const TrialLowering &lowering, const schedule::CostModel &model, KernelProbe *probe)
-      : lowering_(lowering), model_(model), probe_(probe) {}
+  /// `probe` (may be null) is asked for every kernel of a way, whose tiles `tilings` decides: what it takes of a GPU is
+  /// counted, and refuses it. `model` learns what blocks of kernels take.
+  MixerCandidates(const TrialLowering &lowering, schedule::CostModel &model, KernelTilings &tilings, KernelProbe *probe)
+      : lowering_(lowering), model_(model), tilings_(tilings), probe_(probe) {}
 
   /// Chunks C of 32 … 256 tokens and save intervals m of 1 … 16 chunks, as far as the row has that many, in two passes
   /// too where one leaves cores idle. Other key tiles than the fused kernel's own stand beside it where both were
@@ -60,7 +62,8 @@ private:
   std::string askAbout(mlir::ModuleOp lowered);
 
   const TrialLowering &lowering_;
-  schedule::CostModel model_; // learns what blocks of kernels take
+  schedule::CostModel &model_;
+  KernelTilings &tilings_;
   KernelProbe *probe_;
   std::map<std::string, MixerWays> known_; // by the mixer's text
 };

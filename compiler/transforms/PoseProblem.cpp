@@ -12,10 +12,10 @@ constexpr schedule::MixerWay trialWay{.chunk = 64, .saveEvery = 4};
 
 class Poser {
 public:
-  Poser(func::FuncOp function, const StepSites &sites, const TrialLowering &lowering, const schedule::CostModel &model,
-        KernelProbe *probe, GivenDecisions given)
-      : function_(function), sites_(sites), lowering_(lowering), model_(model), probe_(probe), given_(given),
-        candidates_(lowering, model, probe) {}
+  Poser(func::FuncOp function, const StepSites &sites, const TrialLowering &lowering, schedule::CostModel &model,
+        KernelTilings &tilings, KernelProbe *probe, GivenDecisions given)
+      : function_(function), sites_(sites), lowering_(lowering), model_(model), tilings_(tilings), probe_(probe),
+        given_(given), candidates_(lowering, model, tilings, probe) {}
 
   FailureOr<schedule::Problem> pose();
 
@@ -36,6 +36,7 @@ private:
   const StepSites &sites_;
   const TrialLowering &lowering_;
   const schedule::CostModel &model_;
+  const KernelTilings &tilings_;
   KernelProbe *probe_;
   GivenDecisions given_;
   MixerCandidates candidates_;
@@ -180,6 +181,7 @@ FailureOr<schedule::Problem> Poser::pose() {
   problem_.fixedSeconds = std::max(problem_.fixedSeconds, 0.0); // rounding
   addBlocks();
   addOtherPrograms();
+  problem_.tilings = tilings_.questionsOf(sites_);
   if (std::string wrong = problem_.check(); !wrong.empty())
     return function_.emitError() << "the schedule problem is malformed: " << wrong;
   return problem_;
@@ -188,8 +190,9 @@ FailureOr<schedule::Problem> Poser::pose() {
 } // namespace
 
 FailureOr<schedule::Problem> poseProblem(func::FuncOp function, const StepSites &sites, const TrialLowering &lowering,
-                                         const schedule::CostModel &model, KernelProbe *probe, GivenDecisions given) {
-  return Poser(function, sites, lowering, model, probe, given).pose();
+                                         schedule::CostModel &model, KernelTilings &tilings, KernelProbe *probe,
+                                         GivenDecisions given) {
+  return Poser(function, sites, lowering, model, tilings, probe, given).pose();
 }
 
 } // namespace oriel::transforms

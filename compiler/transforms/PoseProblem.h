@@ -15,10 +15,11 @@ struct GivenDecision {
 using GivenDecisions = llvm::function_ref<GivenDecision(llvm::StringRef path)>;
 
 /// The problem of `function`, whose ops are `sites.ops` and whose mixers are `sites.mixers`, in that order. The memory
-/// of the other programs of the module is one more step at the end. No budget is set. `probe` may be null.
+/// of the other programs of the module is one more step at the end. No budget is set. `probe` may be null; of attention,
+/// `tilings` has decided.
 mlir::FailureOr<schedule::Problem> poseProblem(mlir::func::FuncOp function, const StepSites &sites,
-                                               const TrialLowering &lowering, const schedule::CostModel &model,
-                                               KernelProbe *probe, GivenDecisions given);
+                                               const TrialLowering &lowering, schedule::CostModel &model,
+                                               KernelTilings &tilings, KernelProbe *probe, GivenDecisions given);
 
 } // namespace oriel::transforms
 

@@ -71,9 +71,13 @@ void unmarkBroken(const StepSites &sites) {
 }
 
 /// Marks mixers and runs ops again as `schedule` says. An op that the backward does not need does not run again.
-void apply(const StepSites &sites, const schedule::Problem &problem, const schedule::Schedule &schedule) {
-  for (auto [i, site] : llvm::enumerate(sites.mixers))
-    markMixer(site, problem.mixers[i].candidates[schedule.candidates[i]]);
+void apply(const StepSites &sites, const schedule::Problem &problem, const schedule::Schedule &schedule,
+           const KernelTilings &tilings) {
+  for (auto [i, site] : llvm::enumerate(sites.mixers)) {
+    const schedule::MixerWay &way = problem.mixers[i].candidates[schedule.candidates[i]];
+    tilings.mark(site, way);
+    markMixer(site, way);
+  }
   schedule::Needs need = needsOf(problem, schedule);
   llvm::DenseSet<Operation *> again;
   for (auto [i, site] : llvm::enumerate(sites.ops))
@@ -90,7 +94,7 @@ class StateScheduler {
 public:
   StateScheduler(ModuleOp module, const ScheduleStatesPassOptions &options, KernelProbe *probe)
       : module_(module), options_(options), lowering_(options.trial, {options.mostChunkTokens, options.tryFused}),
-        probe_(probe) {}
+        probe_(probe), tilings_(lowering_, model_, probe) {}
 
   LogicalResult run();
 
@@ -110,6 +114,7 @@ private:
   TrialLowering lowering_;
   KernelProbe *probe_;
   schedule::CostModel model_;
+  KernelTilings tilings_;
   std::optional<GivenSchedule> given_;
   llvm::StringMap<schedule::MixerWay> ways_;
 };
@@ -156,7 +161,7 @@ LogicalResult StateScheduler::readFiles() {
 std::optional<int64_t> StateScheduler::plannedBytes(func::FuncOp function, const schedule::Problem &problem,
                                                     const schedule::Schedule &schedule) {
   OwningOpRef<ModuleOp> copy = module_.clone();
-  apply(findStepSites(copy->lookupSymbol<func::FuncOp>(function.getName())), problem, schedule);
+  apply(findStepSites(copy->lookupSymbol<func::FuncOp>(function.getName())), problem, schedule, tilings_);
   FailureOr<OwningOpRef<ModuleOp>> lowered = lowering_.run(*copy);
   if (failed(lowered))
     return std::nullopt;
@@ -237,7 +242,9 @@ LogicalResult StateScheduler::scheduleFunction(func::FuncOp function) {
   auto givenFor = [&](StringRef path) { return given_ ? given_->find(path) : GivenDecision(); };
   if (!sites.firstBackward)
     return success();
-  FailureOr<schedule::Problem> problem = poseProblem(function, sites, lowering_, model_, probe_, givenFor);
+  if (failed(tilings_.decideAttention(function)))
+    return failure();
+  FailureOr<schedule::Problem> problem = poseProblem(function, sites, lowering_, model_, tilings_, probe_, givenFor);
   if (failed(problem))
     return failure();
   problem->budgetBytes = std::max<int64_t>(options_.memoryBudget, 0);
@@ -246,13 +253,10 @@ LogicalResult StateScheduler::scheduleFunction(func::FuncOp function) {
   FailureOr<schedule::Schedule> schedule = solve(function, *problem);
   if (failed(schedule))
     return failure();
-  for (auto [i, site] : llvm::enumerate(sites.mixers)) {
-    schedule::MixerWay &way = ways_[site.path] = problem->mixers[i].candidates[schedule->candidates[i]];
-    if (!way.twoPass)
-      way.saveEvery = 0; // without a gradient only passes need saved states
-  }
+  for (auto [i, site] : llvm::enumerate(sites.mixers))
+    ways_[site.path] = problem->mixers[i].candidates[schedule->candidates[i]];
   writeDecisions(function, sites, *problem, *schedule);
-  apply(sites, *problem, *schedule);
+  apply(sites, *problem, *schedule, tilings_);
   return success();
 }
 
@@ -265,6 +269,9 @@ void StateScheduler::applyToOtherFunctions() {
     for (const MixerSite &site : sites.mixers)
       if (auto known = ways_.find(site.path); known != ways_.end()) {
         schedule::MixerWay way = known->second;
+        tilings_.mark(site, way);
+        if (!way.twoPass)
+          way.saveEvery = 0; // without a gradient only passes need saved states
         way.fused = way.fused && isFusible(site);
         markMixer(site, way);
       }

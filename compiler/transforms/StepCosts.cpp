@@ -33,6 +33,15 @@ schedule::Work productWork(tape::MatmulOp op) {
   return work;
 }
 
+void addKernelWork(schedule::Work &work, tile::KernelOp kernel) {
+  analysis::KernelWork counted = analysis::workOf(kernel);
+  work.cells = llvm::product_of(kernel.getGrid());
+  work.flops = counted.flops();
+  work.productFlops = counted.dotFlops;
+  work.cellBytes = counted.bytesRead + counted.bytesWritten;
+  work.rounds = counted.rounds;
+}
+
 /// Ops that move no bytes.
 bool isFree(Operation *op) {
   return isa<tape::ViewOp, tape::ConcatOp, tape::ShardOp, tape::ConstantOp, tape::SaveOp, tape::ReturnOp>(op);
@@ -50,8 +59,9 @@ schedule::Work workOf(Operation *op) {
     work.action = call.getCallee().str();
     auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(call, call.getCalleeAttr());
     if (kernel)
-      work.cells = llvm::product_of(kernel.getGrid());
-    work.flops = call.getFlops() ? call.getFlops()->convertToDouble() : kernel ? analysis::workOf(kernel).flops() : 0;
+      addKernelWork(work, kernel);
+    if (call.getFlops())
+      work.flops = call.getFlops()->convertToDouble();
   } else {
     work.action = isa<tape::ZeroOp>(op) ? "fill" : op->getName().stripDialect().str();
   }

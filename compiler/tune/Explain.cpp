@@ -3,7 +3,9 @@
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
 #include "compiler/tune/MixerWay.h"
+#include "compiler/tune/StepReport.h"
 #include "compiler/tune/Table.h"
+#include "compiler/tune/TilingReport.h"
 
 #include "runtime/base/Status.h"
 
@@ -55,6 +57,7 @@ struct Story {
   int64_t budgetBytes = 0;
   std::vector<MixerStory> mixers;
   std::vector<OpStory> ops;
+  std::vector<schedule::TilingQuestion> tilings; // of the layer's kernels, as its mixers run
 };
 
 /// The solution that the package was made by.
@@ -113,15 +116,32 @@ OpStory tellOp(const Problem &problem, const Prediction &step, const Schedule &c
   return story;
 }
 
+/// Whether a kernel of the question runs in the layer: of mixers only the kernels of the ways that were chosen do.
+bool runsIn(const schedule::TilingQuestion &question, const Problem &problem, const Schedule &chosen,
+            const std::string &layer) {
+  auto runs = [&](const std::string &op) {
+    if (!isOfLayer(op, layer))
+      return false;
+    for (size_t m = 0; m < problem.mixers.size(); ++m)
+      if (problem.path(problem.mixers[m]) == op)
+        return question.way == chunkWordsOf(problem.mixers[m].candidates[chosen.candidates[m]]);
+    return true;
+  };
+  return std::any_of(question.ops.begin(), question.ops.end(), runs);
+}
+
 absl::StatusOr<Story> tell(const Problem &problem, const Schedule &chosen, const std::string &layer,
                            const std::string &assembly) {
-  Story story{layer, problem.device, assembly, predict(problem, chosen), problem.budgetBytes, {}, {}};
+  Story story{layer, problem.device, assembly, predict(problem, chosen), problem.budgetBytes, {}, {}, {}};
   for (size_t m = 0; m < problem.mixers.size(); ++m)
     if (isOfLayer(problem.path(problem.mixers[m]), layer))
       story.mixers.push_back(tellMixer(problem, story.step, chosen, m));
   for (size_t i = 0; i < problem.ops.size(); ++i)
     if (isOfLayer(problem.ops[i].path, layer))
       story.ops.push_back(tellOp(problem, story.step, chosen, i));
+  for (const schedule::TilingQuestion &question : problem.tilings)
+    if (runsIn(question, problem, chosen, layer))
+      story.tilings.push_back(question);
   if (!story.ops.empty())
     return story;
   std::set<std::string> layers;
@@ -191,7 +211,7 @@ std::string refusedText(const MixerStory &story) {
   return text;
 }
 
-constexpr size_t rivalsOfText = 9;
+constexpr size_t rivalsOfText = 9, rivalsOfTiles = 4;
 
 std::string explainText(const Story &story) {
   std::string out = fmt::format("{}: {}\n", story.layer, headline(story));
@@ -200,6 +220,10 @@ std::string explainText(const Story &story) {
                        printText(mixerTable(mixer, rivalsOfText))) +
            refusedText(mixer);
   }
+  for (const schedule::TilingQuestion &question : story.tilings)
+    out += fmt::format("\n{}: tiles, and the fastest rivals of {}\n{}", shortName(question.kernel),
+                       question.candidates.size() - 1, printText(tilingTable(question, rivalsOfTiles))) +
+           refusedTilings(question);
   return out + "\n" + printText(opTable(story));
 }
 
@@ -208,6 +232,11 @@ std::string explainHtml(const Story &story) {
   for (const MixerStory &mixer : story.mixers)
     body += fmt::format("<h2>{}</h2>\n<div class=\"wide\">{}</div>\n<pre>{}</pre>\n", escapeHtml(mixer.path),
                         printHtml(mixerTable(mixer, mixer.rivals.size())), escapeHtml(refusedText(mixer)));
+  for (const schedule::TilingQuestion &question : story.tilings)
+    body += fmt::format("<h2>Tiles of {}</h2>\n<div class=\"wide\">{}</div>\n<pre>{}</pre>\n",
+                        escapeHtml(shortName(question.kernel)),
+                        printHtml(tilingTable(question, question.candidates.size())),
+                        escapeHtml(refusedTilings(question)));
   return page("Why " + story.layer + " runs as it does", body + "<h2>Ops</h2>\n" + printHtml(opTable(story)));
 }
 
@@ -221,7 +250,10 @@ std::string explainJson(const Story &story) {
                        {"predicted_seconds", story.step.seconds},
                        {"peak_bytes", story.step.peakBytes},
                        {"mixers", ordered_json::array()},
-                       {"ops", ordered_json::array()}};
+                       {"ops", ordered_json::array()},
+                       {"tilings", ordered_json::array()}};
+  for (const schedule::TilingQuestion &question : story.tilings)
+    json["tilings"].push_back(tilingJson(question));
   for (const MixerStory &mixer : story.mixers) {
     ordered_json rivals = ordered_json::array();
     for (const Rival &rival : mixer.rivals)

@@ -86,8 +86,10 @@ schedule::CostModel Workbench::costsOf(const runtime::Package &package) const {
   for (const plan::EntryPoint &entry : package.plan().entry_points())
     for (const plan::Step &step : entry.steps())
       if (const plan::Launch &launch = step.launch(); launch.registers() > 0)
-        costs.blocks[launch.symbol()] = {launch.threads(), launch.registers(),
-                                         static_cast<int64_t>(launch.shared_bytes())};
+        costs.blocks[launch.symbol()] = {
+            {launch.threads(), launch.registers(), static_cast<int64_t>(launch.shared_bytes())},
+            launch.stages(),
+            launch.warpgroup_share()};
   return costs;
 }
 
@@ -221,9 +223,13 @@ schedule::Work workOf(const plan::Step &step) {
     work.k = step.gemm().k();
     work.dtype = step.gemm().dtype() == plan::BF16 ? "bf16" : "f32";
   } else if (step.has_launch()) {
+    const plan::Launch &launch = step.launch();
     work.cells = 1;
-    for (int64_t size : step.launch().grid())
+    for (int64_t size : launch.grid())
       work.cells *= size;
+    work.productFlops = launch.product_flops();
+    work.cellBytes = launch.cell_bytes();
+    work.rounds = launch.rounds();
   }
   return work;
 }

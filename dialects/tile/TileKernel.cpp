@@ -1,4 +1,5 @@
 // tile.kernel: builder, text form and laws. The other ops are in TileOps.cpp.
+#include "dialects/tile/BlockShape.h"
 #include "dialects/tile/TileOps.h"
 
 using namespace mlir;
@@ -134,4 +135,23 @@ void KernelOp::print(OpAsmPrinter &printer) {
                                             getNumOutputsAttrName(), getArgAttrsAttrName(), getSummaryAttrName()});
   printer << ' ';
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+constexpr llvm::StringLiteral warpsAttr = "tile.warps", stagesAttr = "tile.stages";
+
+BlockShape oriel::tile::blockShapeOf(KernelOp kernel) {
+  auto number = [&](StringRef name) {
+    auto attr = kernel->getAttrOfType<IntegerAttr>(name);
+    return attr ? attr.getInt() : 0;
+  };
+  return {number(warpsAttr), number(stagesAttr)};
+}
+
+void oriel::tile::setBlockShape(KernelOp kernel, const BlockShape &shape) {
+  Builder builder(kernel.getContext());
+  for (auto [name, number] : {std::pair(warpsAttr, shape.warps), std::pair(stagesAttr, shape.stages)}) {
+    kernel->removeAttr(name);
+    if (number > 0)
+      kernel->setAttr(name, builder.getI64IntegerAttr(number));
+  }
 }

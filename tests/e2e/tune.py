@@ -133,6 +133,16 @@ open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
         text = self.tune("explain", "layers.0.mixer", *shape)
         self.assertRegex(text, r"kernels: assembled by ptxas-99\.1, nothing was run\n")
         self.assertRegex(text, r"\nrefused: chunk 64 save_every 1: rla_\w+ spills 48 bytes")
+        self.assertRegex(text, r"\nattn_dq [^\n]*: tiles, and the fastest rivals of \d+\n[^\n]*rows +columns +warps +stages +predicted")
+        tilings = {re.match("[a-z]+_[a-z]+", tiling["kernel"])[0]: tiling["candidates"] for tiling in story["tilings"]}
+        self.assertLessEqual({"attn_fwd", "attn_dq", "attn_dkdv", "rla_fwd", "rla_bwd"}, set(tilings))
+        for kernel, candidates in tilings.items():
+            chosen, *rivals = candidates
+            self.assertTrue(chosen["assembled"], kernel)
+            self.assertEqual(chosen["registers"], 168, kernel)
+            self.assertTrue(all(rival["predicted_seconds"] >= 0.97 * chosen["predicted_seconds"] for rival in rivals), kernel)
+        self.assertGreater(len({(c["rows"], c["columns"]) for c in tilings["attn_fwd"]}), 3)
+        self.assertGreater(len({c["stages"] for c in tilings["attn_fwd"]}), 1)
         self.assertEqual(self.runs_of_assembler(), 1, "the package alone: what kernels take is known")
         found = json.loads(self.tune("search", *shape, "--json", "--candidates", "2"))
         self.assertEqual(found["assembler"], "ptxas-99.1")

@@ -3,6 +3,7 @@
 #include "compiler/codegen/nvidia/LowerTranscendentals.h"
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "compiler/codegen/nvidia/RegisterLowering.h"
+#include "dialects/tile/BlockShape.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
@@ -41,20 +42,23 @@ static LogicalResult convertToLlvm(ModuleOp module) {
 }
 
 /// Four warps, or eight where the tiles of four would not leave a thread enough registers for the rest of its work, which
-/// is little where wgmma reads operands from shared memory. Of a multiprocessor's 65536 registers that is room for two blocks, or for one; copies are started as many iterations
-/// ahead as the blocks' shares of its shared memory allow.
+/// is little where wgmma reads operands from shared memory. Of a multiprocessor's 65536 registers that is room for two
+/// blocks, or for one; copies are started as many iterations ahead as the blocks' shares of its shared memory allow. A
+/// kernel may ask for another shape (dialects/tile/BlockShape.h).
 static TilePlacement placeTiles(tile::KernelOp kernel, const NvidiaTarget &target) {
   constexpr int64_t mostStages = 4;
-  TilePlacement placement(kernel, 4, /*stages=*/1, target.hasWgmma);
-  bool isLarge = placement.peakRegisters() > (placement.usesWarpgroups() ? 200 : 168);
-  for (int64_t stages = mostStages; stages > 1; --stages) {
-    TilePlacement ahead(kernel, isLarge ? 8 : 4, stages, target.hasWgmma);
+  tile::BlockShape asked = tile::blockShapeOf(kernel);
+  TilePlacement placement(kernel, asked.warps ? asked.warps : 4, /*stages=*/1, target.hasWgmma);
+  bool isLarge = asked.warps ? asked.warps > 4 : placement.peakRegisters() > (placement.usesWarpgroups() ? 200 : 168);
+  int64_t warps = asked.warps ? asked.warps : isLarge ? 8 : 4;
+  for (int64_t stages = asked.stages ? asked.stages : mostStages; stages > 1; --stages) {
+    TilePlacement ahead(kernel, warps, stages, target.hasWgmma);
     if (ahead.stages() == 1)
       break;
-    if (ahead.sharedBytes() <= target.sharedBytes / (isLarge ? 1 : 2))
+    if (asked.stages || ahead.sharedBytes() <= target.sharedBytes / (isLarge ? 1 : 2))
       return ahead;
   }
-  return isLarge ? TilePlacement(kernel, 8, /*stages=*/1, target.hasWgmma) : placement;
+  return warps == placement.warps() ? placement : TilePlacement(kernel, warps, /*stages=*/1, target.hasWgmma);
 }
 
 /// Why no block of the target can run the kernel, as an error at the kernel.
@@ -67,28 +71,48 @@ static LogicalResult refuse(tile::KernelOp kernel, const TilePlacement &placemen
                                       << "; use a smaller chunk or head size";
 }
 
+namespace {
+/// A kernel with the places of its tiles. The form is the kernel itself or, with copies started early, a clone of it.
+struct PlacedKernel {
+  OwningOpRef<ModuleOp> scratch; // holds the clone
+  tile::KernelOp form;
+  TilePlacement placement;
+};
+} // namespace
+
 /// With copies started early, or where they stand: the first whose tiles fit in the registers of a thread, 240 of 255,
 /// or else the first that fits in shared memory at all; ptxas finds a place for the rest.
-static FailureOr<NvidiaKernelInfo> lowerKernel(tile::KernelOp kernel, ModuleOp into, const NvidiaTarget &target) {
+static FailureOr<PlacedKernel> placeKernel(tile::KernelOp kernel, const NvidiaTarget &target) {
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(kernel.getLoc());
   auto early = cast<tile::KernelOp>(OpBuilder::atBlockEnd(scratch->getBody()).clone(*kernel));
   hoistCopies(early);
   TilePlacement ofEarly = placeTiles(early, target), ofKernel = placeTiles(kernel, target);
   for (int64_t mostRegisters : {int64_t(240), std::numeric_limits<int64_t>::max()})
-    for (auto [form, placement] : {std::pair(early, &ofEarly), std::pair(kernel, &ofKernel)}) {
-      if (!placement->isConsistent() || placement->sharedBytes() > target.sharedBytes ||
-          placement->peakRegisters() > mostRegisters)
-        continue;
-      if (failed(RegisterLowering(form, into, *placement).run()))
-        return failure();
-      ArrayRef<int64_t> grid = kernel.getGrid();
-      return NvidiaKernelInfo{kernel.getSymName().str(),
-                              {grid[0], grid[1], grid[2]},
-                              placement->warps() * 32,
-                              placement->sharedBytes(),
-                              placement->stages()};
-    }
+    for (auto [form, placement] : {std::pair(early, &ofEarly), std::pair(kernel, &ofKernel)})
+      if (placement->isConsistent() && placement->sharedBytes() <= target.sharedBytes &&
+          placement->peakRegisters() <= mostRegisters)
+        return PlacedKernel{std::move(scratch), form, std::move(*placement)};
   return refuse(kernel, ofKernel, target);
+}
+
+static NvidiaKernelInfo infoOf(tile::KernelOp kernel, const TilePlacement &placement) {
+  ArrayRef<int64_t> grid = kernel.getGrid();
+  return {kernel.getSymName().str(),       {grid[0], grid[1], grid[2]}, placement.warps() * 32, placement.sharedBytes(),
+          placement.stages(), placement.peakRegisters(), placement.warpgroupShare()};
+}
+
+FailureOr<NvidiaKernelInfo> planKernel(tile::KernelOp kernel, const NvidiaTarget &target) {
+  FailureOr<PlacedKernel> placed = placeKernel(kernel, target);
+  if (failed(placed))
+    return failure();
+  return infoOf(kernel, placed->placement);
+}
+
+static FailureOr<NvidiaKernelInfo> lowerKernel(tile::KernelOp kernel, ModuleOp into, const NvidiaTarget &target) {
+  FailureOr<PlacedKernel> placed = placeKernel(kernel, target);
+  if (failed(placed) || failed(RegisterLowering(placed->form, into, placed->placement).run()))
+    return failure();
+  return infoOf(kernel, placed->placement);
 }
 
 FailureOr<OwningOpRef<ModuleOp>> lowerToNvvm(ModuleOp module, const NvidiaTarget &target,

@@ -12,6 +12,9 @@
 #include <optional>
 #include <string>
 
+namespace oriel::tile {
+class KernelOp;
+}
 namespace llvm {
 class LLVMContext;
 class Module;
@@ -40,7 +43,12 @@ struct NvidiaKernelInfo {
   int64_t threads; ///< of one block, along x
   int64_t sharedBytes;
   int64_t stages = 1; ///< iterations of a loop whose tiles are in shared memory at one time; 1: no copy runs ahead
+  int64_t tileRegisters = 0;  ///< most that hold tiles at one time, of a thread; the assembler adds its own
+  double warpgroupShare = 0; ///< of the arithmetic of products in the text of the kernel: what is wgmma
 };
+
+/// How `kernel` would be lowered, without doing it: milliseconds. Errors as of lowerToNvvm.
+mlir::FailureOr<NvidiaKernelInfo> planKernel(tile::KernelOp kernel, const NvidiaTarget &target);
 
 /// Lowers every tile.kernel of `module` to an llvm.func with the nvvm.kernel attribute: one generic pointer per buffer,
 /// dynamic shared memory in the external global `oriel_shared`. `module` is left as it is. Errors (a tile that does not

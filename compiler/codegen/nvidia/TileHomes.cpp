@@ -55,6 +55,18 @@ void TilePlacement::planProducts() {
   });
 }
 
+double TilePlacement::warpgroupShare() const {
+  double all = 0, ofWarpgroups = 0;
+  for (const auto &[op, plan] : products_) {
+    auto dot = cast<tile::DotOp>(op);
+    int64_t depth = tileType(dot.getA()).getDimSize(dot.getTransposeA() ? 0 : 1);
+    double work = static_cast<double>(tileType(dot.getResult()).getNumElements() * depth);
+    all += work;
+    ofWarpgroups += plan.isOfWarpgroups ? work : 0;
+  }
+  return all > 0 ? ofWarpgroups / all : 0;
+}
+
 // ---- Homes ----------------------------------------------------------------------------------------------------------
 
 void TilePlacement::requireHome(Value tile, Operation *reader) {

@@ -98,6 +98,8 @@ public:
   ProductPlan planOf(tile::DotOp dot) const { return products_.lookup(dot); }
   /// Whether any product is wgmma.
   bool usesWarpgroups() const { return usesWarpgroups_; }
+  /// The share of wgmma in the arithmetic of products, each counted once.
+  double warpgroupShare() const;
   /// Shared memory where warps exchange partial results of reductions.
   int64_t exchangeOffset() const { return exchangeOffset_; }
 

@@ -1,5 +1,6 @@
 // Mixers: softmax attention and residual linear attention. Here the forward leaves states for the backward, as the
 // schedule (attributes tape.chunk, tape.save_every) says.
+#include "compiler/conversion/lmToTape/KernelTiling.h"
 #include "compiler/conversion/lmToTape/LowerOps.h"
 #include "compiler/conversion/lmToTape/SavedStates.h"
 #include "dialects/lm/LmOps.h"
@@ -27,12 +28,14 @@ template <typename Op> kernels::AttentionSpec attentionSpec(Op op) {
 }
 
 void lowerAttention(Lowering &lowering, lm::AttentionOp op) {
-  kernels::AttentionSpec spec = kernels::withDefaultTiles(attentionSpec(op), lowering.tiles);
+  KernelTiling tiling(op, "attn_fwd");
+  kernels::AttentionSpec spec = tiling.of(kernels::withDefaultTiles(attentionSpec(op), lowering.tiles));
   SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV())};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
-  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttention(b, loc, name, spec); };
-  SmallVector<Value> results = lowering.tape.call(kernels::symbol(spec, "fwd"), build, op->getResultTypes(), inputs);
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { return kernels::buildAttention(b, loc, name, spec); };
+  SmallVector<Value> results =
+      tiling.call(lowering.tape, kernels::symbol(spec, "fwd"), build, op->getResultTypes(), inputs);
   lowering.set(op.getResult(), results[0]);
   lowering.set(op.getLse(), results[1]);
 }
@@ -69,13 +72,18 @@ void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
     lowering.set(op.getDv(), all[2]);
     return;
   }
-  auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDq(b, loc, name, spec); };
-  lowering.set(op.getDq(), lowering.tape.call(kernels::symbol(spec, "dq"), buildDq, op.getDq().getType(), inputs)[0]);
-  auto buildDkDv = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionDkDv(b, loc, name, spec); };
-  SmallVector<Value> dkdv = lowering.tape.call(kernels::symbol(spec, "dkdv"), buildDkDv,
-                                               {op.getDk().getType(), op.getDv().getType()}, inputs);
-  lowering.set(op.getDk(), dkdv[0]);
-  lowering.set(op.getDv(), dkdv[1]);
+  KernelTiling ofDq(op, "attn_dq"), ofDkDv(op, "attn_dkdv");
+  kernels::AttentionSpec dq = ofDq.of(spec), dkdv = ofDkDv.of(spec);
+  auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) { return kernels::buildAttentionDq(b, loc, name, dq); };
+  lowering.set(op.getDq(),
+               ofDq.call(lowering.tape, kernels::symbol(dq, "dq"), buildDq, op.getDq().getType(), inputs)[0]);
+  auto buildDkDv = [&](OpBuilder &b, Location loc, StringRef name) {
+    return kernels::buildAttentionDkDv(b, loc, name, dkdv);
+  };
+  SmallVector<Value> both = ofDkDv.call(lowering.tape, kernels::symbol(dkdv, "dkdv"), buildDkDv,
+                                        {op.getDk().getType(), op.getDv().getType()}, inputs);
+  lowering.set(op.getDk(), both[0]);
+  lowering.set(op.getDv(), both[1]);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -110,18 +118,22 @@ void setStates(kernels::RlaSpec &spec, Operation *op) {
 }
 
 /// The first of two passes.
-Value lowerStates(Lowering &lowering, const kernels::RlaSpec &spec, Value k, Value v, Value docStart, Value lengths) {
+Value lowerStates(Lowering &lowering, Operation *op, const kernels::RlaSpec &own, Value k, Value v, Value docStart,
+                  Value lengths) {
+  KernelTiling tiling(op, "rla_states");
+  kernels::RlaSpec spec = tiling.of(own);
   SmallVector<Value> inputs = {k, v};
   for (Value optional : {docStart, lengths})
     if (optional)
       inputs.push_back(optional);
-  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRlaStates(b, loc, name, spec); };
-  return lowering.tape.call(kernels::symbol(spec, "states"), build, statesType(lowering, spec, spec.savedStates()),
-                            inputs)[0];
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { return kernels::buildRlaStates(b, loc, name, spec); };
+  return tiling.call(lowering.tape, kernels::symbol(spec, "states"), build,
+                     statesType(lowering, spec, spec.savedStates()), inputs)[0];
 }
 
 void lowerRla(Lowering &lowering, lm::ResidualLinearAttentionOp op) {
-  kernels::RlaSpec spec = kernels::withDefaultTiles(rlaSpec(op), lowering.tiles);
+  KernelTiling tiling(op, "rla_fwd");
+  kernels::RlaSpec spec = tiling.of(kernels::withDefaultTiles(rlaSpec(op), lowering.tiles));
   spec.lengths = static_cast<bool>(op.getLengths());
   spec.finalState = !op.getFinalState().use_empty();
   setStates(spec, op);
@@ -133,14 +145,15 @@ void lowerRla(Lowering &lowering, lm::ResidualLinearAttentionOp op) {
   Value states;
   if (spec.twoPass)
     inputs.push_back(
-        states = lowerStates(lowering, spec, inputs[1], inputs[2], given(op.getDocStart()), given(op.getLengths())));
+        states = lowerStates(lowering, op, kernels::withDefaultTiles(spec, lowering.tiles), inputs[1], inputs[2],
+                             given(op.getDocStart()), given(op.getLengths())));
   SmallVector<Type> results = {op.getResult().getType()};
   if (spec.saveEvery && !spec.twoPass)
     results.push_back(statesType(lowering, spec, spec.savedStates()));
   if (spec.finalState)
     results.push_back(op.getFinalState().getType());
-  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRla(b, loc, name, spec); };
-  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, "fwd"), build, results, inputs);
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { return kernels::buildRla(b, loc, name, spec); };
+  SmallVector<Value> values = tiling.call(lowering.tape, kernels::symbol(spec, "fwd"), build, results, inputs);
   lowering.set(op.getResult(), values[0]);
   if (spec.saveEvery)
     lowering.savedStates.push_back({op, states ? states : values[1], spec.chunk, spec.saveEvery});
@@ -166,8 +179,10 @@ Type initialStateGradients(Lowering &lowering, const kernels::RlaSpec &spec) {
 
 /// The first of two passes of the gradient: the cotangents of the states and, where there is an initial state, its
 /// gradient.
-SmallVector<Value> lowerCotangents(Lowering &lowering, const kernels::RlaSpec &spec,
+SmallVector<Value> lowerCotangents(Lowering &lowering, const kernels::RlaSpec &own,
                                    lm::ResidualLinearAttentionGradOp op) {
+  KernelTiling tiling(op, "rla_cotangents");
+  kernels::RlaSpec spec = tiling.of(own);
   SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getDresult())};
   for (Value optional : {op.getDocStart(), op.getDfinalState()})
     if (optional)
@@ -175,8 +190,10 @@ SmallVector<Value> lowerCotangents(Lowering &lowering, const kernels::RlaSpec &s
   SmallVector<Type> results = {statesType(lowering, spec, spec.savedStates())};
   if (spec.initialState != kernels::InitialState::None)
     results.push_back(initialStateGradients(lowering, spec));
-  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRlaCotangents(b, loc, name, spec); };
-  return lowering.tape.call(kernels::symbol(spec, "cotangents"), build, results, inputs);
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) {
+    return kernels::buildRlaCotangents(b, loc, name, spec);
+  };
+  return tiling.call(lowering.tape, kernels::symbol(spec, "cotangents"), build, results, inputs);
 }
 
 void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
@@ -203,8 +220,10 @@ void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
   if (hasInitial && !spec.twoPass)
     results.push_back(initialStateGradients(lowering, spec));
   results.push_back(statesType(lowering, spec, spec.workspaceStates()));
-  auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRlaGrad(b, loc, name, spec); };
-  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec, "bwd"), build, results, inputs);
+  KernelTiling tiling(op, "rla_bwd");
+  kernels::RlaSpec tiled = tiling.of(spec);
+  auto build = [&](OpBuilder &b, Location loc, StringRef name) { return kernels::buildRlaGrad(b, loc, name, tiled); };
+  SmallVector<Value> values = tiling.call(lowering.tape, kernels::symbol(tiled, "bwd"), build, results, inputs);
   lowering.set(op.getDq(), values[0]);
   lowering.set(op.getDk(), values[1]);
   lowering.set(op.getDv(), values[2]);
@@ -231,7 +250,7 @@ void lowerFused(Lowering &lowering, lm::FusedRAttentionOp op) {
   SmallVector<Value> inputs = llvm::map_to_vector(op.getOperands(), [&](Value v) { return lowering.get(v); });
   Value states, docStart = spec.linear.documents ? lowering.get(op.getDocStart()) : Value();
   if (spec.linear.twoPass)
-    inputs.push_back(states = lowerStates(lowering, spec.linear, lowering.get(op.getK()), lowering.get(op.getV()),
+    inputs.push_back(states = lowerStates(lowering, op, spec.linear, lowering.get(op.getK()), lowering.get(op.getV()),
                                           docStart, /*lengths=*/{}));
   SmallVector<Type> results(op->getResultTypes());
   if (spec.linear.saveEvery && !spec.linear.twoPass)

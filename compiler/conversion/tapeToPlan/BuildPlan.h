@@ -16,7 +16,8 @@ struct LaunchFacts {
   uint64_t scratchBytes = 0;
   int64_t threads = 0;
   uint64_t sharedBytes = 0;
-  int64_t registers = 0, spillBytes = 0, tensorInstructions = 0;
+  int64_t registers = 0, spillBytes = 0, tensorInstructions = 0, stages = 0;
+  double warpgroupShare = 0;
 };
 
 struct PlanOptions {

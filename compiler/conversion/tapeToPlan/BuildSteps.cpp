@@ -5,6 +5,8 @@
 #include "dialects/tile/TileOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <map>
+
 using namespace mlir;
 
 namespace oriel::conversion {
@@ -49,7 +51,7 @@ public:
 
 private:
   FailureOr<plan::Ref> refTo(Value value);
-  double flopsOf(tile::KernelOp kernel);
+  const analysis::KernelWork &workOf(tile::KernelOp kernel);
   LogicalResult setRef(plan::Ref *target, Value value);
   plan::Step *addStep(Operation *op, double flops);
   LogicalResult addCall(tape::CallOp op);
@@ -63,7 +65,7 @@ private:
   const PlanBuffers &buffers_;
   const PlanOptions &options_;
   plan::EntryPoint &entry_;
-  llvm::DenseMap<Operation *, double> kernelFlops_;
+  std::map<Operation *, analysis::KernelWork> kernelWork_;
 };
 
 FailureOr<plan::Ref> StepBuilder::refTo(Value value) {
@@ -93,19 +95,29 @@ plan::Step *StepBuilder::addStep(Operation *op, double flops) {
   return step;
 }
 
-double StepBuilder::flopsOf(tile::KernelOp kernel) {
-  auto [known, isNew] = kernelFlops_.try_emplace(kernel, 0.0);
+const analysis::KernelWork &StepBuilder::workOf(tile::KernelOp kernel) {
+  auto [known, isNew] = kernelWork_.try_emplace(kernel);
   if (isNew)
-    known->second = analysis::workOf(kernel).flops();
+    known->second = analysis::workOf(kernel);
   return known->second;
+}
+
+/// What predictions of a GPU's time count.
+static void setWork(plan::Launch &launch, const LaunchFacts &facts, const analysis::KernelWork &work) {
+  launch.set_stages(facts.stages);
+  launch.set_warpgroup_share(facts.warpgroupShare);
+  launch.set_product_flops(work.dotFlops);
+  launch.set_cell_bytes(work.bytesRead + work.bytesWritten);
+  launch.set_rounds(work.rounds);
 }
 
 LogicalResult StepBuilder::addCall(tape::CallOp op) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<tile::KernelOp>(op, op.getCalleeAttr());
   if (!kernel)
     return op.emitOpError() << "calls @" << op.getCallee() << ", which is not in the module any more";
+  const analysis::KernelWork &work = workOf(kernel);
   plan::Launch *launch =
-      addStep(op, op.getFlops() ? op.getFlops()->convertToDouble() : flopsOf(kernel))->mutable_launch();
+      addStep(op, op.getFlops() ? op.getFlops()->convertToDouble() : work.flops())->mutable_launch();
   launch->set_symbol(op.getCallee().str());
   for (int64_t size : kernel.getGrid())
     launch->add_grid(size);
@@ -116,6 +128,8 @@ LogicalResult StepBuilder::addCall(tape::CallOp op) {
   launch->set_registers(facts.registers);
   launch->set_spill_bytes(facts.spillBytes);
   launch->set_tensor_instructions(facts.tensorInstructions);
+  if (facts.threads > 0)
+    setWork(*launch, facts, work);
   for (ValueRange values : {ValueRange(op.getInputs()), ValueRange(op.getOutputs())})
     for (Value value : values) {
       if (failed(setRef(launch->add_args(), value)))

@@ -166,6 +166,15 @@ TEST(AttentionTest, SoftCapAndOtherTiles) {
   check(spec, 33);
 }
 
+/// Tiles that the schedule may choose on GPUs, wider and narrower than the kernel's own.
+TEST(AttentionTest, TilesOfGpus) {
+  for (auto [queryTile, keyTile] : {std::pair(128, 32), std::pair(128, 64), std::pair(32, 64), std::pair(64, 32)}) {
+    AttentionSpec spec = makeSpec(150, 2, 1, 32, 32, 70);
+    spec.queryTile = queryTile, spec.keyTile = keyTile;
+    check(spec, 37);
+  }
+}
+
 /// A document packed behind another gives what it gives alone, up to the order of sums.
 TEST(AttentionTest, PackedEqualsAlone) {
   const int64_t length = 90;

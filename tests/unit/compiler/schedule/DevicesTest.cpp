@@ -62,24 +62,60 @@ TEST(Occupancy, IsBoundByWhatRunsOutFirst) {
 
 /// 132 multiprocessors; four warps to a block.
 TEST(Cost, BlocksThatAreThereAtATimeDivideTheWork) {
-  Work work{"rla_fwd_b1", 0, 0, 0, "f32", 1e12, 0, 132 * 4};
-  EXPECT_DOUBLE_EQ(work.idleFactor(132, 2, 4), 1); // eight warps: the full rate, whatever the number of waves
-  EXPECT_DOUBLE_EQ(work.idleFactor(132, 4, 4), 1);
-  EXPECT_DOUBLE_EQ(work.idleFactor(132, 1, 4), 2); // four warps hide half of what must be hidden
-  EXPECT_DOUBLE_EQ(work.idleFactor(132, 1, 8), 1);
-  work.cells = 132 * 3; // a wave of two blocks and one of one, which takes as long
-  EXPECT_DOUBLE_EQ(work.idleFactor(132, 2, 4), 4.0 / 3);
-  work.cells = 66; // half of the multiprocessors, with one block each
-  EXPECT_DOUBLE_EQ(work.idleFactor(132, 2, 8), 2);
+  CostModel model{*shippedDevice("h100"), {}, {}};
+  double whole = 1e12 / model.device.kernels.at("*").flopsPerSecond;
+  auto idle = [&](int64_t cells, int64_t blocks, int64_t warps) {
+    BlockCode code{{32 * warps, 32, 227 * 1024 / blocks - 1024}};
+    EXPECT_EQ(occupancyOf(*model.device.multiprocessor, code).blocks, blocks);
+    return model.estimate({"rla_fwd_b1", 0, 0, 0, "f32", 1e12, 0, cells}, code).arithmeticSeconds / whole;
+  };
+  EXPECT_DOUBLE_EQ(idle(132 * 4, 2, 4), 1); // eight warps: the full rate, whatever the number of waves
+  EXPECT_DOUBLE_EQ(idle(132 * 4, 4, 4), 1);
+  EXPECT_DOUBLE_EQ(idle(132 * 4, 1, 4), 2); // four warps hide half of what must be hidden
+  EXPECT_DOUBLE_EQ(idle(132 * 4, 1, 8), 1);
+  EXPECT_DOUBLE_EQ(idle(132 * 3, 2, 4), 4.0 / 3); // a wave of two blocks and one of one, which takes as long
+  EXPECT_DOUBLE_EQ(idle(66, 2, 8), 2);            // half of the multiprocessors, with one block each
+}
+
+/// 132 multiprocessors with two blocks of four warps each.
+TEST(Cost, TilesThatAreReusedAndStagesHideWhatABlockWaitsFor) {
+  CostModel model{*shippedDevice("h100"), {}, {}};
+  model.device.transfer = TransferRate{1e12, 1e-6};
+  Work work{"rla_fwd_b1", 0, 0, 0, "f32", /*flops=*/1e9, 0, 132 * 2};
+  work.cellBytes = 1e9;
+  work.rounds = 132 * 2 * 1000.0; // each cell waits 1000 times for 1 us
+  BlockCode code{{128, 128, 100 << 10}};
+  double alone = 1e9 / model.device.kernels.at("*").flopsPerSecond; // half of the warps: twice its share of the time
+  Estimate estimate = model.estimate(work, code);
+  EXPECT_DOUBLE_EQ(estimate.cacheSeconds, 1e-3);
+  EXPECT_DOUBLE_EQ(estimate.latencySeconds, 1e-3 + alone);
+  EXPECT_EQ(estimate.bound, Bound::Latency);
+  code.stages = 2;
+  EXPECT_DOUBLE_EQ(model.estimate(work, code).latencySeconds, (1e-3 + alone) / 2);
+  EXPECT_EQ(model.estimate(work, code).bound, Bound::Cache);
+  work.cellBytes /= 4; // tiles of twice the size
+  EXPECT_EQ(model.estimate(work, code).bound, Bound::Latency);
+  model.device.transfer.reset();
+  EXPECT_EQ(model.estimate(work, code).bound, Bound::Arithmetic);
+}
+
+TEST(Cost, ProductsOfWarpgroupsAreFaster) {
+  CostModel model{*shippedDevice("h100"), {}, {}};
+  Work work{"attn_fwd_b1", 0, 0, 0, "f32", /*flops=*/1e12, 0, 132 * 2};
+  work.productFlops = 0.5e12;
+  BlockCode warps{{128, 128, 100 << 10}}, warpgroups = warps;
+  warpgroups.warpgroupShare = 1;
+  EXPECT_DOUBLE_EQ(model.estimate(work, warpgroups).arithmeticSeconds / model.estimate(work, warps).arithmeticSeconds,
+                   0.5 + 0.5 / 1.6);
 }
 
 TEST(Cost, WhatBlocksTakeIsCountedWhereItIsKnown) {
   CostModel model{*shippedDevice("h100"), {}, {}};
   Work work{"rla_fwd_b1", 0, 0, 0, "f32", 1e12, 0, 132 * 8};
   double unknown = model.estimate(work).arithmeticSeconds;
-  model.blocks["rla_fwd_b1"] = {128, 128, 100 << 10}; // two blocks of four warps
+  model.blocks["rla_fwd_b1"] = {{128, 128, 100 << 10}}; // two blocks of four warps
   EXPECT_DOUBLE_EQ(model.estimate(work).arithmeticSeconds, unknown);
-  model.blocks["rla_fwd_b1"] = {128, 128, 200 << 10}; // one
+  model.blocks["rla_fwd_b1"] = {{128, 128, 200 << 10}}; // one
   EXPECT_DOUBLE_EQ(model.estimate(work).arithmeticSeconds, 2 * unknown);
   model.device.multiprocessor.reset(); // a CPU knows no blocks
   EXPECT_DOUBLE_EQ(model.estimate(work).arithmeticSeconds, unknown);

@@ -39,6 +39,11 @@ mixer rla gradient 6
   candidate chunk 32 save_every 1 two_pass fused tile 16 forward 0.125 backward 0.5 saved 512 scratch 0
   refused chunk 128 save_every 1 sequential separate tile 0 why rla_bwd spills 48 bytes
 block dx bytes 8 from 4 to 7
+kernel rla_fwd_c64 by chunk 64 of rla
+  tiling rows 0 columns 32 warps 8 stages 3 assembled registers 168 shared 51200 seconds 0.25 arithmetic 0.125 memory 0.0625 l2 0.25 latency 0 bound L2
+  tiling rows 0 columns 16 warps 4 stages 1 planned registers 64 shared 25600 seconds 0.5 arithmetic 0.125 memory 0.0625 l2 0.25 latency 0.5 bound latency
+  refused_tiling rows 0 columns 64 warps 8 stages 3 why spills 48 bytes
+kernel attn_fwd of in
 )";
 
 TEST(ProblemText, ReadsWhatAPersonWrites) {
@@ -54,6 +59,16 @@ TEST(ProblemText, ReadsWhatAPersonWrites) {
   EXPECT_EQ(problem->assembler, "ptxas-13.0");
   EXPECT_EQ(problem->mixers[0].refused,
             (std::vector<RefusedWay>{{{.chunk = 128, .saveEvery = 1}, "rla_bwd spills 48 bytes"}}));
+  ASSERT_EQ(problem->tilings.size(), 2u);
+  const TilingQuestion &tiles = problem->tilings[0];
+  EXPECT_EQ(tiles.way, "chunk 64");
+  EXPECT_EQ(tiles.ops, std::vector<std::string>{"rla"});
+  ASSERT_EQ(tiles.candidates.size(), 2u);
+  EXPECT_EQ(wordsOf(tiles.candidates[0]), "rows 0 columns 32 warps 8 stages 3");
+  EXPECT_TRUE(tiles.candidates[0].assembled && !tiles.candidates[1].assembled);
+  EXPECT_EQ(tiles.candidates[1].time.bound, Bound::Latency);
+  EXPECT_EQ(tiles.refused, (std::vector<RefusedTiling>{{{0, 64, 8, 3}, "spills 48 bytes"}}));
+  EXPECT_EQ(parseProblem(printProblem(*problem), "again", error)->tilings, problem->tilings);
   EXPECT_DOUBLE_EQ(predict(*problem, fastestSchedule(*problem)).seconds, 0.5 + 0.625);
   EXPECT_EQ(printProblem(*parseProblem(printProblem(*problem), "again", error)), printProblem(*problem));
 }
