@@ -142,12 +142,20 @@ void RegisterLowering::copyHome(tile::LoadOp op) {
   hazards_.startCopy(from, to);
 }
 
-/// Threads share out the pieces of 16 bytes of the tile; a piece outside is filled with zeros.
+/// Threads share out the pieces of 16 bytes of the tile; a piece outside is filled with zeros. They take rows one after
+/// the other; where a row lies in panels (TilePlacement.h) that are narrower than all banks, as many rows of a panel
+/// together as fill them.
 void RegisterLowering::copyPieces(tile::LoadOp op) {
   BufferAccess access(op);
   ArrayRef<int64_t> shape = tileType(op.getTile()).getShape();
   Type memory = access.type().getElementType();
-  int64_t width = 16 / access.elementBytes(), pieces = shape[1] / width, total = shape[0] * pieces;
+  constexpr int64_t bankPieces = 8;
+  int64_t width = 16 / access.elementBytes(), ofRow = shape[1] / width, total = shape[0] * ofRow;
+  int64_t swizzled = placement_.homeOf(op.getTile())->swizzleBytes / 16;
+  int64_t ofPanel = swizzled ? std::min(swizzled, ofRow) : ofRow, rowsTogether = 1;
+  if (ofPanel < ofRow && ofPanel < bankPieces)
+    rowsTogether = bankPieces / ofPanel;
+  int64_t pieces = rowsTogether * ofRow;
   Window window = openWindow(access);
   auto global = LLVM::LLVMPointerType::get(builder_.getContext(), 1);
   for (int64_t first = 0; first < total; first += threads_) {
@@ -160,8 +168,16 @@ void RegisterLowering::copyPieces(tile::LoadOp op) {
     // Where the threads make whole rows, a thread keeps its column.
     bool areRows = threads_ % pieces == 0;
     V counted = areRows ? thread_ : piece;
-    Coordinate row{arith::DivUIOp::create(builder_, loc_, counted, i32(pieces)), areRows ? first / pieces : 0};
-    Coordinate col{mul(arith::RemUIOp::create(builder_, loc_, counted, i32(pieces)), i32(width))};
+    auto div = [&](V a, int64_t b) -> V { return arith::DivUIOp::create(builder_, loc_, a, i32(b)); };
+    auto rem = [&](V a, int64_t b) -> V { return arith::RemUIOp::create(builder_, loc_, a, i32(b)); };
+    V line = div(counted, pieces), place = rem(counted, pieces);
+    if (rowsTogether > 1) {
+      V inBanks = rem(place, bankPieces);
+      line = add(mul(line, i32(rowsTogether)), div(inBanks, ofPanel));
+      place = add(mul(div(place, bankPieces), i32(ofPanel)), rem(inBanks, ofPanel));
+    }
+    Coordinate row{line, areRows ? first / ofRow : 0};
+    Coordinate col{mul(place, i32(width))};
     V inside = isInside(builder_, loc_, number(row), window.rowLow, window.rowHigh);
     if (V colInside = isInside(builder_, loc_, number(col), window.colLow, window.colHigh))
       inside = inside ? both(inside, colInside) : colInside;
