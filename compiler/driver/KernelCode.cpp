@@ -13,6 +13,7 @@ using namespace mlir;
 namespace oriel::driver {
 
 using codegen::nvidia::NvidiaKernelInfo;
+using codegen::nvidia::NvidiaTensorMap;
 using codegen::nvidia::NvidiaTarget;
 
 static std::optional<codegen::CpuTarget> cpuNamed(StringRef name) {
@@ -99,6 +100,31 @@ static std::string emitDeviceCode(llvm::Module &llvmModule, const NvidiaTarget &
   return error;
 }
 
+static plan::TensorMap planMap(const NvidiaTensorMap &map) {
+  plan::TensorMap result;
+  result.set_argument(static_cast<uint32_t>(map.buffer));
+  result.set_dtype(map.elementBits == 16 ? plan::BF16 : plan::F32);
+  for (int64_t size : map.sizes)
+    result.add_sizes(static_cast<uint64_t>(size));
+  for (int64_t stride : map.strides)
+    result.add_strides(static_cast<uint64_t>(stride));
+  for (int64_t size : map.box)
+    result.add_box(static_cast<uint32_t>(size));
+  result.set_swizzle_bytes(static_cast<uint32_t>(map.swizzleBytes));
+  return result;
+}
+
+static conversion::LaunchFacts factsOf(const NvidiaKernelInfo &info) {
+  conversion::LaunchFacts facts;
+  facts.threads = info.threads;
+  facts.sharedBytes = static_cast<uint64_t>(info.sharedBytes);
+  facts.stages = info.stages;
+  facts.warpgroupShare = info.warpgroupShare;
+  for (const NvidiaTensorMap &map : info.tensorMaps)
+    facts.tensorMaps.push_back(planMap(map));
+  return facts;
+}
+
 static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget &target, const std::string &folder) {
   KernelCode code;
   SmallVector<NvidiaKernelInfo> infos;
@@ -112,10 +138,7 @@ static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget 
   if (failed(lowered) || (target.checked && failed(codegen::nvidia::keepLocations(**lowered))))
     return failure();
   for (const NvidiaKernelInfo &info : infos)
-    code.launches[info.symbol] = {.threads = info.threads,
-                                   .sharedBytes = static_cast<uint64_t>(info.sharedBytes),
-                                   .stages = info.stages,
-                                   .warpgroupShare = info.warpgroupShare};
+    code.launches[info.symbol] = factsOf(info);
   if (infos.empty())
     return code;
   llvm::LLVMContext context;

@@ -30,6 +30,8 @@ static void countInstructions(const std::string &ptx, Kernels &kernels) {
       ++kernels[current].barriers;
     else if (has("cp.async.cg"))
       ++kernels[current].copies;
+    else if (has("cp.async.bulk.tensor"))
+      ++kernels[current].tensorCopies;
   }
 }
 

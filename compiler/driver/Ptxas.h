@@ -14,6 +14,7 @@ struct KernelResources {
   int64_t spillBytes = 0;                                   ///< of one thread, stores, loads and arrays in local memory
   int64_t tensorInstructions = 0, barriers = 0, copies = 0; ///< mma and wgmma; of the block; cp.async of 16 bytes
   int64_t wgmma = 0;                                        ///< of the tensor instructions
+  int64_t tensorCopies = 0;                                 ///< cp.async.bulk.tensor (TMA)
   std::string serialized; ///< why ptxas runs wgmma one after the other; empty: it does not
 };
 

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace oriel::plan {
 class Target;
@@ -40,6 +41,17 @@ public:
 /// Device: what kernels work on. Staging: memory of the host that copies reach fastest (pinned, on a GPU).
 enum class MemoryUse { Device, Staging };
 
+/// A view of one of a kernel's buffers that the kernel takes as a further argument, behind its buffers: boxes of it are
+/// copied to shared memory by themselves (NVIDIA's tensor maps). Dimensions are innermost first, at most 5.
+struct TensorMapSpec {
+  int64_t argument = 0; // of the buffer, whose address is a multiple of 16
+  DType dtype = DType::BF16;
+  std::vector<uint64_t> sizes;   // elements; what lies beyond reads as zero
+  std::vector<uint64_t> strides; // bytes, multiples of 16, of all dimensions but the innermost
+  std::vector<uint32_t> box;     // elements of one copy, at most 256 of a dimension
+  int64_t swizzleBytes = 0;      // bytes of a box's rows in shared memory whose 16-byte units are permuted: 32, 64, 128
+};
+
 /// One use of a kernel: everything about it but the addresses of its buffers.
 struct LaunchSpec {
   std::string symbol;
@@ -48,6 +60,7 @@ struct LaunchSpec {
   int64_t threads = 1;     // of a block; the CPU runs a cell as one
   int64_t sharedBytes = 0; // shared memory of a block
   size_t scratchBytes = 0; // private to a running cell (CPU)
+  std::vector<TensorMapSpec> tensorMaps;
 };
 
 /// A launch of fixed shape, ready to run on any addresses.

@@ -33,7 +33,18 @@ static GemmSpec specOf(const plan::Gemm &gemm, DType dtype, DType cDType) {
   return spec;
 }
 
-static LaunchSpec specOf(const plan::Launch &launch) {
+static absl::StatusOr<TensorMapSpec> specOf(const plan::TensorMap &map) {
+  TensorMapSpec spec;
+  spec.argument = map.argument();
+  ORIEL_ASSIGN_OR_RETURN(spec.dtype, toDType(map.dtype()));
+  spec.sizes.assign(map.sizes().begin(), map.sizes().end());
+  spec.strides.assign(map.strides().begin(), map.strides().end());
+  spec.box.assign(map.box().begin(), map.box().end());
+  spec.swizzleBytes = map.swizzle_bytes();
+  return spec;
+}
+
+static absl::StatusOr<LaunchSpec> specOf(const plan::Launch &launch) {
   LaunchSpec spec;
   spec.symbol = launch.symbol();
   spec.arguments = launch.args_size();
@@ -41,6 +52,10 @@ static LaunchSpec specOf(const plan::Launch &launch) {
   spec.threads = std::max<int64_t>(launch.threads(), 1);
   spec.sharedBytes = static_cast<int64_t>(launch.shared_bytes());
   spec.scratchBytes = launch.scratch_bytes();
+  for (const plan::TensorMap &map : launch.tensor_maps()) {
+    ORIEL_ASSIGN_OR_RETURN(TensorMapSpec mapSpec, specOf(map));
+    spec.tensorMaps.push_back(std::move(mapSpec));
+  }
   return spec;
 }
 
@@ -51,7 +66,8 @@ absl::Status PreparedEntry::addStep(const plan::Step &step, const PrepareContext
   prepared.firstAddress = addresses_.size();
   ORIEL_RETURN_IF_ERROR(addAddresses(step, context));
   if (step.has_launch()) {
-    ORIEL_ASSIGN_OR_RETURN(prepared.launch, context.kernels->prepare(specOf(step.launch())));
+    ORIEL_ASSIGN_OR_RETURN(LaunchSpec spec, specOf(step.launch()));
+    ORIEL_ASSIGN_OR_RETURN(prepared.launch, context.kernels->prepare(spec));
   } else if (step.has_gemm()) {
     ORIEL_ASSIGN_OR_RETURN(DType dtype, toDType(step.gemm().dtype()));
     ORIEL_ASSIGN_OR_RETURN(DType cDType, toDType(step.gemm().c_dtype()));

@@ -19,6 +19,7 @@ constexpr uint64_t placementAlignment = 64;
 constexpr uint64_t maximumBytes = uint64_t(1) << 46; // 64 TiB: sums of a few thousand buffers stay far below 2^63
 constexpr int64_t maximumWorld = 1 << 20;
 constexpr uint64_t maximumScratchBytes = uint64_t(1) << 32;
+constexpr uint64_t maximumMapBytes = uint64_t(1) << 48;
 constexpr int64_t maximumBlockThreads = 1024;
 constexpr uint64_t maximumSharedBytes = 227 << 10; // no GPU has more
 
@@ -164,6 +165,41 @@ absl::Status checkBuckets(const plan::Plan &plan) {
   return absl::OkStatus();
 }
 
+/// Bytes from the first element of a tensor map to the end of its last.
+absl::StatusOr<uint64_t> reachOf(const plan::TensorMap &map) {
+  constexpr int mostDims = 5, mostBox = 256, unitBytes = 16;
+  ORIEL_ASSIGN_OR_RETURN(DType dtype, toDType(map.dtype()));
+  int dims = map.sizes_size();
+  if (dims < 1 || dims > mostDims || map.box_size() != dims || map.strides_size() + 1 != dims || dtype == DType::I32)
+    return InvalidArgumentError(StrCat("a tensor map of ", nameOf(dtype), " has ", dims, " sizes, ", map.strides_size(),
+                                       " strides and a box of ", map.box_size()));
+  uint64_t reach = bytesOf(dtype);
+  for (int dim = 0; dim < dims; ++dim) {
+    uint64_t size = map.sizes(dim), stride = dim == 0 ? bytesOf(dtype) : map.strides(dim - 1);
+    if (size < 1 || map.box(dim) < 1 || map.box(dim) > mostBox || (dim > 0 && stride % unitBytes != 0))
+      return InvalidArgumentError(StrCat("dimension ", dim, " of a tensor map: size ", size, ", box ", map.box(dim),
+                                         ", stride ", stride));
+    if (stride != 0 && size - 1 > (maximumMapBytes - reach) / stride)
+      return InvalidArgumentError(StrCat("dimension ", dim, " of a tensor map reaches too far"));
+    reach += (size - 1) * stride;
+  }
+  return reach;
+}
+
+/// A map may show no more than its argument does.
+absl::Status checkTensorMaps(const plan::Launch &launch) {
+  for (const plan::TensorMap &map : launch.tensor_maps()) {
+    if (map.argument() >= static_cast<uint32_t>(launch.args_size()))
+      return InvalidArgumentError(StrCat("a tensor map of argument ", map.argument(), " of ", launch.args_size()));
+    ORIEL_ASSIGN_OR_RETURN(uint64_t reach, reachOf(map));
+    uint64_t bytes = launch.args(static_cast<int>(map.argument())).bytes();
+    if (reach > bytes)
+      return InvalidArgumentError(StrCat("a tensor map of argument ", map.argument(), " shows ", reach, " of its ",
+                                         bytes, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<RefUse>> refsOfLaunch(const plan::Launch &launch) {
   if (launch.symbol().empty())
     return InvalidArgumentError("a launch has no symbol");
@@ -178,6 +214,7 @@ absl::StatusOr<std::vector<RefUse>> refsOfLaunch(const plan::Launch &launch) {
     return InvalidArgumentError(StrCat("shared_bytes ", launch.shared_bytes(), " is too large"));
   if (launch.scratch_bytes() > maximumScratchBytes)
     return InvalidArgumentError(StrCat("scratch_bytes ", launch.scratch_bytes(), " is too large"));
+  ORIEL_RETURN_IF_ERROR(checkTensorMaps(launch));
   std::vector<RefUse> uses;
   for (const plan::Ref &ref : launch.args())
     uses.push_back({&ref, std::max<uint64_t>(ref.bytes(), 1), 1, false, "args"});

@@ -134,6 +134,8 @@ void RegisterLowering::lowerLoad(tile::LoadOp op) {
 }
 
 void RegisterLowering::copyHome(tile::LoadOp op) {
+  if (placement_.tensorCopyOf(op.getTile()))
+    return copyHomeByTma(op);
   Resource from = bufferResource(op.getBuffer()), to = homeResource(op.getTile());
   readResource(from);
   beginWrite(to);

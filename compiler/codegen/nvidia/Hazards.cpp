@@ -23,8 +23,22 @@ Ordering Hazards::order(bool conflict, llvm::function_ref<bool(const Copy &)> co
   return ordering;
 }
 
+llvm::SmallVector<int64_t, 2> Hazards::landTensorCopies(llvm::function_ref<bool(const TensorCopy &)> lands) {
+  llvm::SmallVector<int64_t, 2> mbarriers;
+  llvm::erase_if(tensorCopies_, [&](const TensorCopy &copy) {
+    if (!lands(copy))
+      return false;
+    mbarriers.push_back(copy.mbarrier);
+    return true;
+  });
+  return mbarriers;
+}
+
 Ordering Hazards::beforeRead(const Resource &resource) {
-  return order(anyOverlaps(writes_, resource), [&](const Copy &copy) { return copy.to.overlaps(resource); });
+  Ordering ordering =
+      order(anyOverlaps(writes_, resource), [&](const Copy &copy) { return copy.to.overlaps(resource); });
+  ordering.mbarriers = landTensorCopies([&](const TensorCopy &copy) { return copy.to.overlaps(resource); });
+  return ordering;
 }
 
 Ordering Hazards::beforeWrite(const Resource &resource) {
@@ -38,6 +52,14 @@ Ordering Hazards::beforeWrite(const Resource &resource) {
     return copy.to.overlaps(resource) || copy.from.overlaps(resource);
   });
   ordering.products = products;
+  ordering.mbarriers = landTensorCopies([&](const TensorCopy &copy) { return copy.to.overlaps(resource); });
+  return ordering;
+}
+
+Ordering Hazards::beforeAll() const {
+  Ordering ordering{!isClear(), copies_.empty() ? -1 : 0};
+  for (const TensorCopy &copy : tensorCopies_)
+    ordering.mbarriers.push_back(copy.mbarrier);
   return ordering;
 }
 
@@ -54,12 +76,18 @@ void Hazards::afterBarrier() {
 }
 
 Ordering Hazards::beforeLeavingBranch(const Hazards &before) {
+  Ordering ordering;
+  ordering.mbarriers = landTensorCopies([&](const TensorCopy &copy) {
+    return llvm::none_of(before.tensorCopies_,
+                         [&](const TensorCopy &known) { return known.mbarrier == copy.mbarrier; });
+  });
   if (copies_.size() == before.copies_.size())
-    return {};
+    return ordering;
   for (const Copy &copy : copies_)
     writes_.push_back(copy.to); // landed, but not ordered for the other threads yet
   copies_.clear();
-  return {false, 0};
+  ordering.waitGroups = 0;
+  return ordering;
 }
 
 void Hazards::mergeWith(const Hazards &other) {

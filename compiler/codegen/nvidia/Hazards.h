@@ -2,7 +2,8 @@
 //
 // A resource is a range of shared memory or a buffer. A read of what another thread may have written, or a write of
 // what another thread may still read, is ordered by a barrier; anything else is not. Copies by cp.async land at a wait
-// before the barrier; products by wgmma read until a wait.
+// before the barrier; copies by TMA at the wait of each thread for their mbarrier, which is all that a reader needs;
+// products by wgmma read until a wait.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_HAZARDS_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_HAZARDS_H
 
@@ -24,6 +25,7 @@ struct Ordering {
   bool barrier = false;
   int waitGroups = -1; ///< cp.async groups that may stay in flight; -1: no wait
   int products = -1;   ///< wgmma groups that may stay in flight; -1: no wait
+  llvm::SmallVector<int64_t, 2> mbarriers = {}; ///< whose copies are waited for; a second wait for one is none
 };
 
 class Hazards {
@@ -33,6 +35,9 @@ public:
   /// A copy by cp.async, which reads and writes until it is waited for. Call after beforeRead and beforeWrite; each is
   /// a group of its own.
   void startCopy(const Resource &from, const Resource &to) { copies_.push_back({from, to}); }
+  /// A copy by TMA, from a buffer that nobody writes, which writes until mbarrier number `mbarrier` is waited for. Call
+  /// after beforeWrite.
+  void startTensorCopy(int64_t mbarrier, const Resource &to) { tensorCopies_.push_back({mbarrier, to}); }
   /// A product by wgmma, a group of its own, which reads `operands` until it is waited for.
   void startProduct(llvm::ArrayRef<Resource> operands) { products_.emplace_back(operands.begin(), operands.end()); }
   /// The oldest `count` products were waited for: this thread reads their operands no more, others may.
@@ -43,7 +48,7 @@ public:
 
   bool isClear() const { return reads_.empty() && writes_.empty() && copies_.empty(); }
   /// What to emit so that everything before is ordered with everything after; products are waited for already.
-  Ordering beforeAll() const { return {!isClear(), copies_.empty() ? -1 : 0}; }
+  Ordering beforeAll() const;
   /// What to emit at the end of a branch that started with `before`: copies that it started are waited for, since the
   /// other way does not know of them.
   Ordering beforeLeavingBranch(const Hazards &before);
@@ -54,10 +59,16 @@ private:
   struct Copy {
     Resource from, to;
   };
+  struct TensorCopy {
+    int64_t mbarrier;
+    Resource to;
+  };
+  llvm::SmallVector<int64_t, 2> landTensorCopies(llvm::function_ref<bool(const TensorCopy &)> lands);
   Ordering order(bool conflict, llvm::function_ref<bool(const Copy &)> conflictsWith);
 
   llvm::SmallVector<Resource> reads_, writes_;
   llvm::SmallVector<Copy> copies_;                             // in flight, oldest first
+  llvm::SmallVector<TensorCopy> tensorCopies_;                 // in flight, as far as is known
   llvm::SmallVector<llvm::SmallVector<Resource, 2>> products_; // in flight, oldest first
 };
 

@@ -98,7 +98,8 @@ static FailureOr<PlacedKernel> placeKernel(tile::KernelOp kernel, const NvidiaTa
 static NvidiaKernelInfo infoOf(tile::KernelOp kernel, const TilePlacement &placement) {
   ArrayRef<int64_t> grid = kernel.getGrid();
   return {kernel.getSymName().str(),       {grid[0], grid[1], grid[2]}, placement.warps() * 32, placement.sharedBytes(),
-          placement.stages(), placement.peakRegisters(), placement.warpgroupShare()};
+          placement.stages(), placement.peakRegisters(), placement.warpgroupShare(),
+          SmallVector<NvidiaTensorMap, 0>(placement.tensorMaps())};
 }
 
 FailureOr<NvidiaKernelInfo> planKernel(tile::KernelOp kernel, const NvidiaTarget &target) {

@@ -1,12 +1,14 @@
 // tile kernels → NVIDIA GPU code. The same tile programs that run on the CPU; see README.md for how a tile is laid out.
 //
 // One block of 128 or 256 threads per grid cell, tiles in registers, dots on tensor cores (mma.sync; wgmma for bf16 on
-// sm_90a) with bf16 or tf32 operands and f32 accumulators, copies of loops ahead by cp.async.
+// sm_90a) with bf16 or tf32 operands and f32 accumulators, copies of loops ahead by cp.async, or by TMA where wgmma reads
+// them.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_NVIDIACODEGEN_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_NVIDIACODEGEN_H
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/SmallVector.h"
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -36,6 +38,19 @@ struct NvidiaTarget {
   static llvm::ArrayRef<NvidiaTarget> all();
 };
 
+/// A view of a buffer that a kernel takes as a further argument: what TMA copies boxes from. Dimensions are innermost
+/// first.
+struct NvidiaTensorMap {
+  int64_t buffer = 0;                     ///< which of the kernel's
+  int64_t elementBits = 16;               ///< 16: bf16; 32: f32
+  llvm::SmallVector<int64_t, 5> sizes;    ///< elements; what lies beyond reads as zero
+  llvm::SmallVector<int64_t, 4> strides;  ///< bytes, of all dimensions but the innermost
+  llvm::SmallVector<int64_t, 5> box;      ///< elements of one copy
+  int64_t swizzleBytes = 0;               ///< of a box's rows in shared memory
+
+  bool operator==(const NvidiaTensorMap &) const = default;
+};
+
 /// What a launch needs to know about one kernel.
 struct NvidiaKernelInfo {
   std::string symbol;
@@ -45,14 +60,15 @@ struct NvidiaKernelInfo {
   int64_t stages = 1; ///< iterations of a loop whose tiles are in shared memory at one time; 1: no copy runs ahead
   int64_t tileRegisters = 0;  ///< most that hold tiles at one time, of a thread; the assembler adds its own
   double warpgroupShare = 0; ///< of the arithmetic of products in the text of the kernel: what is wgmma
+  llvm::SmallVector<NvidiaTensorMap, 0> tensorMaps = {}; ///< arguments behind the buffers, each of 128 bytes by value
 };
 
 /// How `kernel` would be lowered, without doing it: milliseconds. Errors as of lowerToNvvm.
 mlir::FailureOr<NvidiaKernelInfo> planKernel(tile::KernelOp kernel, const NvidiaTarget &target);
 
 /// Lowers every tile.kernel of `module` to an llvm.func with the nvvm.kernel attribute: one generic pointer per buffer,
-/// dynamic shared memory in the external global `oriel_shared`. `module` is left as it is. Errors (a tile that does not
-/// fit in shared memory, an element type that has no lowering) are diagnostics at the op.
+/// then the tensor maps, dynamic shared memory in the external global `oriel_shared`. `module` is left as it is. Errors
+/// (a tile that does not fit in shared memory, an element type that has no lowering) are diagnostics at the op.
 mlir::FailureOr<mlir::OwningOpRef<mlir::ModuleOp>> lowerToNvvm(mlir::ModuleOp module, const NvidiaTarget &target,
                                                                llvm::SmallVectorImpl<NvidiaKernelInfo> &kernels);
 

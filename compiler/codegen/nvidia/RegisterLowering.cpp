@@ -14,10 +14,12 @@ RegisterLowering::RegisterLowering(tile::KernelOp kernel, ModuleOp into, const T
     : ThreadBuilder(kernel, into, placement.warps() * 32), placement_(placement) {}
 
 LogicalResult RegisterLowering::run() {
-  openFunction();
+  openFunction(placement_.tensorMaps().size());
+  initMbarriers();
   if (failed(lowerBlock(kernel_.getBody().front())))
     return failure();
   waitForAllProducts();
+  apply({.mbarriers = hazards_.beforeAll().mbarriers}); // shared memory will be another block's
   closeFunction();
   return success();
 }

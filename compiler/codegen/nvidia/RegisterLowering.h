@@ -24,6 +24,12 @@ public:
 
   mlir::LogicalResult run();
 
+  /// Which stage of a pipeline an iteration works on, and the parity of the phase in which that is filled (null where no
+  /// copy is TMA's); i32.
+  struct StageCursor {
+    Value stage, parity;
+  };
+
 private:
   using Slots = llvm::SmallVector<Value>;
 
@@ -34,7 +40,11 @@ private:
   mlir::LogicalResult lowerIf(mlir::scf::IfOp branch);
   // Loops whose copies run ahead (PipelineLowering.cpp).
   mlir::LogicalResult lowerPipelined(mlir::scf::ForOp loop, const Pipeline &pipeline);
+  StageCursor openCursor(const Pipeline &pipeline);
+  void closeCursor(const Pipeline &pipeline, StageCursor cursor);
+  StageCursor next(const Pipeline &pipeline, StageCursor cursor);
   void startIteration(mlir::scf::ForOp loop, const Pipeline &pipeline, Value counter, Value stage);
+  void waitForIteration(const Pipeline &pipeline, StageCursor cursor);
   void enterStage(const Pipeline &pipeline, Value stage);
   void appendSlots(Value tile, const Layout &layout, Slots &into);
   Slots flatten(mlir::ValueRange values, mlir::ValueRange layouts);
@@ -86,6 +96,18 @@ private:
   void lowerStore(tile::StoreOp op);
   void lowerGather(tile::GatherOp op);
   void lowerScatterAdd(tile::ScatterAddOp op);
+
+  // Copies by TMA (TensorCopyLowering.cpp).
+  void initMbarriers();
+  Value mbarrierPointer(int64_t number, Value stage);
+  /// Emits what one thread of the block does; all call it.
+  void byElectedThread(llvm::function_ref<void()> body);
+  /// Starts `loads`, which complete a phase of the mbarrier at that place.
+  void startTensorCopies(llvm::ArrayRef<tile::LoadOp> loads, Value mbarrier);
+  void copyPanels(tile::LoadOp op, mlir::ValueRange coordinates, Value mbarrier);
+  void waitForPhase(Value mbarrier, Value parity);
+  void copyHomeByTma(tile::LoadOp op);
+  void waitForTensorCopy(int64_t mbarrier);
 
   // Elementwise and reductions (ElementLowering.cpp).
   void lowerFill(tile::FillOp op);
@@ -139,6 +161,8 @@ private:
   llvm::SmallVector<Value> inFlight_;         // oldest first; null where a later product goes on with the registers
   llvm::DenseMap<Value, Slots> registers_;    // of tiles that are neither fills nor views
   llvm::DenseMap<Value, Value> stageOffsets_; // of homes with stages: bytes to the stage of this iteration, i32
+  llvm::DenseMap<int64_t, Value> parities_;   // of mbarriers of single loads: variables, the last copy's phase
+  llvm::DenseMap<const Pipeline *, StageCursor> cursors_; // of pipelines with copies by TMA: variables
 };
 
 } // namespace oriel::codegen::nvidia

@@ -12,10 +12,21 @@ using V = mlir::Value;
 ThreadBuilder::ThreadBuilder(tile::KernelOp kernel, ModuleOp into, int64_t threads)
     : kernel_(kernel), into_(into), threads_(threads), builder_(into.getContext()), loc_(kernel.getLoc()) {}
 
-void ThreadBuilder::openFunction() {
+/// CUtensorMap, which TMA reads where the launch has put it.
+static void markTensorMap(LLVM::LLVMFuncOp function, unsigned argument) {
+  constexpr int64_t mapBytes = 128, mapAlignment = 128;
+  Builder builder(function.getContext());
+  auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), mapBytes);
+  function.setArgAttr(argument, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes));
+  function.setArgAttr(argument, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(mapAlignment));
+  function.setArgAttr(argument, NVVM::NVVMDialect::getGridConstantAttrName(), builder.getUnitAttr());
+}
+
+void ThreadBuilder::openFunction(int64_t tensorMaps) {
   builder_.setInsertionPointToEnd(into_.getBody());
   auto pointer = LLVM::LLVMPointerType::get(builder_.getContext());
-  SmallVector<Type> arguments(kernel_.getBuffers().size(), pointer);
+  size_t buffers = kernel_.getBuffers().size();
+  SmallVector<Type> arguments(buffers + tensorMaps, pointer);
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder_.getContext()), arguments);
   auto function = LLVM::LLVMFuncOp::create(builder_, loc_, kernel_.getSymName(), type);
   function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder_.getUnitAttr());
@@ -23,10 +34,13 @@ void ThreadBuilder::openFunction() {
   // One block has all registers that its threads can name, if it wants them: ptxas would rather spill than let fewer
   // blocks in.
   function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder_.getI32IntegerAttr(1));
+  for (int64_t map = 0; map < tensorMaps; ++map)
+    markTensorMap(function, buffers + map);
   Block *entry = function.addEntryBlock(builder_);
   builder_.setInsertionPointToStart(entry);
-  for (auto [buffer, argument] : llvm::zip(kernel_.getBuffers(), entry->getArguments()))
+  for (auto [buffer, argument] : llvm::zip_first(kernel_.getBuffers(), entry->getArguments()))
     scalars_.map(buffer, argument);
+  llvm::append_range(tensorMaps_, entry->getArguments().drop_front(buffers));
   Type i32Type = builder_.getI32Type();
   auto coordinate = [&](unsigned dim, V block) {
     scalars_.map(kernel_.getGridIndex(dim), arith::IndexCastOp::create(builder_, loc_, builder_.getIndexType(), block));
@@ -50,6 +64,11 @@ V ThreadBuilder::i64(int64_t value) { return arith::ConstantIntOp::create(builde
 V ThreadBuilder::add(V a, V b) { return arith::AddIOp::create(builder_, loc_, a, b); }
 V ThreadBuilder::mul(V a, V b) { return arith::MulIOp::create(builder_, loc_, a, b); }
 void ThreadBuilder::barrier() { NVVM::Barrier0Op::create(builder_, loc_); }
+void ThreadBuilder::fenceAsyncProxy() {
+  MLIRContext *context = builder_.getContext();
+  NVVM::FenceProxyOp::create(builder_, loc_, NVVM::ProxyKindAttr::get(context, NVVM::ProxyKind::async_shared),
+                             NVVM::SharedSpaceAttr::get(context, NVVM::SharedSpace::shared_cta));
+}
 V ThreadBuilder::zero(Type type) { return arith::ConstantOp::create(builder_, loc_, builder_.getZeroAttr(type)); }
 
 V ThreadBuilder::toI32(V index) { return arith::IndexCastOp::create(builder_, loc_, builder_.getI32Type(), index); }
@@ -91,6 +110,15 @@ V ThreadBuilder::convertFloat(V value, Type wanted) {
   if (from.getIntOrFloatBitWidth() < wanted.getIntOrFloatBitWidth())
     return arith::ExtFOp::create(builder_, loc_, wanted, value);
   return arith::TruncFOp::create(builder_, loc_, wanted, value);
+}
+
+V ThreadBuilder::variable(int64_t start) {
+  OpBuilder::InsertionGuard guard(builder_);
+  builder_.setInsertionPointAfterValue(thread_);
+  V address = LLVM::AllocaOp::create(builder_, loc_, LLVM::LLVMPointerType::get(builder_.getContext()),
+                                     builder_.getI32Type(), i32(1));
+  LLVM::StoreOp::create(builder_, loc_, i32(start), address);
+  return address;
 }
 
 void ThreadBuilder::storeIf(V condition, V value, V pointer, Type memory, bool accumulate) {

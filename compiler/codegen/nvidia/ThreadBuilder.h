@@ -19,9 +19,9 @@ protected:
 
   ThreadBuilder(tile::KernelOp kernel, mlir::ModuleOp into, int64_t threads);
 
-  /// Emits the function's frame at the end of the module, with one pointer per buffer; the grid coordinates are the
-  /// block's.
-  void openFunction();
+  /// Emits the function's frame at the end of the module, with one pointer per buffer and as many tensor maps, passed by
+  /// value, as it is to have; the grid coordinates are the block's.
+  void openFunction(int64_t tensorMaps);
   void closeFunction();
 
   // Numbers. `add` and `mul` take two values of one integer type.
@@ -35,6 +35,8 @@ protected:
   Value compare(mlir::arith::CmpIPredicate predicate, Value a, Value b);
   Value both(Value a, Value b);
   void barrier();
+  /// What this thread has written to shared memory, or knows to be, is seen by wgmma and TMA.
+  void fenceAsyncProxy();
 
   /// The lowered form of an index, i1 or element value of the kernel.
   Value scalar(Value value) { return scalars_.lookup(value); }
@@ -46,6 +48,8 @@ protected:
   std::pair<Value, Value> matrixElement(Value buffer, Value id, Value column, std::optional<uint64_t> colLimit,
                                         Value col);
   Value convertFloat(Value value, mlir::Type wanted);
+  /// The address of an i32 of this thread that the function starts with; LLVM makes it a register.
+  Value variable(int64_t start);
   void storeIf(Value condition, Value value, Value pointer, mlir::Type memory, bool accumulate);
 
   tile::KernelOp kernel_;
@@ -54,6 +58,7 @@ protected:
   mlir::OpBuilder builder_;
   mlir::Location loc_;
   mlir::IRMapping scalars_; // index, i1 and element values; buffers map to pointers
+  llvm::SmallVector<Value> tensorMaps_; // pointers
   Value sharedBase_, thread_, lane_, warp_;
 };
 

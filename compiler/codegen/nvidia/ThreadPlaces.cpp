@@ -63,13 +63,11 @@ void RegisterLowering::apply(Ordering ordering) {
     NVVM::CpAsyncWaitGroupOp::create(builder_, loc_, ordering.waitGroups);
   if (ordering.products >= 0)
     landProducts(inFlight_.size() - ordering.products);
+  llvm::for_each(ordering.mbarriers, [&](int64_t mbarrier) { waitForTensorCopy(mbarrier); });
   if (!ordering.barrier)
     return;
-  if (placement_.usesWarpgroups()) {
-    MLIRContext *context = builder_.getContext();
-    NVVM::FenceProxyOp::create(builder_, loc_, NVVM::ProxyKindAttr::get(context, NVVM::ProxyKind::async_shared),
-                               NVVM::SharedSpaceAttr::get(context, NVVM::SharedSpace::shared_cta));
-  }
+  if (placement_.usesWarpgroups())
+    fenceAsyncProxy();
   barrier();
 }
 

@@ -1,6 +1,7 @@
 // How products run, which tiles they read from shared memory, and where those lie.
 #include "compiler/codegen/nvidia/HoistCopies.h"
 #include "compiler/codegen/nvidia/Pipelining.h"
+#include "compiler/codegen/nvidia/TensorCopies.h"
 #include "compiler/codegen/nvidia/TilePlacement.h"
 #include "compiler/codegen/nvidia/TileTypes.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -145,6 +146,43 @@ void TilePlacement::planPipelines(int64_t stages) {
   });
 }
 
+// ---- TMA ------------------------------------------------------------------------------------------------------------
+
+int64_t TilePlacement::mapNumber(const NvidiaTensorMap &map) {
+  auto found = llvm::find(tensorMaps_, map);
+  int64_t number = found - tensorMaps_.begin();
+  if (found == tensorMaps_.end())
+    tensorMaps_.push_back(map);
+  return number;
+}
+
+/// An mbarrier for each load, and for each stage of a pipeline.
+void TilePlacement::planTensorCopies() {
+  kernel_.walk([&](tile::LoadOp load) {
+    if (!isOnlyAtHome(load.getTile()))
+      return;
+    const Home *home = homeOf(load.getTile());
+    if (std::optional<NvidiaTensorMap> map = home ? tensorMapOf(load, *home, kernel_) : std::nullopt)
+      tensorCopies_[load.getTile()] = {mapNumber(*map)};
+  });
+  kernel_.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    auto pipeline = pipelines_.find(op);
+    bool hasCopies = pipeline != pipelines_.end() && llvm::any_of(pipeline->second.loads, [&](tile::LoadOp load) {
+                       return tensorCopyOf(load.getTile());
+                     });
+    if (hasCopies) {
+      pipeline->second.firstMbarrier = mbarriers_;
+      mbarriers_ += pipeline->second.stages;
+    }
+    auto load = dyn_cast<tile::LoadOp>(op);
+    auto copy = load ? tensorCopies_.find(load.getTile()) : tensorCopies_.end();
+    if (copy == tensorCopies_.end())
+      return;
+    Operation *loop = pipelineLoops_.lookup(load.getTile());
+    copy->second.mbarrier = loop ? pipelines_[loop].firstMbarrier : mbarriers_++;
+  });
+}
+
 // ---- Shared memory --------------------------------------------------------------------------------------------------
 
 namespace {
@@ -221,7 +259,8 @@ void TilePlacement::placeHomes() {
     if (warps > 1)
       exchangeBytes = std::max(exchangeBytes, warps * others * 4);
   });
-  sharedBytes_ += (exchangeBytes + 15) / 16 * 16;
+  mbarrierOffset_ = exchangeOffset_ + (exchangeBytes + 15) / 16 * 16;
+  sharedBytes_ = mbarrierOffset_ + (mbarriers_ * mbarrierBytes + 15) / 16 * 16;
 }
 
 void TilePlacement::countRegisters() {

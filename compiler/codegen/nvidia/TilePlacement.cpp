@@ -31,6 +31,7 @@ TilePlacement::TilePlacement(tile::KernelOp kernel, int64_t warps, int64_t stage
   planProducts();
   requireHomes();
   planPipelines(stages);
+  planTensorCopies();
   placeHomes();
   countRegisters();
 }

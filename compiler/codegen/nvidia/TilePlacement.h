@@ -9,6 +9,7 @@
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_TILEPLACEMENT_H
 
 #include "compiler/codegen/nvidia/Layout.h"
+#include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
@@ -65,6 +66,13 @@ struct ProductPlan {
 struct Pipeline {
   llvm::SmallVector<tile::LoadOp> loads;
   int64_t stages = 1;
+  int64_t firstMbarrier = 0; // of `stages`, where some loads are copied by TMA
+};
+
+/// A load that is copied by TMA (TensorCopies.h).
+struct TensorCopy {
+  int64_t map = 0;      // of tensorMaps()
+  int64_t mbarrier = 0; // its own, or the first of its pipeline's
 };
 
 class TilePlacement {
@@ -95,6 +103,15 @@ public:
   }
   /// Of the loops that start copies ahead; 1 if none does.
   int64_t stages() const { return pipelines_.empty() ? 1 : pipelines_.begin()->second.stages; }
+  /// Null for a load that is not copied by TMA.
+  const TensorCopy *tensorCopyOf(mlir::Value base) const {
+    auto found = tensorCopies_.find(base);
+    return found == tensorCopies_.end() ? nullptr : &found->second;
+  }
+  llvm::ArrayRef<NvidiaTensorMap> tensorMaps() const { return tensorMaps_; }
+  int64_t mbarriers() const { return mbarriers_; }
+  /// Byte of shared memory.
+  int64_t mbarrierOffset(int64_t number) const { return mbarrierOffset_ + number * mbarrierBytes; }
   ProductPlan planOf(tile::DotOp dot) const { return products_.lookup(dot); }
   /// Whether any product is wgmma.
   bool usesWarpgroups() const { return usesWarpgroups_; }
@@ -104,6 +121,8 @@ public:
   int64_t exchangeOffset() const { return exchangeOffset_; }
 
 private:
+  static constexpr int64_t mbarrierBytes = 8;
+
   struct Class {
     int64_t rows = 0, cols = 0; // as the class's first value sees them
     int columnVotes = 0;        // for the major dimension along columns, less those for rows
@@ -132,6 +151,8 @@ private:
   void requireHomes();
   void requireHome(mlir::Value tile, mlir::Operation *reader);
   void planPipelines(int64_t stages);
+  void planTensorCopies();
+  int64_t mapNumber(const NvidiaTensorMap &map);
   void requireIfMoved(mlir::Value tile, const Layout &reader, mlir::Operation *op);
   void placeHomes();
   void countRegisters();
@@ -149,6 +170,9 @@ private:
   llvm::DenseMap<mlir::Operation *, ProductPlan> products_;
   llvm::DenseMap<mlir::Operation *, Pipeline> pipelines_;        // by their loops
   llvm::DenseMap<mlir::Value, mlir::Operation *> pipelineLoops_; // of the loads that are started ahead
+  llvm::DenseMap<mlir::Value, TensorCopy> tensorCopies_;
+  llvm::SmallVector<NvidiaTensorMap, 0> tensorMaps_;
+  int64_t mbarriers_ = 0, mbarrierOffset_ = 0;
   int64_t sharedBytes_ = 0, exchangeOffset_ = 0, peakRegisters_ = 0;
 };
 

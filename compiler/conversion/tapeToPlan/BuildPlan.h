@@ -18,6 +18,7 @@ struct LaunchFacts {
   uint64_t sharedBytes = 0;
   int64_t registers = 0, spillBytes = 0, tensorInstructions = 0, stages = 0;
   double warpgroupShare = 0;
+  std::vector<plan::TensorMap> tensorMaps = {};
 };
 
 struct PlanOptions {

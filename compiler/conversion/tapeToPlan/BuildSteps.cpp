@@ -130,6 +130,8 @@ LogicalResult StepBuilder::addCall(tape::CallOp op) {
   launch->set_tensor_instructions(facts.tensorInstructions);
   if (facts.threads > 0)
     setWork(*launch, facts, work);
+  for (const plan::TensorMap &map : facts.tensorMaps)
+    *launch->add_tensor_maps() = map;
   for (ValueRange values : {ValueRange(op.getInputs()), ValueRange(op.getOutputs())})
     for (Value value : values) {
       if (failed(setRef(launch->add_args(), value)))

@@ -39,6 +39,7 @@ void findAll(Finder &finder, Driver &driver) {
   finder.find(driver.moduleGetFunction, "cuModuleGetFunction");
   finder.find(driver.funcSetAttribute, "cuFuncSetAttribute");
   finder.find(driver.launchKernel, "cuLaunchKernel");
+  finder.find(driver.tensorMapEncodeTiled, "cuTensorMapEncodeTiled");
   finder.find(driver.memAlloc, "cuMemAlloc_v2");
   finder.find(driver.memFree, "cuMemFree_v2");
   finder.find(driver.memHostAlloc, "cuMemHostAlloc");
@@ -52,7 +53,6 @@ void findAll(Finder &finder, Driver &driver) {
   finder.find(driver.streamWaitEvent, "cuStreamWaitEvent");
   finder.find(driver.graphInstantiate, "cuGraphInstantiateWithFlags");
   finder.find(driver.graphLaunch, "cuGraphLaunch");
-  finder.find(driver.graphDestroy, "cuGraphDestroy");
 }
 
 } // namespace

@@ -3,8 +3,8 @@
 //
 // Names, meaning and binary interface are the driver's (CUDA 12 and 13); the types are declared here so that a build
 // needs no CUDA headers. Addresses are unified: memcpyAsync copies between host and device in any direction. Contexts,
-// streams, events, pinned memory and graphs to launch live as long as the process: there are few, and whoever is done
-// with one keeps it for the next use, or leaves it. Who waits polls streamQuery; so every wait can have a deadline.
+// streams, events, pinned memory and graphs live as long as the process: there are few, and whoever is done with one
+// keeps it for the next use, or leaves it. Who waits polls streamQuery; so every wait can have a deadline.
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_CUDADRIVER_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_CUDADRIVER_H
 
@@ -38,6 +38,13 @@ constexpr unsigned streamNonBlocking = 1;
 constexpr unsigned eventDisableTiming = 2;
 constexpr unsigned hostAllocPortable = 1;
 constexpr int captureThreadLocal = 1;
+constexpr int tensorMapFloat32 = 7, tensorMapBfloat16 = 9; // CUtensorMapDataType
+constexpr int swizzleNone = 0, swizzle32 = 1, swizzle64 = 2, swizzle128 = 3, promote128 = 2;
+
+/// CUtensorMap: where cp.async.bulk.tensor (TMA) finds the elements of a tensor. A parameter of kernels; opaque.
+struct alignas(128) TensorMap {
+  std::byte bytes[128];
+};
 
 struct Driver {
   Result (*init)(unsigned flags);
@@ -55,6 +62,11 @@ struct Driver {
   Result (*launchKernel)(Function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned threadsX, unsigned threadsY,
                          unsigned threadsZ, unsigned sharedBytes, Stream, void **parameters, void **extra);
 
+  /// Runs nothing and allocates nothing. Dimensions are innermost first; `strides`, bytes, of all but the innermost.
+  Result (*tensorMapEncodeTiled)(TensorMap *, int type, uint32_t rank, void *address, const uint64_t *sizes,
+                                 const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides,
+                                 int interleave, int swizzle, int promotion, int fill);
+
   Result (*memAlloc)(Address *, size_t bytes);
   Result (*memFree)(Address);
   Result (*memHostAlloc)(void **, size_t bytes, unsigned flags); ///< pinned
@@ -71,7 +83,6 @@ struct Driver {
 
   Result (*graphInstantiate)(GraphExec *, Graph, unsigned long long flags);
   Result (*graphLaunch)(GraphExec, Stream);
-  Result (*graphDestroy)(Graph);
 
   /// What the last faulty work did wrong, in words; null where nobody knows more than its Result (a GPU).
   const char *(*faultText)() = nullptr;

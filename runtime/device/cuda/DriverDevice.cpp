@@ -7,6 +7,7 @@
 #include "runtime/base/Status.h"
 #include "runtime/device/cuda/GpuFacts.h"
 #include "runtime/device/cuda/Session.h"
+#include "runtime/device/cuda/TensorMaps.h"
 #include "runtime/plan/plan.pb.h"
 
 #include "absl/strings/str_cat.h"
@@ -78,9 +79,13 @@ private:
 };
 
 struct Launch final : PreparedLaunch {
+  explicit Launch(const LaunchSpec &spec)
+      : spec(spec), maps(spec.tensorMaps), parameters(static_cast<size_t>(spec.arguments) + maps.size()) {}
+
   Function function = nullptr;
   LaunchSpec spec;
-  std::vector<void *> parameters; // filled in by each launch
+  TensorMaps maps;
+  std::vector<void *> parameters; // buffers, then maps; filled in by each launch
 };
 
 class LoadedModule final : public KernelLibrary {
@@ -90,7 +95,7 @@ public:
   ~LoadedModule() override { session_.enter().moduleUnload(module_); }
 
   absl::StatusOr<std::unique_ptr<PreparedLaunch>> prepare(const LaunchSpec &spec) override {
-    auto launch = std::make_unique<Launch>();
+    auto launch = std::make_unique<Launch>(spec);
     const Driver &driver = session_.enter();
     if (Result result = driver.moduleGetFunction(&launch->function, module_, spec.symbol.c_str()); result == notFound)
       return absl::NotFoundError(absl::StrCat(path_, " has no kernel '", spec.symbol, "'"));
@@ -99,8 +104,6 @@ public:
     ORIEL_RETURN_IF_ERROR(session_.check(
         driver.funcSetAttribute(launch->function, attributeDynamicSharedBytes, static_cast<int>(spec.sharedBytes)),
         absl::StrCat(spec.sharedBytes, " bytes of shared memory for kernel ", spec.symbol)));
-    launch->spec = spec;
-    launch->parameters.resize(static_cast<size_t>(spec.arguments));
     return launch;
   }
 
@@ -226,13 +229,19 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> DriverDevice::loadKernels(const p
 
 absl::Status DriverDevice::launch(PreparedLaunch &prepared, void *const *addresses) {
   auto &launch = static_cast<Launch &>(prepared);
-  for (size_t i = 0; i < launch.parameters.size(); ++i)
+  auto buffers = static_cast<size_t>(launch.spec.arguments);
+  for (size_t i = 0; i < buffers; ++i)
     launch.parameters[i] = const_cast<void **>(addresses + i); // the driver reads an address from each
+  for (size_t i = 0; i < launch.maps.size(); ++i)
+    launch.parameters[buffers + i] = launch.maps.at(i); // and a map from each
+  const Driver &driver = session_.enter();
+  ORIEL_RETURN_IF_ERROR(session_.check(launch.maps.update(driver, addresses),
+                                       absl::StrCat("views of the buffers of ", launch.spec.symbol)));
   auto size = [&](size_t dim) { return static_cast<unsigned>(launch.spec.grid[dim]); };
-  return session_.check(session_.enter().launchKernel(launch.function, size(0), size(1), size(2),
-                                                      static_cast<unsigned>(launch.spec.threads), 1, 1,
-                                                      static_cast<unsigned>(launch.spec.sharedBytes), stream_,
-                                                      launch.parameters.data(), nullptr),
+  return session_.check(driver.launchKernel(launch.function, size(0), size(1), size(2),
+                                            static_cast<unsigned>(launch.spec.threads), 1, 1,
+                                            static_cast<unsigned>(launch.spec.sharedBytes), stream_,
+                                            launch.parameters.data(), nullptr),
                         launch.spec.symbol);
 }
 
@@ -245,8 +254,6 @@ absl::StatusOr<std::unique_ptr<Recording>> DriverDevice::record(absl::FunctionRe
   GraphExec exec = nullptr;
   if (issued.ok() && ended.ok())
     ended = session_.check(driver.graphInstantiate(&exec, graph, 0), "make a graph");
-  if (graph)
-    driver.graphDestroy(graph);
   ORIEL_RETURN_IF_ERROR(issued);
   ORIEL_RETURN_IF_ERROR(ended);
   return std::make_unique<GraphRecording>(exec);

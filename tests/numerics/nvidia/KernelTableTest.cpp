@@ -63,11 +63,15 @@ struct Row {
     };
     list("registers", [](const KernelResources &of) { return of.registers; });
     list("spills", [](const KernelResources &of) { return of.spillBytes; });
-    int64_t wgmma = 0; // of the chip that has it
-    for (const auto &chip : onChips)
-      wgmma = std::max(wgmma, chip ? chip->resources.wgmma : 0);
-    if (wgmma)
-      out << "  wgmma " << wgmma;
+    auto ofTheChipThatHasIt = [&](const char *name, int64_t KernelResources::*count) {
+      int64_t most = 0;
+      for (const auto &chip : onChips)
+        most = std::max(most, chip ? chip->resources.*count : 0);
+      if (most)
+        out << "  " << name << " " << most;
+    };
+    ofTheChipThatHasIt("wgmma", &KernelResources::wgmma);
+    ofTheChipThatHasIt("tma", &KernelResources::tensorCopies);
     return out.str();
   }
 };

@@ -1,6 +1,8 @@
 #include "tests/support/nvidia/EmulatedKernels.h"
 
 #include "compiler/codegen/nvidia/emulated/HostLibrary.h"
+#include "runtime/device/cuda/TensorMaps.h"
+#include "runtime/device/cuda/emulated/EmulatedDriver.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/raw_ostream.h"
@@ -62,14 +64,34 @@ absl::StatusOr<std::unique_ptr<EmulatedKernels>> EmulatedKernels::compile(const 
   return kernels;
 }
 
+static std::vector<runtime::TensorMapSpec> specsOf(const NvidiaKernelInfo &info) {
+  std::vector<runtime::TensorMapSpec> specs;
+  for (const NvidiaTensorMap &map : info.tensorMaps) {
+    runtime::TensorMapSpec &spec = specs.emplace_back();
+    spec.argument = map.buffer;
+    spec.dtype = map.elementBits == 16 ? runtime::DType::BF16 : runtime::DType::F32;
+    spec.sizes.assign(map.sizes.begin(), map.sizes.end());
+    spec.strides.assign(map.strides.begin(), map.strides.end());
+    spec.box.assign(map.box.begin(), map.box.end());
+    spec.swizzleBytes = map.swizzleBytes;
+  }
+  return specs;
+}
+
 absl::Status EmulatedKernels::launch(size_t index, const std::vector<void *> &buffers, uint64_t seed,
                                      runtime::emulated::LaunchReport *report, bool keepTraces) const {
   const NvidiaKernelInfo &info = kernels_[index];
   const runtime::emulated::KernelEntry *entry = library_->find(info.symbol);
-  if (!entry || entry->argumentCount != static_cast<int64_t>(buffers.size()))
+  if (!entry || entry->argumentCount - entry->tensorMapCount != static_cast<int64_t>(buffers.size()))
     return absl::InternalError(info.symbol + " is not in the library, or takes another number of buffers");
+  runtime::cuda::TensorMaps maps(specsOf(info));
+  if (maps.update(runtime::emulated::emulatedDriver({}), buffers.data()) != runtime::cuda::success)
+    return absl::InternalError(info.symbol + ": the driver does not take a view of a buffer");
+  std::vector<void *> arguments = buffers;
+  for (size_t i = 0; i < maps.size(); ++i)
+    arguments.push_back(maps.at(i));
   runtime::emulated::GridRunner runner(static_cast<int>(std::thread::hardware_concurrency()), seed);
-  return runner.run(*entry, buffers.data(),
+  return runner.run(*entry, arguments.data(),
                     {{info.grid[0], info.grid[1], info.grid[2]}, info.threads, info.sharedBytes},
                     library_->checksOf(info.symbol), report, keepTraces);
 }

@@ -70,6 +70,19 @@ private:
       emit(call, AccessKind::CopyTarget, call.getArgOperand(0), b_.getInt32(16), -1);
       return {};
     }
+    case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_2d:
+    case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_3d:
+    case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_4d:
+    case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_5d:
+      emitMeeting(call, AccessKind::BulkCopy);
+      return {};
+    case Intrinsic::nvvm_mbarrier_init_shared:
+      emit(call, AccessKind::MbarrierInit, call.getArgOperand(0), b_.getInt32(8), -1);
+      return {};
+    case Intrinsic::nvvm_mbarrier_arrive_expect_tx_scope_cta_space_cta:
+    case Intrinsic::nvvm_mbarrier_try_wait_parity_scope_cta_space_cta:
+      emit(call, AccessKind::MbarrierUse, call.getArgOperand(0), b_.getInt32(8), -1);
+      return {};
     case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x1_b16:
     case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x1_trans_b16:
       announceRows(call, 1);

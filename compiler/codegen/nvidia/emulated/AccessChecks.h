@@ -22,7 +22,10 @@ enum class AccessKind : int32_t {
   GlobalLoad,
   GlobalStore,
   AccumulatorRead,
-  Convergence
+  Convergence,
+  BulkCopy,
+  MbarrierInit,
+  MbarrierUse
 };
 
 /// The function that is called: void (ptr address, i32 bytes, i32 site). retargetToHost binds it. `bytes` is negative
@@ -32,8 +35,8 @@ inline constexpr char announceFunction[] = "orielEmulatedAnnounce";
 inline constexpr char announceAccumulatorFunction[] = "orielEmulatedAnnounceAccumulator";
 
 /// Inserts a call before each load, store, ldmatrix and cp.async of shared or global memory, one for each piece that
-/// the GPU moves at once (the alignment of an instruction decides, up to 16 bytes), before each instruction at which
-/// the lanes of a warp must be together, and before each that reads what wgmma gives without a wait between: registers
+/// the GPU moves at once (the alignment of an instruction decides, up to 16 bytes), before each bulk copy and each use
+/// of an mbarrier, before each instruction at which the lanes of a warp must be together, and before each that reads what wgmma gives without a wait between: registers
 /// in flight are for another wgmma or a wait alone. Adds the table `oriel_emulated_checks`
 /// (runtime/device/cuda/emulated/AccessSites.h). `module` is IR for NVPTX, before retargetToHost. Returns an empty
 /// string, or which instruction the checks do not know.

@@ -25,7 +25,8 @@ public:
                                     nullptr, "")) {}
 
   std::string run() {
-    SmallVector<Function *> functions, kernels;
+    SmallVector<Function *> functions;
+    SmallVector<Kernel> kernels;
     for (Function &function : module_)
       if (!function.isDeclaration())
         functions.push_back(&function);
@@ -34,7 +35,7 @@ public:
         if (std::string unknown = rewrite(inst); !unknown.empty())
           return unknown;
       if (function->getCallingConv() == CallingConv::PTX_Kernel)
-        kernels.push_back(function);
+        kernels.push_back({function, count_if(function->args(), isTensorMap)});
       function->setCallingConv(CallingConv::C);
       function->setLinkage(GlobalValue::InternalLinkage);
       function->setAttributes(AttributeList()); // target-cpu and the like are NVPTX's
@@ -50,6 +51,14 @@ public:
   }
 
 private:
+  struct Kernel {
+    Function *function;
+    int64_t tensorMaps; // the last arguments
+  };
+
+  /// A parameter that is passed by value: a tensor map is the only kind.
+  static bool isTensorMap(const Argument &argument) { return argument.hasByValAttr(); }
+
   std::string rewrite(Instruction &inst) {
     b_.SetInsertPoint(&inst);
     if (auto *call = dyn_cast<CallInst>(&inst))
@@ -131,6 +140,36 @@ private:
       emit("orielEmulatedWaitForCopies", b_.getVoidTy(), {call.getArgOperand(0)});
       call.eraseFromParent();
       return {};
+    case Intrinsic::nvvm_mbarrier_init_shared:
+      emit("orielEmulatedMbarrierInit", b_.getVoidTy(), {generic(call.getArgOperand(0)), call.getArgOperand(1)});
+      call.eraseFromParent();
+      return {};
+    case Intrinsic::nvvm_mbarrier_arrive_expect_tx_scope_cta_space_cta:
+      if (!call.use_empty())
+        return "the emulator does not know the state that mbarrier.arrive gives";
+      emit("orielEmulatedMbarrierArrive", b_.getVoidTy(), {generic(call.getArgOperand(0)), call.getArgOperand(1)});
+      call.eraseFromParent();
+      return {};
+    case Intrinsic::nvvm_mbarrier_try_wait_parity_scope_cta_space_cta: {
+      Value *isOver = emit("orielEmulatedMbarrierWait", i32, {generic(call.getArgOperand(0)), call.getArgOperand(1)});
+      return replace(call, b_.CreateICmpNE(isOver, b_.getInt32(0)));
+    }
+    case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_2d:
+      return copyTensor(call, 2);
+    case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_3d:
+      return copyTensor(call, 3);
+    case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_4d:
+      return copyTensor(call, 4);
+    case Intrinsic::nvvm_cp_async_bulk_tensor_g2s_tile_5d:
+      return copyTensor(call, 5);
+    case Intrinsic::nvvm_prefetch_tensormap:
+      call.eraseFromParent();
+      return {};
+    case Intrinsic::nvvm_elect_sync: {
+      Value *isElected = b_.CreateICmpNE(emit("orielEmulatedElect", i32, {}), b_.getInt32(0));
+      Value *leader = b_.CreateInsertValue(PoisonValue::get(call.getType()), b_.getInt32(0), 0);
+      return replace(call, b_.CreateInsertValue(leader, isElected, 1));
+    }
     case Intrinsic::nvvm_wgmma_fence_sync_aligned:
       return replaceByCall(call, "orielEmulatedWarpgroupFence");
     case Intrinsic::nvvm_wgmma_commit_group_sync_aligned:
@@ -146,6 +185,20 @@ private:
     default:
       return "the emulator does not know the intrinsic " + callee->getName().str();
     }
+  }
+
+  /// Operands: target, mbarrier, map, coordinates, and what is of clusters and caches.
+  std::string copyTensor(CallInst &call, unsigned rank) {
+    constexpr unsigned firstCoordinate = 3;
+    Value *coordinates = entryOf(call).CreateAlloca(ArrayType::get(b_.getInt32Ty(), rank));
+    for (unsigned i = 0; i < rank; ++i)
+      b_.CreateStore(call.getArgOperand(firstCoordinate + i),
+                     b_.CreateConstInBoundsGEP1_32(b_.getInt32Ty(), coordinates, i));
+    emit("orielEmulatedCopyTensor", b_.getVoidTy(),
+         {generic(call.getArgOperand(0)), generic(call.getArgOperand(1)), call.getArgOperand(2), coordinates,
+          b_.getInt32(rank)});
+    call.eraseFromParent();
+    return {};
   }
 
   std::string replaceByCall(CallInst &call, StringRef name) {
@@ -334,14 +387,15 @@ private:
     return global;
   }
 
-  std::string writeKernelTable(ArrayRef<Function *> kernels) {
-    auto *type = StructType::get(b_.getPtrTy(), b_.getPtrTy(), b_.getInt64Ty());
+  std::string writeKernelTable(ArrayRef<Kernel> kernels) {
+    auto *type = StructType::get(b_.getPtrTy(), b_.getPtrTy(), b_.getInt64Ty(), b_.getInt64Ty());
     SmallVector<Constant *> entries;
-    for (Function *kernel : kernels) {
+    for (auto [kernel, tensorMaps] : kernels) {
       if (!all_of(kernel->args(), [](Argument &argument) { return argument.getType()->isPointerTy(); }))
         return "the emulator does not know kernels that take anything but pointers, as " + kernel->getName().str();
       entries.push_back(ConstantStruct::get(
-          type, {text(kernel->getName()), threadFunction(*kernel), b_.getInt64(kernel->arg_size())}));
+          type, {text(kernel->getName()), threadFunction(*kernel), b_.getInt64(kernel->arg_size()),
+                 b_.getInt64(static_cast<uint64_t>(tensorMaps))}));
     }
     entries.push_back(ConstantAggregateZero::get(type));
     auto *arrayType = ArrayType::get(type, entries.size());

@@ -19,11 +19,17 @@ enum class AccessKind : int32_t {
   GlobalStore = 7,
   AccumulatorRead = 8, // a register that wgmma has given and no wait
   Convergence = 9,     // no access: all lanes of a warp must be here together (barrier, mma.sync, shfl.sync …)
+  BulkCopy = 10,       // cp.async.bulk.tensor: reads global memory and writes shared memory by itself
+  MbarrierInit = 11,   // mbarrier.init: writes 8 bytes of shared memory
+  MbarrierUse = 12,    // arrives at or waits for an mbarrier
 };
 
-inline bool isShared(AccessKind kind) { return kind <= AccessKind::CopyTarget; }
+inline bool isShared(AccessKind kind) {
+  return kind <= AccessKind::CopyTarget || kind == AccessKind::MbarrierInit || kind == AccessKind::MbarrierUse;
+}
 inline bool isWrite(AccessKind kind) {
-  return kind == AccessKind::SharedStore || kind == AccessKind::CopyTarget || kind == AccessKind::GlobalStore;
+  return kind == AccessKind::SharedStore || kind == AccessKind::CopyTarget || kind == AccessKind::GlobalStore ||
+         kind == AccessKind::MbarrierInit;
 }
 
 /// An instruction; its number is its place in the table.

@@ -41,7 +41,7 @@ void BlockMonitor::end() {
 
 bool BlockMonitor::access(size_t thread, uintptr_t address, int64_t bytes, uint32_t site) {
   AccessKind kind = launch_.site(site).kind;
-  if (kind == AccessKind::Convergence || kind == AccessKind::ProductRead) {
+  if (kind == AccessKind::Convergence || kind == AccessKind::ProductRead || kind == AccessKind::BulkCopy) {
     meetingAt_[thread] = site;
     return true;
   }
@@ -51,7 +51,8 @@ bool BlockMonitor::access(size_t thread, uintptr_t address, int64_t bytes, uint3
   bytes = std::abs(bytes);
   bool isAllowed = isShared(kind) ? checkShared(thread, address, bytes, site, isUsed)
                                   : checkGlobal(thread, address, bytes, site, isUsed);
-  if (isAllowed)
+  bool isRequest = kind != AccessKind::MbarrierInit && kind != AccessKind::MbarrierUse;
+  if (isAllowed && isRequest)
     requests_[thread / warpSize].add(thread % warpSize, {address, static_cast<int32_t>(bytes), site});
   return isAllowed;
 }
@@ -159,6 +160,64 @@ void BlockMonitor::accumulatorRead(size_t thread, uint32_t site, uint32_t produc
                     describe(launch_.site(product)), ", and no wgmma.wait_group has given them"));
 }
 
+// ---- Bulk copies ----------------------------------------------------------------------------------------------------
+
+bool BlockMonitor::bulkCopyStarted(size_t thread, const BulkCopy &copy, size_t mbarrier, size_t agent,
+                                   ThreadClocks::Step step) {
+  uint32_t site = meetingAt_[thread];
+  std::optional<RaceDetector::Conflict> first;
+  size_t at = mbarrier;
+  RaceDetector::Cell &barrier = sharedCells_[mbarrier / RaceDetector::cellBytes];
+  first = races_.read(barrier, thread, site);
+  if (!first && !races_.isSeenByAsyncProxy(barrier, thread))
+    first = RaceDetector::Conflict{RaceDetector::Trouble::Unfenced, true, barrier.write};
+  bool isAllowed = true;
+  int64_t bytes = 0, sectors = 0;
+  uintptr_t lastSector = 0;
+  copy.visit([&](const BulkCopy::Piece &piece) {
+    for (size_t byte = piece.target; byte < piece.target + BulkCopy::pieceBytes; byte += RaceDetector::cellBytes) {
+      auto found = races_.startBulkCopy(sharedCells_[byte / RaceDetector::cellBytes], thread,
+                                        races_.clocks().agent(agent), step, site);
+      if (found && !first)
+        first = found, at = byte;
+    }
+    if (piece.insideBytes == 0)
+      return;
+    isAllowed &= readByBulkCopy(thread, piece.source, piece.insideBytes, site);
+    bytes += piece.insideBytes;
+    sectors += piece.source / sectorBytes != lastSector;
+    sectors += (piece.source + piece.insideBytes - 1) / sectorBytes != piece.source / sectorBytes;
+    lastSector = (piece.source + piece.insideBytes - 1) / sectorBytes;
+  });
+  costs_[site].add(sectors, (bytes + sectorBytes - 1) / sectorBytes);
+  if (first)
+    findConflict(thread, site, *first, absl::StrCat("byte ", at, " of shared memory"));
+  return isAllowed;
+}
+
+/// At most 16 bytes; they may cross a sector's end.
+bool BlockMonitor::readByBulkCopy(size_t thread, uintptr_t address, int64_t bytes, uint32_t site) {
+  int32_t buffer = launch_.bufferAt(address, bytes);
+  if (buffer < 0) {
+    find("out of bounds", site, site,
+         absl::StrCat("out of bounds: ", describe(launch_.site(site)), ": ", bytes,
+                      " bytes in no buffer of the kernel, thread ", thread));
+    return false;
+  }
+  int64_t first = std::min<int64_t>(bytes, sectorBytes - static_cast<int64_t>(address % sectorBytes));
+  touchGlobal(thread, address, first, site, buffer, /*isUsed=*/true);
+  if (bytes > first)
+    touchGlobal(thread, address + first, bytes - first, site, buffer, /*isUsed=*/true);
+  return true;
+}
+
+void BlockMonitor::bulkCopyLanded(const BulkCopy &copy, size_t agent, ThreadClocks::Step step) {
+  copy.visit([&](const BulkCopy::Piece &piece) {
+    for (size_t byte = piece.target; byte < piece.target + BulkCopy::pieceBytes; byte += RaceDetector::cellBytes)
+      races_.landBulkCopy(sharedCells_[byte / RaceDetector::cellBytes], races_.clocks().agent(agent), step);
+  });
+}
+
 // ---- Order ----------------------------------------------------------------------------------------------------------
 
 void BlockMonitor::copyLanded(size_t thread, const std::byte *target, int64_t bytes) {
@@ -207,17 +266,23 @@ void BlockMonitor::findConflict(size_t thread, uint32_t site, const RaceDetector
                                 const std::string &where) {
   const SiteEntry &entry = launch_.site(site), &other = launch_.site(conflict.other.site);
   std::string by = absl::StrCat(describe(entry), " at ", where, ", thread ", thread);
+  bool isBulk = other.kind == AccessKind::BulkCopy; // of an mbarrier, not of a thread
   switch (conflict.trouble) {
   case RaceDetector::Trouble::NeverWritten:
     return find("never written", site, site, absl::StrCat("never written: ", by, ": nothing has been written there"));
   case RaceDetector::Trouble::InFlight:
     return find("in flight", site, conflict.other.site,
-                absl::StrCat("missing wait: ", by, ": data of ", describe(other), ", thread ", conflict.other.thread,
-                             ", is in flight: no cp.async.wait_group before it"));
+                isBulk ? absl::StrCat("missing wait: ", by, ": data of ", describe(other),
+                                      " is in flight: no wait for its mbarrier before it")
+                       : absl::StrCat("missing wait: ", by, ": data of ", describe(other), ", thread ",
+                                      conflict.other.thread, ", is in flight: no cp.async.wait_group before it"));
   case RaceDetector::Trouble::Unordered:
     return find("race", site, conflict.other.site,
-                absl::StrCat("race: ", by, ": no barrier orders it after the ", describe(other), ", thread ",
-                             conflict.other.thread));
+                isBulk && conflict.otherWrites
+                    ? absl::StrCat("race: ", by, ": no wait for the mbarrier of the ", describe(other),
+                                   " orders it after that")
+                    : absl::StrCat("race: ", by, ": no barrier orders it after the ", describe(other), ", thread ",
+                                   conflict.other.thread));
   case RaceDetector::Trouble::Unfenced:
     return find("unfenced", site, conflict.other.site,
                 absl::StrCat("missing fence: ", by, ": no fence.proxy.async makes it see the ", describe(other),

@@ -3,6 +3,7 @@
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_BLOCKMONITOR_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_BLOCKMONITOR_H
 
+#include "runtime/device/cuda/emulated/BulkCopy.h"
 #include "runtime/device/cuda/emulated/LaunchMonitor.h"
 #include "runtime/device/cuda/emulated/RaceDetector.h"
 
@@ -34,6 +35,16 @@ public:
   /// The thread reads a register that the wgmma of site `product` gives and that was not waited for.
   void accumulatorRead(size_t thread, uint32_t site, uint32_t product);
 
+  /// The thread issues a bulk copy, step `step` of mbarrier number `agent` (ThreadClocks.h) at byte `mbarrier` of shared
+  /// memory. False when it must not be made: it would read memory of somebody else.
+  bool bulkCopyStarted(size_t thread, const BulkCopy &copy, size_t mbarrier, size_t agent, ThreadClocks::Step step);
+  void bulkCopyLanded(const BulkCopy &copy, size_t agent, ThreadClocks::Step step);
+  /// The thread arrives at an mbarrier, in a phase in which `knowledge` has been brought; it sees the end of one.
+  void arrived(size_t thread, ThreadClocks::Knowledge &knowledge) { races_.clocks().release(thread, knowledge); }
+  void phaseSeen(size_t thread, size_t agent, ThreadClocks::Step step, const ThreadClocks::Knowledge &knowledge) {
+    races_.clocks().acquire(thread, races_.clocks().agent(agent), step, knowledge);
+  }
+
   /// A cp.async of the thread's to shared memory, already told of by access(), is waited for.
   void copyLanded(size_t thread, const std::byte *target, int64_t bytes);
   /// All threads go on from a barrier; the lanes of the warp that starts at thread `first` go on from a barrier of
@@ -45,6 +56,7 @@ public:
 private:
   bool checkShared(size_t thread, uintptr_t address, int64_t bytes, uint32_t site, bool isUsed);
   bool checkGlobal(size_t thread, uintptr_t address, int64_t bytes, uint32_t site, bool isUsed);
+  bool readByBulkCopy(size_t thread, uintptr_t address, int64_t bytes, uint32_t site);
   void touchShared(size_t thread, int64_t offset, int64_t bytes, uint32_t site);
   void touchGlobal(size_t thread, uintptr_t address, int64_t bytes, uint32_t site, int32_t buffer, bool isUsed);
   void checkConvergence(size_t first, size_t lanes);
@@ -60,7 +72,7 @@ private:
   RaceDetector races_;
   std::vector<RaceDetector::Cell> sharedCells_;
   absl::flat_hash_map<uintptr_t, std::array<RaceDetector::Cell, 16>> outputCells_; // by address / 32
-  std::vector<uint32_t> meetingAt_;                                                // by thread: the site it waits at
+  std::vector<uint32_t> meetingAt_; // by thread: the site of what it does together with others, or lets others do
   std::vector<WarpRequests> requests_;                                             // by warp
   std::vector<SiteCost> costs_;                                                    // by site
   GlobalFootprint footprint_;

@@ -18,7 +18,7 @@ BlockScheduler &BlockScheduler::running() { return *active; }
 
 BlockScheduler::BlockScheduler(int64_t threads, int64_t sharedBytes)
     : fibers_(static_cast<size_t>(threads)), states_(fibers_.size()), meetings_(fibers_.size()),
-      copies_(fibers_.size()), order_(fibers_.size()), sharedBytes_(sharedBytes),
+      mbarrierWaits_(fibers_.size()), copies_(fibers_.size()), order_(fibers_.size()), sharedBytes_(sharedBytes),
       sharedBlock_(new std::byte[static_cast<size_t>(sharedBytes) + sharedAlignment + guardBytes]) {
   auto base = reinterpret_cast<uintptr_t>(sharedBlock_.get());
   shared_ = sharedBlock_.get() + ((base + sharedAlignment - 1) / sharedAlignment * sharedAlignment - base);
@@ -33,6 +33,7 @@ std::string BlockScheduler::runBlock(std::array<int64_t, 3> block, uint64_t seed
   std::memset(shared_, poison, static_cast<size_t>(sharedBytes_));
   std::fill_n(shared_ + sharedBytes_, guardBytes, guard);
   std::fill(copies_.begin(), copies_.end(), ThreadCopies());
+  mbarriers_.reset(fibers_.size());
   warpgroupProducts_.reset((fibers_.size() + warpSize - 1) / warpSize);
   fault_.clear();
   for (Fiber &fiber : fibers_)
@@ -42,6 +43,7 @@ std::string BlockScheduler::runBlock(std::array<int64_t, 3> block, uint64_t seed
   do {
     progress_ = false;
     resumeReadyThreads();
+    progress_ |= releaseMbarriers();
     progress_ |= releaseWarps();
     progress_ |= releaseBarrier();
   } while (progress_);
@@ -72,10 +74,15 @@ std::string BlockScheduler::findFault() const {
   if (std::count(states_.begin(), states_.end(), State::Stopped) > 0)
     return {}; // the monitor knows why; the others waited in vain for it
   auto count = [&](State state) { return std::count(states_.begin(), states_.end(), state); };
+  if (int64_t waiting = count(State::AtMbarrier))
+    return mbarriers_.whyStuck(
+        mbarrierWaits_[std::find(states_.begin(), states_.end(), State::AtMbarrier) - states_.begin()].at, waiting);
   if (count(State::Done) != threads())
     return absl::StrCat("divergent threads: ", count(State::AtBarrier), " wait at a barrier, ",
                         count(State::AtCollective), " at a warp collective, ", count(State::Done), " have ended");
   if (std::string inFlight = warpgroupProducts_.fault(); !inFlight.empty())
+    return inFlight;
+  if (std::string inFlight = mbarriers_.fault(); !inFlight.empty())
     return inFlight;
   const std::byte *end = shared_ + sharedBytes_;
   const std::byte *broken = std::find_if(end, end + guardBytes, [](std::byte byte) { return byte != guard; });
@@ -104,6 +111,22 @@ bool BlockScheduler::releaseBarrier() {
   if (monitor_)
     monitor_->barrierReleased();
   return true;
+}
+
+void BlockScheduler::waitForMbarrier(size_t at, int32_t parity) {
+  mbarrierWaits_[current_] = {at, parity};
+  wait(State::AtMbarrier);
+}
+
+bool BlockScheduler::releaseMbarriers() {
+  bool released = false;
+  for (size_t thread = 0; thread < states_.size(); ++thread)
+    if (states_[thread] == State::AtMbarrier &&
+        mbarriers_.isOver(mbarrierWaits_[thread].at, mbarrierWaits_[thread].parity)) {
+      states_[thread] = State::Ready;
+      released = true;
+    }
+  return released;
 }
 
 void BlockScheduler::announce(const void *address, int64_t bytes, int32_t site) {

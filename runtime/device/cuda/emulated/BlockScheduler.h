@@ -7,6 +7,7 @@
 
 #include "runtime/device/cuda/emulated/BlockMonitor.h"
 #include "runtime/device/cuda/emulated/Fiber.h"
+#include "runtime/device/cuda/emulated/Mbarriers.h"
 #include "runtime/device/cuda/emulated/Warp.h"
 #include "runtime/device/cuda/emulated/WarpgroupProducts.h"
 
@@ -66,6 +67,9 @@ public:
   void announce(const void *address, int64_t bytes, int32_t site);
 
   WarpgroupProducts &warpgroupProducts() { return warpgroupProducts_; }
+  Mbarriers &mbarriers() { return mbarriers_; }
+  /// Returns when the phase of that parity of the mbarrier at byte `at` may be over.
+  void waitForMbarrier(size_t at, int32_t parity);
   /// Ends the block with a fault, unless it has one.
   void fail(std::string fault);
 
@@ -73,10 +77,14 @@ public:
   static BlockScheduler &running();
 
 private:
-  enum class State : uint8_t { Ready, AtBarrier, AtCollective, Stopped, Done };
+  enum class State : uint8_t { Ready, AtBarrier, AtCollective, AtMbarrier, Stopped, Done };
   struct Meeting {
     WarpFunction together;
     void *lane;
+  };
+  struct MbarrierWait {
+    size_t at;
+    int32_t parity;
   };
 
   struct Copy {
@@ -93,6 +101,7 @@ private:
   void wait(State state);
   void resumeReadyThreads();
   bool releaseBarrier();
+  bool releaseMbarriers();
   bool releaseWarps();
   bool releaseWarp(size_t first, size_t lanes);
   std::string findFault() const;
@@ -100,7 +109,9 @@ private:
   std::vector<Fiber> fibers_;
   std::vector<State> states_;
   std::vector<Meeting> meetings_; // of threads AtCollective
+  std::vector<MbarrierWait> mbarrierWaits_; // of threads AtMbarrier
   std::vector<ThreadCopies> copies_;
+  Mbarriers mbarriers_;
   WarpgroupProducts warpgroupProducts_;
   std::string fault_; // the first of the block
   BlockMonitor *monitor_ = nullptr;

@@ -1,6 +1,8 @@
 // Handles are objects of this file; work is a queue of functions per stream (StreamQueues.h).
 #include "runtime/device/cuda/emulated/EmulatedDriver.h"
 
+#include "runtime/device/cuda/emulated/TensorMap.h"
+
 #include "absl/strings/str_cat.h"
 
 #include <algorithm>
@@ -151,18 +153,34 @@ Result funcSetAttribute(Function function, int attribute, int value) {
   return success;
 }
 
+/// What a launch takes from its parameters when it is issued. Pointers to maps point in here.
+struct LaunchArguments {
+  std::vector<TensorMap> maps;
+  std::vector<void *> pointers;
+};
+
+std::shared_ptr<const LaunchArguments> copyArguments(const KernelEntry &kernel, void *const *parameters) {
+  auto copied = std::make_shared<LaunchArguments>();
+  copied->maps.resize(static_cast<size_t>(kernel.tensorMapCount));
+  for (int64_t i = 0; i < kernel.argumentCount - kernel.tensorMapCount; ++i)
+    copied->pointers.push_back(*static_cast<void *const *>(parameters[i]));
+  for (TensorMap &map : copied->maps) {
+    std::memcpy(&map, parameters[copied->pointers.size()], sizeof(map));
+    copied->pointers.push_back(&map);
+  }
+  return copied;
+}
+
 Result launchKernel(Function function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned threadsX,
                     unsigned threadsY, unsigned threadsZ, unsigned sharedBytes, Stream stream, void **parameters,
                     void **extra) {
   if (threadsY != 1 || threadsZ != 1 || extra || sharedBytes > function->mostSharedBytes)
     return invalidValue;
-  std::vector<void *> arguments;
-  for (int64_t i = 0; i < function->entry->argumentCount; ++i)
-    arguments.push_back(*static_cast<void **>(parameters[i])); // copied when issued
   LaunchShape shape{{gridX, gridY, gridZ}, threadsX, sharedBytes};
-  return add(stream, [function, arguments = std::move(arguments), shape](Context context) {
+  return add(stream, [function, arguments = copyArguments(*function->entry, parameters), shape](Context context) {
     LaunchReport report;
-    absl::Status status = context->runner.run(*function->entry, arguments.data(), shape, function->checks, &report);
+    absl::Status status =
+        context->runner.run(*function->entry, arguments->pointers.data(), shape, function->checks, &report);
     if (function->checks && context->report)
       context->report(report);
     return std::string(status.message());
@@ -202,7 +220,7 @@ Result memcpyAsync(Address target, Address source, size_t bytes, Stream stream) 
   });
 }
 
-/// Streams, events, graphs that can be launched and pinned memory end with the process, like the driver's.
+/// Streams, events, graphs and pinned memory end with the process, like the driver's.
 template <typename T> T *keep(std::unique_ptr<T> object) {
   static auto &all = *new std::vector<std::unique_ptr<T>>();
   std::lock_guard lock(optionsMutex);
@@ -275,8 +293,10 @@ Result streamBeginCapture(Stream stream, int) {
 }
 
 Result streamEndCapture(Stream stream, Graph *graph) {
-  *graph = stream->captured.release();
-  return *graph ? success : invalidValue;
+  if (!stream->captured)
+    return invalidValue;
+  *graph = keep(std::move(stream->captured));
+  return success;
 }
 
 Result graphInstantiate(GraphExec *exec, Graph graph, unsigned long long) {
@@ -293,11 +313,6 @@ Result graphLaunch(GraphExec exec, Stream stream) {
       fault = (*all)[i](context);
     return fault;
   });
-}
-
-Result graphDestroy(Graph graph) {
-  delete graph;
-  return success;
 }
 
 } // namespace
@@ -318,6 +333,7 @@ const Driver &emulatedDriver(const EmulatorOptions &options) {
                                 moduleGetFunction,
                                 funcSetAttribute,
                                 launchKernel,
+                                encodeTensorMap,
                                 memAlloc,
                                 memFree,
                                 memHostAlloc,
@@ -331,7 +347,6 @@ const Driver &emulatedDriver(const EmulatorOptions &options) {
                                 streamWaitEvent,
                                 graphInstantiate,
                                 graphLaunch,
-                                graphDestroy,
                                 [] { return lastFault.c_str(); }};
   std::lock_guard lock(optionsMutex);
   nextOptions = options;

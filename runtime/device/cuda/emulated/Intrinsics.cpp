@@ -186,6 +186,11 @@ void *intrinsicNamed(absl::string_view name) {
                               ORIEL_INTRINSIC(orielEmulatedWarpgroupWait),
                               ORIEL_INTRINSIC(orielEmulatedFenceAsyncProxy),
                               ORIEL_INTRINSIC(orielEmulatedAnnounceAccumulator),
+                              ORIEL_INTRINSIC(orielEmulatedMbarrierInit),
+                              ORIEL_INTRINSIC(orielEmulatedMbarrierArrive),
+                              ORIEL_INTRINSIC(orielEmulatedMbarrierWait),
+                              ORIEL_INTRINSIC(orielEmulatedCopyTensor),
+                              ORIEL_INTRINSIC(orielEmulatedElect),
                               ORIEL_INTRINSIC(orielEmulatedWarpBarrier),
                               ORIEL_INTRINSIC(orielEmulatedAnnounce)};
 #undef ORIEL_INTRINSIC

@@ -27,7 +27,8 @@ struct ImportEntry {
 struct KernelEntry {
   const char *name;
   void (*thread)(void *const *arguments); // what one CUDA thread runs
-  int64_t argumentCount;                  // each a pointer to device memory
+  int64_t argumentCount;                  // pointers to device memory, then tensor maps (of 128 bytes, by address)
+  int64_t tensorMapCount;                 // of them
 };
 
 class KernelObject {

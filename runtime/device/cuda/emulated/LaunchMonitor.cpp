@@ -16,7 +16,10 @@ std::string describe(const SiteEntry &site) {
                                           "read of global memory",
                                           "write of global memory",
                                           "read of accumulators",
-                                          "meeting"};
+                                          "meeting",
+                                          "cp.async.bulk.tensor",
+                                          "mbarrier.init",
+                                          "use of an mbarrier"};
   return absl::StrCat(names[static_cast<int>(site.kind)], " by [", site.op, "]");
 }
 

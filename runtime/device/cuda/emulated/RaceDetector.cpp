@@ -64,10 +64,28 @@ void RaceDetector::land(Cell &cell, size_t thread) {
   cell.write.step = clocks_.now(thread);
 }
 
+std::optional<RaceDetector::Conflict> RaceDetector::startBulkCopy(Cell &cell, size_t thread, size_t agent,
+                                                                  ThreadClocks::Step step, uint32_t site) {
+  Event before = cell.write;
+  bool isSeen = isSeenByAsyncProxy(cell, thread);
+  std::optional<Conflict> conflict = write(cell, thread, site);
+  if (!conflict && !isSeen)
+    conflict = Conflict{Trouble::Unfenced, true, before};
+  cell.write = {site, step, static_cast<uint16_t>(agent)};
+  cell.inFlight = true;
+  return conflict;
+}
+
+/// Another copy to the same place may have started since.
+void RaceDetector::landBulkCopy(Cell &cell, size_t agent, ThreadClocks::Step step) {
+  if (cell.write.thread == agent && cell.write.step == step)
+    cell.inFlight = false;
+}
+
 std::optional<RaceDetector::Conflict> RaceDetector::startProduct(Cell &cell, size_t thread, uint32_t site) {
   std::optional<Conflict> conflict = read(cell, thread, site, /*byWarp=*/true);
   const Event &write = cell.write;
-  if (!conflict && !clocks_.isFenced(laneThatDidNotWrite(cell, thread), write.thread, write.step))
+  if (!conflict && !isSeenByAsyncProxy(cell, laneThatDidNotWrite(cell, thread)))
     conflict = Conflict{Trouble::Unfenced, true, write};
   cell.product = eventOf(thread, site);
   ++cell.products;

@@ -3,8 +3,9 @@
 // A cell holds who last wrote two bytes of memory and who read them since, each with the step of its clock
 // (ThreadClocks.h; the scheme of FastTrack, Flanagan and Freund 2009). Two readers are kept, of two warps where there
 // are two: a write is ordered after all reads of the block when it is after these, unless barriers of single warps are
-// mixed with three readers. Data of cp.async is in flight from its issue to the wait of the issuing thread; touching it
-// then is a race too, and so is writing what a wgmma in flight reads.
+// mixed with three readers. Data of cp.async is in flight from its issue to the wait of the issuing thread, data of bulk
+// copies (TMA) to the end of a phase of their mbarrier; touching it then is a race too, and so is writing what a wgmma in
+// flight reads.
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_RACEDETECTOR_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_RACEDETECTOR_H
 
@@ -29,14 +30,14 @@ public:
     Event write, reads[2];
     Event product;         // the last wgmma that reads it
     uint16_t products = 0; // that read it and are not waited for, of all warps
-    bool inFlight = false; // written by cp.async, and not waited for
+    bool inFlight = false; // written by cp.async or a bulk copy, and not waited for
   };
 
   enum class Trouble {
     Unordered,
-    InFlight, // data of cp.async
+    InFlight, // data of cp.async or of a bulk copy
     NeverWritten,
-    Unfenced, // a wgmma reads what no fence.proxy.async makes it see
+    Unfenced, // a wgmma reads, or a bulk copy overwrites, what no fence.proxy.async makes it see
     Operand,  // a wgmma in flight still reads it
   };
   /// What an access conflicts with. `other.step` is 0 when nobody has written the place.
@@ -59,6 +60,16 @@ public:
   /// cp.async by `thread` starts to write the place; it has landed when that thread has waited for it.
   std::optional<Conflict> startCopy(Cell &cell, size_t thread, uint32_t site);
   void land(Cell &cell, size_t thread);
+
+  /// A bulk copy that `thread` issues starts to write the place; it is step `step` of an agent (ThreadClocks::agent).
+  std::optional<Conflict> startBulkCopy(Cell &cell, size_t thread, size_t agent, ThreadClocks::Step step,
+                                        uint32_t site);
+  void landBulkCopy(Cell &cell, size_t agent, ThreadClocks::Step step);
+  /// Whether the async proxy, as `thread` works it, sees what was written to the place.
+  bool isSeenByAsyncProxy(const Cell &cell, size_t thread) const {
+    const Event &write = cell.write;
+    return write.step == 0 || clocks_.isAgent(write.thread) || clocks_.isFenced(thread, write.thread, write.step);
+  }
 
   /// A wgmma of the warp of `thread` reads the place from its issue, and until the warp has waited for it.
   std::optional<Conflict> startProduct(Cell &cell, size_t thread, uint32_t site);

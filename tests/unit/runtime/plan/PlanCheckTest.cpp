@@ -30,6 +30,17 @@ struct BrokenLaw {
 
 plan::Step *step(plan::Plan &plan, int index) { return plan.mutable_entry_points(0)->mutable_steps(index); }
 
+/// A view of the first launch's first argument.
+plan::TensorMap *mapOf(plan::Plan &plan) {
+  plan::Launch *launch = step(plan, 0)->mutable_launch();
+  launch->mutable_args(0)->set_bytes(64);
+  plan::TensorMap *map = launch->add_tensor_maps();
+  map->set_dtype(plan::F32);
+  map->add_sizes(16);
+  map->add_box(8);
+  return map;
+}
+
 const BrokenLaw brokenLaws[] = {
     {"version", [](auto &p) { p.set_format_version(2); }, "format version 2"},
     {"meshSize", [](auto &p) { p.mutable_mesh(0)->set_size(0); }, "mesh axis 'fsdp' has size 0"},
@@ -76,6 +87,19 @@ const BrokenLaw brokenLaws[] = {
      "too large"},
     {"launchThreads", [](auto &p) { step(p, 0)->mutable_launch()->set_threads(1025); }, "at most 1024"},
     {"launchShared", [](auto &p) { step(p, 0)->mutable_launch()->set_shared_bytes(1 << 20); }, "shared_bytes 1048576"},
+    {"mapArgument", [](auto &p) { mapOf(p)->set_argument(9); }, "a tensor map of argument 9"},
+    {"mapDims", [](auto &p) { mapOf(p)->add_strides(16); }, "1 sizes, 1 strides and a box of 1"},
+    {"mapBox", [](auto &p) { mapOf(p)->set_box(0, 257); }, "box 257"},
+    {"mapStride",
+     [](auto &p) {
+       plan::TensorMap *map = mapOf(p);
+       map->add_sizes(2);
+       map->add_strides(8);
+       map->add_box(1);
+     },
+     "dimension 1 of a tensor map: size 2, box 1, stride 8"},
+    {"mapReach", [](auto &p) { mapOf(p)->set_sizes(0, 17); }, "shows 68 of its 64 bytes"},
+    {"mapHuge", [](auto &p) { mapOf(p)->set_sizes(0, UINT64_MAX); }, "reaches too far"},
     {"launchOnGpu",
      [](auto &p) {
        p.mutable_target()->set_kind("nvidia");

@@ -32,6 +32,7 @@ ORIEL_SAME(moduleUnload, cuModuleUnload);
 ORIEL_SAME(moduleGetFunction, cuModuleGetFunction);
 ORIEL_SAME(funcSetAttribute, cuFuncSetAttribute);
 ORIEL_SAME(launchKernel, cuLaunchKernel);
+ORIEL_SAME(tensorMapEncodeTiled, cuTensorMapEncodeTiled);
 ORIEL_SAME(memAlloc, cuMemAlloc);
 ORIEL_SAME(memFree, cuMemFree);
 ORIEL_SAME(memHostAlloc, cuMemHostAlloc);
@@ -45,8 +46,15 @@ ORIEL_SAME(eventRecord, cuEventRecord);
 ORIEL_SAME(streamWaitEvent, cuStreamWaitEvent);
 ORIEL_SAME(graphInstantiate, cuGraphInstantiate);
 ORIEL_SAME(graphLaunch, cuGraphLaunch);
-ORIEL_SAME(graphDestroy, cuGraphDestroy);
 #undef ORIEL_SAME
+
+static_assert(sizeof(TensorMap) == sizeof(CUtensorMap) && alignof(TensorMap) >= alignof(CUtensorMap));
+static_assert(tensorMapFloat32 == CU_TENSOR_MAP_DATA_TYPE_FLOAT32 &&
+              tensorMapBfloat16 == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16);
+static_assert(swizzleNone == CU_TENSOR_MAP_SWIZZLE_NONE && swizzle32 == CU_TENSOR_MAP_SWIZZLE_32B &&
+              swizzle64 == CU_TENSOR_MAP_SWIZZLE_64B && swizzle128 == CU_TENSOR_MAP_SWIZZLE_128B &&
+              promote128 == CU_TENSOR_MAP_L2_PROMOTION_L2_128B && CU_TENSOR_MAP_INTERLEAVE_NONE == 0 &&
+              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE == 0);
 
 static_assert(success == CUDA_SUCCESS && invalidValue == CUDA_ERROR_INVALID_VALUE &&
               outOfMemory == CUDA_ERROR_OUT_OF_MEMORY && deviceUnavailable == CUDA_ERROR_DEVICE_UNAVAILABLE &&
