@@ -30,7 +30,7 @@ struct CompileOptions {
   std::string tuningFile;     ///< tuning record of the cost model; empty: none
   std::string problemFile;    ///< where the schedule problem is written as text; empty: nowhere
   bool bf16 = false;          ///< activations and operands of products in bf16; otherwise all is f32
-  std::string target = "cpu"; ///< or "nvidia:CHIP", "nvidia-emulated:CHIP" (KernelCode.h)
+  std::string target = "cpu"; ///< or "nvidia:CHIP", "nvidia-emulated:CHIP", "nvidia-checked:CHIP" (KernelCode.h)
   std::string cpu = "host";   ///< "host", "avx2" or "baseline" (plain x86-64)
   std::string output;         ///< package directory
   Emit emit = Emit::Package;

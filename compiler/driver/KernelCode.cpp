@@ -6,7 +6,6 @@
 #include "runtime/base/Files.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
-#include "llvm/Transforms/Utils/Cloning.h"
 
 using namespace mlir;
 
@@ -32,13 +31,13 @@ FailureOr<CodeTarget> parseTarget(StringRef target, StringRef cpu, llvm::raw_ost
     errors << "orielc: unknown --cpu '" << cpu << "'; use host, avx2 or baseline\n";
     return failure();
   }
-  CodeTarget result{*host, std::nullopt, true};
+  CodeTarget result{*host, std::nullopt};
   if (target == "cpu")
     return result;
   auto [kind, chip] = target.split(':');
-  result.deviceCode = kind == "nvidia";
   result.checked = kind == "nvidia-checked";
-  if (kind == "nvidia" || kind == "nvidia-emulated" || result.checked)
+  result.emulated = kind == "nvidia-emulated" || result.checked;
+  if (kind == "nvidia" || result.emulated)
     result.nvidia = NvidiaTarget::byChip(chip);
   if (!result.nvidia) {
     errors << "orielc: unknown --target '" << target
@@ -56,6 +55,8 @@ plan::Target planTarget(const CodeTarget &target) {
   result.set_kind(target.nvidia ? "nvidia" : "cpu");
   if (target.nvidia)
     result.set_chip(target.nvidia->chip);
+  if (!target.hasHostCode())
+    return result;
   result.set_cpu(target.host.cpu);
   for (const std::string &feature : target.host.features)
     result.add_features(feature);
@@ -145,10 +146,9 @@ static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget 
   std::unique_ptr<llvm::Module> llvmModule = codegen::nvidia::translateToLlvm(**lowered, *target.nvidia, context);
   if (!llvmModule)
     return failure();
-  std::unique_ptr<llvm::Module> forHost = llvm::CloneModule(*llvmModule);
-  std::string error = codegen::nvidia::emitHostLibrary(*forHost, target.host, folder + "/kernels.so", checked);
-  if (error.empty() && target.deviceCode)
-    error = emitDeviceCode(*llvmModule, *target.nvidia, folder, code);
+  std::string error =
+      target.emulated ? codegen::nvidia::emitHostLibrary(*llvmModule, target.host, folder + "/kernels.so", checked)
+                      : emitDeviceCode(*llvmModule, *target.nvidia, folder, code);
   if (!error.empty())
     return module.emitError("cannot generate code for ") << target.nvidia->chip << ": " << error;
   return code;

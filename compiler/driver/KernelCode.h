@@ -1,4 +1,5 @@
-// The code of a package's kernels: files in a folder, and what the plan must say of each launch.
+// The code of a package's kernels: files in a folder, and what the plan must say of each launch. A package is for CPUs,
+// for GPUs or for the emulator of GPUs, and has no code for the others.
 #ifndef ORIEL_COMPILER_DRIVER_KERNELCODE_H
 #define ORIEL_COMPILER_DRIVER_KERNELCODE_H
 
@@ -16,24 +17,26 @@ namespace oriel::driver {
 /// What kernels are compiled for.
 struct CodeTarget {
   codegen::CpuTarget host;                             ///< of kernels.so
-  std::optional<codegen::nvidia::NvidiaTarget> nvidia; ///< none: for the host alone
-  bool deviceCode = true;                              ///< nvidia: beside kernels.so for the emulator, code for GPUs
-  bool checked = false;                                ///< nvidia: kernels.so tells the emulator of every access
+  std::optional<codegen::nvidia::NvidiaTarget> nvidia; ///< none: for CPUs
+  bool emulated = false;                               ///< nvidia: kernels.so for the emulator, in place of code for GPUs
+  bool checked = false;                                ///< emulated: kernels.so tells the emulator of every access
+
+  bool hasHostCode() const { return !nvidia || emulated; }
 };
 
-/// "cpu", "nvidia:CHIP" or, without device code, "nvidia-emulated:CHIP" and "nvidia-checked:CHIP"; `cpu` is "host",
-/// "avx2" or "baseline". An error names the word and what there is.
+/// "cpu", "nvidia:CHIP", "nvidia-emulated:CHIP" or "nvidia-checked:CHIP"; `cpu` is "host", "avx2" or "baseline". An error
+/// names the word and what there is.
 mlir::FailureOr<CodeTarget> parseTarget(llvm::StringRef target, llvm::StringRef cpu, llvm::raw_ostream &errors);
 
 plan::Target planTarget(const CodeTarget &target);
 
 struct KernelCode {
   llvm::StringMap<conversion::LaunchFacts> launches; ///< by symbol
-  std::vector<std::string> deviceFiles;              ///< names of the files beside kernels.so
+  std::vector<std::string> deviceFiles;              ///< names of the files with code for GPUs
 };
 
-/// Compiles every tile.kernel of `module` into `folder`/kernels.so and, for NVIDIA, kernels.ptx and (where ptxas is
-/// found on PATH or in /usr/local/cuda/bin) kernels.cubin. Writes nothing when there are no kernels. Diagnostics stand
+/// Compiles every tile.kernel of `module` into `folder`: kernels.so for the host or, for GPUs, kernels.ptx and (where
+/// ptxas is found on PATH or in /usr/local/cuda/bin) kernels.cubin. Writes nothing when there are no kernels. Diagnostics stand
 /// at the kernel, or the op, that has no lowering.
 mlir::FailureOr<KernelCode> compileKernelCode(mlir::ModuleOp module, const CodeTarget &target,
                                               const std::string &folder);

@@ -27,11 +27,11 @@ private:
 };
 
 static absl::Status writeFiles(const std::string &folder, plan::Plan &plan, const std::vector<char> &constants,
-                               const KernelCode &code) {
+                               const KernelCode &code, const CodeTarget &target) {
   absl::string_view bytes(constants.data(), constants.size());
   if (!constants.empty())
     ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(folder + "/constants.bin", bytes));
-  if (!code.launches.empty()) {
+  if (!code.launches.empty() && target.hasHostCode()) {
     ORIEL_ASSIGN_OR_RETURN(std::string checksum, runtime::hashFile(folder + "/kernels.so"));
     plan.set_kernels_checksum(checksum);
   }
@@ -80,7 +80,7 @@ LogicalResult writePackage(ModuleOp module, const CodeTarget &target, const std:
   auto artifact = conversion::buildPlan(module, options);
   if (failed(artifact))
     return failure();
-  if (failed(report(writeFiles(folder.path(), artifact->plan, artifact->constants, *code))))
+  if (failed(report(writeFiles(folder.path(), artifact->plan, artifact->constants, *code, target))))
     return failure();
   return report(moveIntoPlace(folder.path(), place));
 }

@@ -70,7 +70,8 @@ absl::StatusOr<std::shared_ptr<const Package>> Package::load(const std::string &
     ORIEL_RETURN_IF_ERROR(withContext(checkHostFeatures(plan.target()), folder));
   if (hasLaunches(plan)) {
     package->kernelsStem_ = folder + "/kernels";
-    ORIEL_RETURN_IF_ERROR(compareFile(folder + "/kernels.so", plan.kernels_checksum()));
+    if (plan.target().kind() == "cpu" || !plan.kernels_checksum().empty())
+      ORIEL_RETURN_IF_ERROR(compareFile(folder + "/kernels.so", plan.kernels_checksum()));
     for (const plan::DeviceCode &code : plan.device_code())
       ORIEL_RETURN_IF_ERROR(compareFile(folder + "/" + code.file(), code.checksum()));
   }

@@ -1,5 +1,5 @@
 """Tests tools/gpu-check on a small bundle whose program `tools/gpu-bundle` packed: without a GPU it says so in one line,
-and on the emulator it runs golden cases and models from packages, with no compiler in sight."""
+and on the emulator it runs golden cases and models from packages for that, with no compiler in sight."""
 import glob
 import json
 import os
@@ -28,8 +28,8 @@ class GpuCheck(OrielTest):
         self.write(f"{bundle}/version", "test sm_80")
         for case in CASES:
             shutil.copy(case, f"{bundle}/golden/group_rmsnorm")
-        self.oriel("verify", "--target", "cuda", "--dtype", "bf16", "--compile-only", "--keep", f"{bundle}/packages/sm_80", *CASES)
-        subprocess.run([os.path.join(BIN, "orielc"), "tiny.oriel", "--tokens", "32", "--target", "nvidia:sm_80", "-o",
+        self.oriel("verify", "--target", "nvidia-emulated", "--dtype", "bf16", "--compile-only", "--keep", f"{bundle}/packages/sm_80", *CASES)
+        subprocess.run([os.path.join(BIN, "orielc"), "tiny.oriel", "--tokens", "32", "--target", "nvidia-emulated:sm_80", "-o",
                         f"{bundle}/bench/sm_80/tiny"], cwd=self.folder, check=True, capture_output=True, timeout=300)
 
     def check(self, *options, **variables):
@@ -66,6 +66,13 @@ class GpuCheck(OrielTest):
         shutil.rmtree(glob.glob(self.path("bundle/packages/sm_80/group_rmsnorm-*"))[0])
         self.check("--emulated")
         self.assertEqual(json.loads(self.read("out.json"))["golden"]["f32"]["not_run"], 1)
+
+    def test_a_bundle_for_gpus_is_not_for_the_emulator(self):
+        for library in glob.glob(self.path("bundle/packages/sm_80/*/*/kernels.so")):
+            os.remove(library)
+        result = self.check("--emulated")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"\Agpu-check: this bundle is for GPUs: [^\n]*gpu-bundle --emulated\n\Z")
 
     def test_without_a_gpu_it_says_so_in_one_line(self):
         result = self.check()

@@ -55,7 +55,7 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
       ->default_str("f32");
   app.add_option(
          "--target", options.target,
-         "cpu; nvidia:CHIP, for GPUs and the emulator (CHIP: sm_80 …); nvidia-emulated:CHIP, for the emulator alone; "
+         "cpu; nvidia:CHIP, for GPUs (CHIP: sm_80 …); nvidia-emulated:CHIP, for their emulator on the CPU; "
          "nvidia-checked:CHIP, the same with every access to memory checked")
       ->capture_default_str();
   app.add_option("--cpu", options.cpu, "what code for the host may use: host, avx2 or baseline")->capture_default_str();

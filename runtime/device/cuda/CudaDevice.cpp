@@ -23,6 +23,7 @@ absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &opti
   backend.model = [](const std::string &place) { return absl::StrCat(cuda::modelOf(place, "/proc"), " at ", place); };
   backend.products = [driver = backend.driver] { return cuda::createCublasLt(*driver); };
   backend.suffixes = {".cubin", ".ptx"};
+  backend.target = "nvidia";
   return cuda::createDriverDevice(std::move(backend));
 }
 
@@ -65,6 +66,7 @@ absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedC
     return emulated::createHostProducts();
   };
   backend.suffixes = {".so"};
+  backend.target = "nvidia-emulated";
   backend.checkTarget = checkHostFeatures;
   return cuda::createDriverDevice(std::move(backend));
 }

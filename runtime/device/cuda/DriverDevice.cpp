@@ -207,7 +207,8 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> DriverDevice::loadKernels(const p
                                                                          const std::string &stem) {
   if (target.kind() != "nvidia")
     return absl::FailedPreconditionError(absl::StrCat("compiled for ", target.kind(), ", and the device is ",
-                                                      description_, ": compile it with --target nvidia:CHIP"));
+                                                      description_, ": compile it with --target ", backend_.target,
+                                                      ":CHIP"));
   if (backend_.checkTarget)
     ORIEL_RETURN_IF_ERROR(backend_.checkTarget(target));
   std::vector<std::string> reasons;
@@ -221,10 +222,12 @@ absl::StatusOr<std::unique_ptr<KernelLibrary>> DriverDevice::loadKernels(const p
       return std::make_unique<LoadedModule>(session_, module, path);
     reasons.push_back(std::string(status.message()));
   }
-  return absl::FailedPreconditionError(
-      absl::StrCat("compiled for ", target.chip(), ", which ", description_, " does not run: ",
-                   reasons.empty() ? absl::StrCat("no ", stem, absl::StrJoin(backend_.suffixes, " or "))
-                                   : absl::StrJoin(reasons, "; ")));
+  if (reasons.empty())
+    return absl::FailedPreconditionError(
+        absl::StrCat("the package has no ", stem, absl::StrJoin(backend_.suffixes, " or "), ", which ", description_,
+                     " runs: compile it with --target ", backend_.target, ":", target.chip()));
+  return absl::FailedPreconditionError(absl::StrCat("compiled for ", target.chip(), ", which ", description_,
+                                                    " does not run: ", absl::StrJoin(reasons, "; ")));
 }
 
 absl::Status DriverDevice::launch(PreparedLaunch &prepared, void *const *addresses) {

@@ -19,8 +19,10 @@ struct Backend {
   int hostThreads = 0;
   /// Made once the device's context is current; called once.
   std::function<absl::StatusOr<std::unique_ptr<MatrixProducts>>()> products;
-  /// Suffixes of the kernels' files, in the order in which loading them is tried.
+  /// Suffixes of the kernels' files, in the order in which loading them is tried, and what `orielc --target` calls packages
+  /// that have them, before the chip.
   std::vector<std::string> suffixes;
+  std::string target;
   /// More than that the target is for an NVIDIA chip; may be empty.
   std::function<absl::Status(const plan::Target &)> checkTarget;
   /// What the description calls a GPU at that place of the PCI bus; empty: by its place.

@@ -92,6 +92,16 @@ TEST_F(PackageTest, LoadsDeviceCodeWhateverTheCpu) {
   expectError(absl::StatusCode::kInvalidArgument, "device code '../kernels.ptx'");
 }
 
+TEST_F(PackageTest, NeedsCodeForTheHostUnlessItIsForGpus) {
+  std::filesystem::remove(folder_ + "/kernels.so");
+  plan_.clear_kernels_checksum();
+  expectError(absl::StatusCode::kNotFound, "kernels.so");
+  plan_.mutable_target()->set_kind("nvidia");
+  plan_.mutable_target()->set_chip("sm_80");
+  plan_.mutable_entry_points(0)->mutable_steps(0)->mutable_launch()->set_threads(128);
+  EXPECT_EQ(load().status(), absl::OkStatus());
+}
+
 TEST_F(PackageTest, DetectsAFlippedByteOfConstants) {
   constants_[5] ^= 1;
   write("constants.bin", constants_);

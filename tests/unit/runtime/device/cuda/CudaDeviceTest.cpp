@@ -136,12 +136,13 @@ TEST_F(CudaDeviceTest, RefusesPackagesForOtherTargets) {
   cpu.set_kind("cpu");
   absl::Status status = device_->loadKernels(cpu, TEST_KERNELS).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("compile it with --target nvidia:CHIP"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("compile it with --target nvidia-emulated:CHIP"));
   plan::Target host = nvidiaTarget();
   host.add_features("avx4096");
   EXPECT_THAT(std::string(device_->loadKernels(host, TEST_KERNELS).status().message()), HasSubstr("lacks avx4096"));
   EXPECT_THAT(std::string(device_->loadKernels(nvidiaTarget(), "/none").status().message()),
-              HasSubstr("compiled for sm_80, which cuda: emulated on"));
+              ::testing::MatchesRegex("the package has no /none\\.so, which cuda: emulated on .* runs: compile it with "
+                                      "--target nvidia-emulated:sm_80"));
 }
 
 /// c = beta c + op(a)·op(b) over small integers, exact in bf16.

@@ -44,6 +44,7 @@ absl::StatusOr<std::unique_ptr<runtime::Device>> deviceOver(const Driver &driver
   backend.hostThreads = 1;
   backend.products = [] { return emulated::createHostProducts(); };
   backend.suffixes = {".so"};
+  backend.target = "nvidia";
   return createDriverDevice(std::move(backend));
 }
 
@@ -66,6 +67,16 @@ TEST_P(RefusingDriver, SaysWhatToDo) {
   if (status.ok())
     status = (*device)->loadKernels(target, TEST_KERNELS).status();
   EXPECT_THAT(status.ToString(), HasSubstr(GetParam().message));
+}
+
+TEST(CudaDriver, ADeviceSaysWhichPackageItWants) {
+  Driver driver = emulated::emulatedDriver({});
+  plan::Target target;
+  target.set_kind("nvidia");
+  target.set_chip("sm_90a");
+  EXPECT_EQ((*deviceOver(driver))->loadKernels(target, "/none/kernels").status(),
+            absl::FailedPreconditionError("the package has no /none/kernels.so, which cuda:0: 0000:00:00.0 runs: compile "
+                                          "it with --target nvidia:sm_90a"));
 }
 
 INSTANTIATE_TEST_SUITE_P(
