@@ -22,10 +22,13 @@ std::string symbol(const RopeSpec &spec) {
 }
 
 RopeTables ropeTables(int64_t tokens, int64_t rotary, double theta) {
+  std::vector<double> frequencies; // of each pair
+  for (int64_t pair = 0; pair < rotary / 2; ++pair)
+    frequencies.push_back(std::pow(theta, -2.0 * static_cast<double>(pair) / rotary));
   RopeTables tables;
   for (int64_t position = 0; position < tokens; ++position)
-    for (int64_t pair = 0; pair < rotary / 2; ++pair) {
-      double angle = static_cast<double>(position) * std::pow(theta, -2.0 * static_cast<double>(pair) / rotary);
+    for (double frequency : frequencies) {
+      double angle = static_cast<double>(position) * frequency;
       tables.cos.push_back(static_cast<float>(std::cos(angle)));
       tables.sin.push_back(static_cast<float>(std::sin(angle)));
     }

@@ -78,7 +78,7 @@ void setTargetAttributes(llvm::Module &module, const CpuTarget &target) {
 /// and the code is no faster (codegen_cpu_bench). In a written list instcombine insists on a fixpoint after one round
 /// and ends the process without one, unless told not to.
 static constexpr const char *passList =
-    "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),early-cse<memssa>,"
+    "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),early-cse<memssa>,"
     "loop(indvars),instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm))";
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {

@@ -9,6 +9,8 @@
 #include "compiler/conversion/lmToTape/TapeBuilder.h"
 #include "kernels/common/KernelSpec.h"
 #include "mlir/IR/IRMapping.h"
+#include <map>
+#include <tuple>
 
 namespace oriel::conversion {
 
@@ -33,6 +35,11 @@ struct Lowering {
   /// Row sums of do∘o of attention, [B,N,T], by the cotangent do (a value of lm), where the kernel that made do left
   /// them.
   llvm::DenseMap<mlir::Value, mlir::Value> deltas;
+  /// Tables of rotary positions [tokens, rotary/2] by tokens, rotary and theta: layers share them.
+  struct RopeAngles {
+    mlir::Value cos, sin;
+  };
+  std::map<std::tuple<int64_t, int64_t, double>, RopeAngles> ropeAngles;
   int64_t cores = defaultCores; // of the device that the schedule was made for (module attribute tape.cores)
 
   mlir::Value get(mlir::Value lmValue) { return values.lookup(lmValue); }

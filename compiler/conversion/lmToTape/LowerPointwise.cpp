@@ -69,6 +69,16 @@ void lowerNormGrad(Lowering &lowering, lm::RmsNormGradOp op) {
     lowering.set(op.getNormed(), results[2]);
 }
 
+static Lowering::RopeAngles ropeAngles(Lowering &lowering, int64_t tokens, int64_t rotary, double theta) {
+  auto [known, isNew] = lowering.ropeAngles.try_emplace({tokens, rotary, theta});
+  if (isNew) {
+    kernels::RopeTables tables = kernels::ropeTables(tokens, rotary, theta);
+    known->second = {lowering.tape.constant(tables.cos, {tokens, rotary / 2}),
+                     lowering.tape.constant(tables.sin, {tokens, rotary / 2})};
+  }
+  return known->second;
+}
+
 void lowerRope(Lowering &lowering, lm::RopeOp op) {
   kernels::RopeSpec spec;
   spec.batch = dimOf(op.getX(), 0);
@@ -79,10 +89,8 @@ void lowerRope(Lowering &lowering, lm::RopeOp op) {
   spec.interleaved = op.getLayout() == lm::RopeLayout::Interleaved;
   spec.documents = static_cast<bool>(op.getDocStart());
   spec.inverse = op.getInverse();
-  kernels::RopeTables tables = kernels::ropeTables(spec.tokens, spec.rotary, op.getTheta().convertToDouble());
-  SmallVector<Value> inputs = {lowering.get(op.getX()),
-                               lowering.tape.constant(tables.cos, {spec.tokens, spec.rotary / 2}),
-                               lowering.tape.constant(tables.sin, {spec.tokens, spec.rotary / 2})};
+  auto [cos, sin] = ropeAngles(lowering, spec.tokens, spec.rotary, op.getTheta().convertToDouble());
+  SmallVector<Value> inputs = {lowering.get(op.getX()), cos, sin};
   if (op.getDocStart())
     inputs.push_back(lowering.get(op.getDocStart()));
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildRope(b, loc, name, spec); };
