@@ -9,6 +9,8 @@
 #include "fmt/format.h"
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 namespace oriel::trainer {
 namespace {
@@ -51,6 +53,31 @@ void fillNormal(const plan::Parameter &parameter, uint64_t seed, int64_t begin, 
   }
 }
 
+absl::Status checkInits(const plan::Plan &plan) {
+  for (const plan::Parameter &parameter : plan.parameters())
+    if (parameter.init() != "normal" && parameter.init() != "zeros" && parameter.init() != "ones")
+      return absl::UnimplementedError(fmt::format("parameter '{}': unknown init '{}'; known are normal, zeros, ones",
+                                                  parameter.name(), parameter.init()));
+  return absl::OkStatus();
+}
+
+/// Elements [first, first + part.size()) of the whole vector, whatever parameters they belong to.
+void fillPart(const plan::Plan &plan, uint64_t seed, int64_t first, std::span<float> part) {
+  std::fill(part.begin(), part.end(), 0.0f);
+  const int64_t last = first + static_cast<int64_t>(part.size());
+  for (const plan::Parameter &parameter : plan.parameters()) {
+    const int64_t offset = static_cast<int64_t>(parameter.offset());
+    const int64_t begin = std::max(first, offset), end = std::min(last, offset + elementsOf(parameter));
+    if (begin >= end)
+      continue;
+    float *out = part.data() + (begin - first);
+    if (parameter.init() == "ones")
+      std::fill(out, out + (end - begin), 1.0f);
+    else if (parameter.init() == "normal")
+      fillNormal(parameter, seed, begin - offset, end - offset, out);
+  }
+}
+
 absl::Status checkPatterns(const plan::Plan &plan, std::span<const std::string> patterns) {
   std::vector<std::string> names;
   for (const plan::Parameter &parameter : plan.parameters())
@@ -64,23 +91,20 @@ absl::Status checkPatterns(const plan::Plan &plan, std::span<const std::string> 
 
 } // namespace
 
-absl::Status initializeParameters(const plan::Plan &plan, uint64_t seed, int64_t first, std::span<float> slice) {
-  std::fill(slice.begin(), slice.end(), 0.0f);
-  const int64_t last = first + static_cast<int64_t>(slice.size());
-  for (const plan::Parameter &parameter : plan.parameters()) {
-    const int64_t offset = static_cast<int64_t>(parameter.offset());
-    const int64_t begin = std::max(first, offset), end = std::min(last, offset + elementsOf(parameter));
-    if (parameter.init() != "normal" && parameter.init() != "zeros" && parameter.init() != "ones")
-      return absl::UnimplementedError(fmt::format("parameter '{}': unknown init '{}'; known are normal, zeros, ones",
-                                                  parameter.name(), parameter.init()));
-    if (begin >= end || parameter.init() == "zeros")
-      continue;
-    float *out = slice.data() + (begin - first);
-    if (parameter.init() == "ones")
-      std::fill(out, out + (end - begin), 1.0f);
-    else
-      fillNormal(parameter, seed, begin - offset, end - offset, out);
-  }
+absl::Status initializeParameters(const plan::Plan &plan, uint64_t seed, int64_t first, std::span<float> slice,
+                                  int threads) {
+  ORIEL_RETURN_IF_ERROR(checkInits(plan));
+  constexpr size_t partElements = 4096; // some 100 us
+  std::atomic<size_t> next = 0;
+  auto takeParts = [&] {
+    for (size_t begin; (begin = next.fetch_add(partElements)) < slice.size();)
+      fillPart(plan, seed, first + static_cast<int64_t>(begin),
+               slice.subspan(begin, std::min(partElements, slice.size() - begin)));
+  };
+  std::vector<std::jthread> helpers;
+  for (int i = 1; i < threads; ++i)
+    helpers.emplace_back(takeParts);
+  takeParts();
   return absl::OkStatus();
 }
 

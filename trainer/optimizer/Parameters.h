@@ -15,8 +15,10 @@
 namespace oriel::trainer {
 
 /// Writes the initial values of elements [first, first + slice.size()) of "params". Element i of a parameter is a
-/// function of (seed, parameter name, i) alone; padding is zero. Unimplemented for an unknown init.
-absl::Status initializeParameters(const plan::Plan &plan, uint64_t seed, int64_t first, std::span<float> slice);
+/// function of (seed, parameter name, i) alone; padding is zero. Unimplemented for an unknown init. Runs on `threads`
+/// threads, at least one.
+absl::Status initializeParameters(const plan::Plan &plan, uint64_t seed, int64_t first, std::span<float> slice,
+                                  int threads);
 
 /// The `decay` buffer of the slice [first, first + count): one 1.0 or 0.0 per parameter_block elements. A parameter is
 /// decayed when the plan says so and no pattern of `noDecay` ('*' matches any characters) matches its name.

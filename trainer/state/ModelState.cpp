@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<ModelState>> ModelState::create(std::shared_ptr<c
                                                                runtime::Device &device,
                                                                runtime::Communicator &communicator) {
   ORIEL_ASSIGN_OR_RETURN(auto executor, runtime::Executor::create(std::move(package), device, communicator));
-  std::unique_ptr<ModelState> state(new ModelState(std::move(executor), communicator));
+  std::unique_ptr<ModelState> state(new ModelState(std::move(executor), communicator, device.threads()));
   ORIEL_RETURN_IF_ERROR(state->bindBuffers());
   return state;
 }
@@ -68,7 +68,7 @@ absl::Status ModelState::initialize(uint64_t seed, runtime::Deadline deadline) {
   std::fill(adamM_.begin(), adamM_.end(), 0.0f);
   std::fill(adamV_.begin(), adamV_.end(), 0.0f);
   for (const ElementRange &range : owned_)
-    ORIEL_RETURN_IF_ERROR(initializeParameters(plan(), seed, range.first, paramsOf(range)));
+    ORIEL_RETURN_IF_ERROR(initializeParameters(plan(), seed, range.first, paramsOf(range), threads_));
   return gatherParameters(deadline);
 }
 

@@ -49,14 +49,15 @@ public:
   std::span<float> loss, lossScale, hyper, decay, gradNorm, logits;
 
 private:
-  ModelState(std::unique_ptr<runtime::Executor> executor, runtime::Communicator &communicator)
-      : executor_(std::move(executor)), communicator_(communicator) {}
+  ModelState(std::unique_ptr<runtime::Executor> executor, runtime::Communicator &communicator, int threads)
+      : executor_(std::move(executor)), communicator_(communicator), threads_(threads) {}
   absl::Status bindBuffers();
   std::span<float> paramsOf(const ElementRange &range) const { return params_.subspan(range.first, range.count); }
   absl::Status moveState(absl::Status (runtime::Executor::*move)(absl::string_view));
 
   std::unique_ptr<runtime::Executor> executor_;
   runtime::Communicator &communicator_;
+  int threads_; // of the host
   std::span<float> params_, adamM_, adamV_;
   std::vector<ElementRange> owned_;
 };

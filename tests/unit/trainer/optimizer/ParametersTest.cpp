@@ -47,25 +47,30 @@ TEST(CounterRng, GoesOnFromAPosition) {
   EXPECT_EQ(whole.position(), part.position());
 }
 
-TEST(Parameters, EverySlicingGivesTheSameVector) {
+TEST(Parameters, EverySlicingAndAnyThreadsGiveTheSameVector) {
   plan::Plan plan = makePlan();
   std::vector<float> whole(8192);
-  ASSERT_TRUE(initializeParameters(plan, 3, 0, whole).ok());
+  ASSERT_TRUE(initializeParameters(plan, 3, 0, whole, 1).ok());
   for (int64_t slice : {1, 7, 256, 1000, 4096}) {
     std::vector<float> parts(8192, -1.0f);
     for (int64_t first = 0; first < 8192; first += slice) {
       size_t count = static_cast<size_t>(std::min<int64_t>(slice, 8192 - first));
       ASSERT_TRUE(
-          initializeParameters(plan, 3, first, std::span(parts).subspan(static_cast<size_t>(first), count)).ok());
+          initializeParameters(plan, 3, first, std::span(parts).subspan(static_cast<size_t>(first), count), 1).ok());
     }
     EXPECT_EQ(parts, whole) << slice;
+  }
+  for (int threads : {2, 5}) {
+    std::vector<float> values(8192, -1.0f);
+    ASSERT_TRUE(initializeParameters(plan, 3, 0, values, threads).ok());
+    EXPECT_EQ(values, whole) << threads << " threads";
   }
 }
 
 TEST(Parameters, FollowTheirInit) {
   plan::Plan plan = makePlan();
   std::vector<float> values(8192, -1.0f);
-  ASSERT_TRUE(initializeParameters(plan, 3, 0, values).ok());
+  ASSERT_TRUE(initializeParameters(plan, 3, 0, values, 1).ok());
   double sum = 0, squares = 0;
   for (int i = 2304; i < 4804; ++i) {
     sum += values[static_cast<size_t>(i)];
@@ -79,7 +84,7 @@ TEST(Parameters, FollowTheirInit) {
   EXPECT_EQ(values[4900], 0.0f);
   EXPECT_NE(values[0], values[2304]) << "names give different sequences";
   std::vector<float> other(8192);
-  ASSERT_TRUE(initializeParameters(plan, 4, 0, other).ok());
+  ASSERT_TRUE(initializeParameters(plan, 4, 0, other, 1).ok());
   EXPECT_NE(other, values) << "so do seeds";
 }
 
@@ -87,7 +92,7 @@ TEST(Parameters, RefuseAnUnknownInit) {
   plan::Plan plan = makePlan();
   plan.mutable_parameters(2)->set_init("xavier");
   std::vector<float> values(8192);
-  absl::Status status = initializeParameters(plan, 3, 0, values);
+  absl::Status status = initializeParameters(plan, 3, 0, values, 1);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()), testing::HasSubstr("'layers.0.wq': unknown init 'xavier'"));
 }
