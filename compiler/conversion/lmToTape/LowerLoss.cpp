@@ -12,12 +12,12 @@ using namespace mlir;
 namespace oriel::conversion {
 namespace {
 
-/// Rows of one block. CPU: about 8 MiB of logits, between 256 and 1024 rows, so that the product is large and the block
-/// stays in the outer cache. GPU: about 1 GiB, at most 8192 rows, so that its kernels have work for every
+/// Rows of one block. CPU: about 16 MiB of f32 logits, between 256 and 2048 rows, so that products are large and a block
+/// stays in an outer cache. GPU: about 1 GiB, at most 8192 rows, so that its kernels have work for every
 /// multiprocessor. Depends on the sizes only.
 int64_t blockRows(kernels::TileTarget target, int64_t rows, int64_t vocab) {
   bool isGpu = kernels::isGpu(target);
-  int64_t elements = int64_t(isGpu ? 256 : 2) << 20, mostRows = isGpu ? 8192 : 1024;
+  int64_t elements = int64_t(isGpu ? 256 : 4) << 20, mostRows = isGpu ? 8192 : 2048;
   return std::min(rows, std::clamp<int64_t>(elements / vocab, 256, mostRows) / 16 * 16);
 }
 
