@@ -1,6 +1,7 @@
 #include "compiler/driver/KernelCode.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
 #include "compiler/codegen/nvidia/emulated/HostLibrary.h"
+#include "compiler/codegen/store/UserStore.h"
 #include "compiler/driver/Ptxas.h"
 #include "dialects/tile/TileOps.h"
 #include "runtime/base/Files.h"
@@ -72,7 +73,7 @@ static FailureOr<KernelCode> compileForCpu(ModuleOp module, const codegen::CpuTa
       return failure();
     code.launches[info->symbol].scratchBytes = info->scratchBytes;
   }
-  if (!code.launches.empty() && failed(codegen::compileKernels(module, target, folder + "/kernels.so")))
+  if (!code.launches.empty() && failed(codegen::compileKernels(module, target, codegen::userStore(), folder + "/kernels.so")))
     return failure();
   return code;
 }

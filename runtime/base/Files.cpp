@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -91,26 +92,44 @@ absl::Status syncPath(const std::string &path) {
   return absl::OkStatus();
 }
 
-static absl::Status writeAndSync(const std::string &path, absl::string_view bytes) {
+static absl::Status renameFile(const std::string &from, const std::string &to) {
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    return errnoStatus(absl::StrCat("rename ", from, " to ", to));
+  return absl::OkStatus();
+}
+
+enum class Durable { No, Yes };
+
+static absl::Status writeNew(const std::string &path, absl::string_view bytes, Durable durable) {
   Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (file.get() < 0)
     return errnoStatus(absl::StrCat("create ", path));
   ORIEL_RETURN_IF_ERROR(writeFully(file.get(), bytes, path));
-  if (::fsync(file.get()) != 0)
+  if (durable == Durable::Yes && ::fsync(file.get()) != 0)
     return errnoStatus(absl::StrCat("fsync ", path));
   if (file.close() != 0)
     return errnoStatus(absl::StrCat("close ", path));
   return absl::OkStatus();
 }
 
-absl::Status writeFileAtomically(const std::string &path, absl::string_view bytes) {
-  std::string temporary = absl::StrCat(path, ".tmp.", ::getpid());
-  absl::Status status = writeAndSync(temporary, bytes);
+/// By way of a file beside it, which every call has for itself.
+static absl::Status replace(const std::string &path, absl::string_view bytes, Durable durable) {
+  static std::atomic<int> calls = 0;
+  std::string temporary = absl::StrCat(path, ".tmp.", ::getpid(), ".", calls++);
+  absl::Status status = writeNew(temporary, bytes, durable);
   if (status.ok())
-    status = renameDurably(temporary, path);
+    status = durable == Durable::Yes ? renameDurably(temporary, path) : renameFile(temporary, path);
   if (!status.ok())
     ::unlink(temporary.c_str());
   return status;
+}
+
+absl::Status writeFileAtomically(const std::string &path, absl::string_view bytes) {
+  return replace(path, bytes, Durable::Yes);
+}
+
+absl::Status replaceFile(const std::string &path, absl::string_view bytes) {
+  return replace(path, bytes, Durable::No);
 }
 
 absl::Status makeFolders(const std::string &path) {
@@ -122,8 +141,7 @@ absl::Status makeFolders(const std::string &path) {
 }
 
 absl::Status renameDurably(const std::string &from, const std::string &to) {
-  if (::rename(from.c_str(), to.c_str()) != 0)
-    return errnoStatus(absl::StrCat("rename ", from, " to ", to));
+  ORIEL_RETURN_IF_ERROR(renameFile(from, to));
   return syncPath(folderOf(to));
 }
 

@@ -22,6 +22,10 @@ absl::StatusOr<std::string> readFile(const std::string &path);
 /// Writes `path` durably and atomically: a temporary file beside it, fsync, rename, fsync of the folder.
 absl::Status writeFileAtomically(const std::string &path, absl::string_view bytes);
 
+/// The same without fsync, for what can be made again: others see the old file or the new one, but after a crash of the
+/// machine it may be torn.
+absl::Status replaceFile(const std::string &path, absl::string_view bytes);
+
 /// Writes all of `bytes` to a file descriptor, however often the system writes less than was asked.
 absl::Status writeFully(int descriptor, absl::string_view bytes, const std::string &path);
 

@@ -1,7 +1,7 @@
 """What the end-to-end tests share: a folder with a space in its name, a tiny model, tokens, jobs, and ways to run.
 
 Every test runs the real programs from $ORIEL_BIN. Packages are cached in one folder for the whole process, so that only
-the first run of a shape compiles.
+the first run of a shape compiles; machine code of kernels in that of ctest, where there is one.
 """
 import atexit
 import hashlib
@@ -71,6 +71,10 @@ def text_of_a_story(lines, seed=7):
 class OrielTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="a test ", dir=_shared)
+        if "ORIEL_CACHE" in os.environ and not os.path.exists(self.shared("cache")):
+            os.mkdir(self.shared("cache"))
+            os.makedirs(os.path.join(os.environ["ORIEL_CACHE"], "kernels"), exist_ok=True)
+            os.symlink(os.path.join(os.environ["ORIEL_CACHE"], "kernels"), self.shared("cache/kernels"))
         if not os.path.exists(self.shared("tokens-train.bin")):
             self.write(self.shared("story.txt"), text_of_a_story(12000))
             self.oriel("data", "tokenize", self.shared("story.txt"), "--tokenizer", "byte", "--output",

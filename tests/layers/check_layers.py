@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "compiler/reference": ["dialects"],
     "compiler/transforms": ["dialects", "kernels", "compiler/analysis", "compiler/schedule"],
     "compiler/conversion": ["dialects", "kernels", "compiler/analysis", "compiler/schedule", "compiler/transforms", "runtime/plan", "runtime/base"],
-    "compiler/codegen": ["dialects"],
+    "compiler/codegen": ["dialects", "runtime/base"],
     "compiler/pipeline": ["dialects", "compiler"],
     "compiler/driver": ["dialects", "compiler", "runtime/plan", "runtime/base"],
     "runtime/base": [],

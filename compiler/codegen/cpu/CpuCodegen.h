@@ -2,10 +2,13 @@
 //
 //   tile.kernel ─ScratchPlan, Lower*─▶ scf, arith, LLVM dialect ─LowerToLlvm─▶ LLVM dialect ─EmitObject─▶ .o ─Link─▶
 //   .so
+//
+// Every kernel becomes an object of its own: they are compiled side by side, and each once (store/KernelStore.h).
 #ifndef ORIEL_COMPILER_CODEGEN_CPU_CPUCODEGEN_H
 #define ORIEL_COMPILER_CODEGEN_CPU_CPUCODEGEN_H
 
 #include "compiler/codegen/cpu/CpuTarget.h"
+#include "compiler/codegen/store/KernelStore.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -23,9 +26,11 @@ llvm::FailureOr<KernelInfo> describeKernel(tile::KernelOp kernel);
 
 /// Compiles every tile.kernel of `module` into the shared library `outputSo`. Each becomes a symbol of its name:
 ///   void symbol(void *const *args, int64_t x, int64_t y, int64_t z, void *scratch)
-/// The library depends on nothing, holds no state, and its kernels are reentrant. `module` is not changed.
+/// The library depends on nothing, holds no state, and its kernels are reentrant. `module` is not changed. Objects that
+/// are in `store` are taken from there; the library's bytes are the same either way.
 /// Fails with a diagnostic at the op that cannot be lowered, or at the module if linking fails.
-llvm::LogicalResult compileKernels(mlir::ModuleOp module, const CpuTarget &target, llvm::StringRef outputSo);
+llvm::LogicalResult compileKernels(mlir::ModuleOp module, const CpuTarget &target, const KernelStore &store,
+                                   llvm::StringRef outputSo);
 
 /// The text of one stage of the same compilation, for people and tests: "scf", "llvm" (before optimisation) or "asm".
 llvm::FailureOr<std::string> printStage(mlir::ModuleOp module, const CpuTarget &target, llvm::StringRef stage);

@@ -2,6 +2,7 @@
 #include "tests/support/kernels/KernelRunner.h"
 
 #include "compiler/codegen/cpu/CpuCodegen.h"
+#include "compiler/codegen/store/UserStore.h"
 #include "compiler/transforms/NarrowKernel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -178,7 +179,7 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
     kernel.emulated = std::move(*emulated);
     return &kernels_.emplace(symbol, std::move(kernel)).first->second;
   }
-  if (failed(codegen::compileKernels(*module, codegen::CpuTarget::host(), path)))
+  if (failed(codegen::compileKernels(*module, codegen::CpuTarget::host(), codegen::userStore(), path)))
     return nullptr;
   void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)

@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 
+#include "compiler/codegen/store/UserStore.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
@@ -51,7 +52,7 @@ std::string KernelRunner::parse(llvm::StringRef text) {
 std::string KernelRunner::compile(const codegen::CpuTarget &target) {
   std::string library = folder_.path() + "/kernels" + std::to_string(compilations_++) + ".so";
   std::string error = diagnosticsOf(context_, "compilation failed", [&]() -> LogicalResult {
-    if (failed(verify(*module_)) || failed(codegen::compileKernels(*module_, target, library)))
+    if (failed(verify(*module_)) || failed(codegen::compileKernels(*module_, target, codegen::userStore(), library)))
       return failure();
     for (auto kernel : module_->getOps<tile::KernelOp>()) {
       auto info = codegen::describeKernel(kernel);
