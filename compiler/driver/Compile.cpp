@@ -1,6 +1,7 @@
 #include "compiler/driver/Compile.h"
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "compiler/driver/AssembledKernels.h"
+#include "compiler/driver/PrintCode.h"
 #include "compiler/driver/WritePackage.h"
 #include "compiler/frontend/Frontend.h"
 #include "compiler/pipeline/Pipeline.h"
@@ -164,7 +165,7 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
 static void printText(ModuleOp module, Emit emit, llvm::raw_ostream &out) {
   OpPrintingFlags flags;
   flags.elideLargeElementsAttrs(16);
-  if (emit != Emit::Tile) // where the name is the kernel's own
+  if (emit != Emit::Tile)         // where the name is the kernel's own
     flags.printNameLocAsPrefix(); // values carry the layer path of the model text: %layers.0.mixer
   bool whole = emit == Emit::Lm || emit == Emit::Primitives || emit == Emit::Step;
   if (whole)
@@ -200,6 +201,8 @@ LogicalResult compile(const CompileOptions &options, llvm::raw_ostream &out, llv
   auto module = lower(context, options, errors);
   if (failed(module))
     return failure();
+  if (options.emit == Emit::LlvmIr || options.emit == Emit::Assembly)
+    return printKernelCode(**module, *target, options.emit == Emit::Assembly, out);
   if (options.emit != Emit::Package) {
     printText(**module, options.emit, out);
     return success();

@@ -13,7 +13,7 @@
 namespace oriel::driver {
 
 /// What to stop at and print instead of writing a package.
-enum class Emit { Package, Lm, Primitives, Step, Tape, Tile, Schedule };
+enum class Emit { Package, Lm, Primitives, Step, Tape, Tile, Schedule, LlvmIr, Assembly };
 
 struct CompileOptions {
   std::string input;                 ///< path of a `.oriel` model or a `.mlir` lm module

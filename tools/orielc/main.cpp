@@ -40,7 +40,8 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
                  "of the whole step: 'auto', a size such as 6GiB, 'least' or 'unlimited'")
       ->capture_default_str();
   app.add_option("--device", options.deviceFile,
-                 "device descriptor of the cost model: a file, or generic-cpu, a100, b200, h100, h200 (default: this machine's, by "
+                 "device descriptor of the cost model: a file, or generic-cpu, a100, b200, h100, h200 (default: this "
+                 "machine's, by "
                  "oriel-tune calibrate; for nvidia a shipped one of the chip)");
   app.add_option("--cores", options.cores,
                  "cores of the CPU that the schedule is made for (default: the descriptor's, else this machine's)")
@@ -53,13 +54,15 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
       ->type_name("TEXT")
       ->transform(oneOf<bool>({{"f32", false}, {"bf16", true}}))
       ->default_str("f32");
-  app.add_option(
-         "--target", options.target,
-         "cpu; nvidia:CHIP, for GPUs (CHIP: sm_80 …); nvidia-emulated:CHIP, for their emulator on the CPU; "
-         "nvidia-checked:CHIP, the same with every access to memory checked")
+  app.add_option("--target", options.target,
+                 "cpu; nvidia:CHIP, for GPUs (CHIP: sm_80 …); nvidia-emulated:CHIP, for their emulator on the CPU; "
+                 "nvidia-checked:CHIP, the same with every access to memory checked")
       ->capture_default_str();
   app.add_option("--cpu", options.cpu, "what code for the host may use: host, avx2 or baseline")->capture_default_str();
-  app.add_option("--emit", options.emit, "print this text instead of writing a package")
+  app.add_option(
+         "--emit", options.emit,
+         "print this text instead of writing a package; llvm and asm: the kernels' optimised LLVM IR, and their "
+         "x86-64 assembly or PTX")
       ->type_name("TEXT")
       ->transform(oneOf<Emit>({{"lm", Emit::Lm},
                                {"primitives", Emit::Primitives},
@@ -67,6 +70,8 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
                                {"tape", Emit::Tape},
                                {"tile", Emit::Tile},
                                {"schedule", Emit::Schedule},
+                               {"llvm", Emit::LlvmIr},
+                               {"asm", Emit::Assembly},
                                {"package", Emit::Package}}));
   app.add_flag("--explain", explain, "print a one-page summary of kernels, schedule and memory");
   app.add_flag("--timing", options.timing, "print the time of each pass to stderr");

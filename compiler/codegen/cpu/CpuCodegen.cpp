@@ -17,26 +17,21 @@ FailureOr<KernelInfo> describeKernel(tile::KernelOp kernel) {
   return KernelInfo{kernel.getSymName().str(), {grid[0], grid[1], grid[2]}, ScratchPlan::compute(kernel).bytes()};
 }
 
-/// A module with the functions of some kernels, in scf and the like.
-static FailureOr<OwningOpRef<ModuleOp>> lower(ArrayRef<tile::KernelOp> kernels, Location loc, const CpuTarget &target) {
+/// Makes LLVM IR of some kernels and gives it to `emit`; fails where that has nothing to say.
+static FailureOr<std::string> generate(ArrayRef<tile::KernelOp> kernels, Location loc, const CpuTarget &target,
+                                       llvm::function_ref<std::string(llvm::Module &)> emit) {
   OwningOpRef<ModuleOp> lowered = ModuleOp::create(loc);
   OpBuilder builder = OpBuilder::atBlockEnd(lowered->getBody());
   for (tile::KernelOp kernel : kernels)
     if (failed(lowerKernel(kernel, ScratchPlan::compute(kernel), target, builder)))
       return failure();
-  return lowered;
-}
-
-static FailureOr<std::string> generate(ArrayRef<tile::KernelOp> kernels, Location loc, const CpuTarget &target,
-                                       bool assembly) {
-  FailureOr<OwningOpRef<ModuleOp>> lowered = lower(kernels, loc, target);
-  if (failed(lowered) || failed(lowerToLlvmDialect(**lowered)))
+  if (failed(lowerToLlvmDialect(*lowered)))
     return failure();
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> llvmModule = translateToLlvm(**lowered, target, context);
+  std::unique_ptr<llvm::Module> llvmModule = translateToLlvm(*lowered, target, context);
   if (!llvmModule)
     return failure();
-  std::string code = emitMachineCode(*llvmModule, target, assembly);
+  std::string code = emit(*llvmModule);
   if (code.empty())
     return emitError(loc, "this LLVM cannot generate x86-64 code");
   return code;
@@ -50,7 +45,9 @@ static LogicalResult makeObject(tile::KernelOp kernel, const CpuTarget &target, 
     object = std::move(kept->front());
     return success();
   }
-  FailureOr<std::string> made = generate(kernel, kernel.getLoc(), target, /*assembly=*/false);
+  FailureOr<std::string> made = generate(kernel, kernel.getLoc(), target, [&](llvm::Module &module) {
+    return emitMachineCode(module, target, /*assembly=*/false);
+  });
   if (failed(made))
     return failure();
   store.keep(key, {*made});
@@ -71,17 +68,13 @@ LogicalResult compileKernels(ModuleOp module, const CpuTarget &target, const Ker
   return success();
 }
 
-FailureOr<std::string> printStage(ModuleOp module, const CpuTarget &target, StringRef stage) {
+FailureOr<std::string> printKernels(ModuleOp module, const CpuTarget &target, CodeText form) {
   prepareContext(*module.getContext());
   SmallVector<tile::KernelOp> kernels = llvm::to_vector(module.getOps<tile::KernelOp>());
-  if (stage == "asm")
-    return generate(kernels, module.getLoc(), target, /*assembly=*/true);
-  FailureOr<OwningOpRef<ModuleOp>> lowered = lower(kernels, module.getLoc(), target);
-  if (failed(lowered) || (stage == "llvm" && failed(lowerToLlvmDialect(**lowered))))
-    return failure();
-  std::string text;
-  llvm::raw_string_ostream(text) << **lowered;
-  return text;
+  return generate(kernels, module.getLoc(), target, [&](llvm::Module &llvmModule) {
+    return form == CodeText::LlvmIr ? printOptimized(llvmModule, target)
+                                    : emitMachineCode(llvmModule, target, /*assembly=*/true);
+  });
 }
 
 } // namespace oriel::codegen

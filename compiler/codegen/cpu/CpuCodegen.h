@@ -32,8 +32,9 @@ llvm::FailureOr<KernelInfo> describeKernel(tile::KernelOp kernel);
 llvm::LogicalResult compileKernels(mlir::ModuleOp module, const CpuTarget &target, const KernelStore &store,
                                    llvm::StringRef outputSo);
 
-/// The text of one stage of the same compilation, for people and tests: "scf", "llvm" (before optimisation) or "asm".
-llvm::FailureOr<std::string> printStage(mlir::ModuleOp module, const CpuTarget &target, llvm::StringRef stage);
+/// The code of every kernel of `module` as text, for people: LLVM's IR as its optimiser leaves it, or assembly.
+enum class CodeText { LlvmIr, Assembly };
+llvm::FailureOr<std::string> printKernels(mlir::ModuleOp module, const CpuTarget &target, CodeText form);
 
 } // namespace oriel::codegen
 

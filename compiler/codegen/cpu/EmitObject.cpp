@@ -107,13 +107,29 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   passes.run(module, modules);
 }
 
-std::string emitMachineCode(llvm::Module &module, const CpuTarget &target, bool assembly) {
+/// The machine that the module is optimised for; null where LLVM has none.
+static std::unique_ptr<llvm::TargetMachine> optimizeFor(llvm::Module &module, const CpuTarget &target) {
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(target);
   if (!machine)
-    return {};
+    return nullptr;
   module.setTargetTriple(llvm::Triple(tripleText));
   module.setDataLayout(machine->createDataLayout());
   optimize(module, *machine);
+  return machine;
+}
+
+std::string printOptimized(llvm::Module &module, const CpuTarget &target) {
+  if (!optimizeFor(module, target))
+    return {};
+  std::string text;
+  llvm::raw_string_ostream(text) << module;
+  return text;
+}
+
+std::string emitMachineCode(llvm::Module &module, const CpuTarget &target, bool assembly) {
+  std::unique_ptr<llvm::TargetMachine> machine = optimizeFor(module, target);
+  if (!machine)
+    return {};
   llvm::SmallVector<char, 0> code;
   llvm::raw_svector_ostream stream(code);
   llvm::legacy::PassManager passes;

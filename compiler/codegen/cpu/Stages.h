@@ -31,6 +31,8 @@ void setTargetAttributes(llvm::Module &module, const CpuTarget &target);
 /// Optimises (no vectoriser: the code is vectors already) and emits machine code, or assembly text. (EmitObject.cpp)
 /// Empty result: no such target.
 std::string emitMachineCode(llvm::Module &module, const CpuTarget &target, bool assembly);
+/// Optimises as emitMachineCode does and prints the IR.
+std::string printOptimized(llvm::Module &module, const CpuTarget &target);
 
 /// Links objects into a shared library with no undefined symbols; the error text on failure. (Link.cpp)
 std::string linkSharedLibrary(llvm::ArrayRef<llvm::StringRef> objects, llvm::StringRef outputSo);
