@@ -89,28 +89,33 @@ struct GradBuffers {
 };
 } // namespace
 
-/// The part of one block of rows: writes dx (and y), returns the block's contribution to dweight, [1,D].
+/// The part of one block of rows: writes dx (and y), returns the block's contribution to dweight, [1,D]. What is
+/// written may lie where it is read, so it is made last, in one map.
 static Value gradOfRows(TileBuilder &b, const RmsNormSpec &spec, const GradBuffers &buffers, Scalar row, Value w_1D) {
   int64_t rows = rowTile(spec), cols = tileSize(spec.width);
   Place place{{row, b.y(), b.index(0)}, 0, 2};
   auto load = [&](unsigned buffer) { return b.load(b.buffer(buffer), place, rows, cols); };
-  Value x_RD = load(buffers.x), dy_RD = load(buffers.dy), past_RD;
-  if (spec.residual)
-    past_RD = load(buffers.residual);
+  Value x_RD = load(buffers.x), dy_RD = load(buffers.dy);
   Value r_R1 = inverseRms(b, spec, x_RD);
   Value gx_RD = b.map({dy_RD, w_1D, x_RD}, [](Scalar d, Scalar w, Scalar v) { return d * w * v; });
   Value c_R1 =
       b.map({b.reduceSum(gx_RD, 1), r_R1}, [&](Scalar s, Scalar r) { return s * (1.0 / spec.width) * r * r * r; });
-  auto gradient = [](Scalar v, Scalar d, Scalar w, Scalar r, Scalar c) { return d * w * r - v * c; };
-  Value dx_RD = spec.residual ? b.map({x_RD, dy_RD, w_1D, r_R1, c_R1, past_RD},
-                                      [&](Scalar v, Scalar d, Scalar w, Scalar r, Scalar c, Scalar p) {
-                                        return p + gradient(v, d, w, r, c);
-                                      })
-                              : b.map({x_RD, dy_RD, w_1D, r_R1, c_R1}, gradient);
-  b.store(dx_RD, b.buffer(buffers.dx), place);
+  Value dw_1D = b.reduceSum(b.map({dy_RD, x_RD, r_R1}, [](Scalar d, Scalar v, Scalar r) { return d * (v * r); }), 0);
+  TileBuilder::Values inputs = {x_RD, dy_RD, w_1D, r_R1, c_R1};
+  if (spec.residual)
+    inputs.push_back(load(buffers.residual));
+  auto results = [&](TileBuilder &, ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
+    Scalar v = in[0], d = in[1], w = in[2], r = in[3], c = in[4], gradient = d * w * r - v * c;
+    llvm::SmallVector<Scalar> made = {spec.residual ? in[5] + gradient : gradient};
+    if (spec.remake)
+      made.push_back(v * r * w);
+    return made;
+  };
+  TileBuilder::Values made = b.mapN(inputs, results);
+  b.store(made[0], b.buffer(buffers.dx), place);
   if (spec.remake)
-    b.store(normalise(b, x_RD, r_R1, w_1D), b.buffer(buffers.y), place);
-  return b.reduceSum(b.map({dy_RD, x_RD, r_R1}, [](Scalar d, Scalar v, Scalar r) { return d * (v * r); }), 0);
+    b.store(made[1], b.buffer(buffers.y), place);
+  return dw_1D;
 }
 
 tile::KernelOp buildRmsNormGrad(OpBuilder &builder, Location loc, StringRef symbol, const RmsNormSpec &spec) {
