@@ -67,6 +67,22 @@ class Commands(OrielTest):
         self.assertIn("ok", self.oriel("checkpoint", "verify", "run/checkpoints"))
         self.assertIn("step 12", self.oriel("checkpoint", "inspect", "run/checkpoints"))
 
+    def test_tokens_of_another_tokenizer_give_no_losses_per_byte_and_no_sample(self):
+        ids = [i * 7 % 300 for i in range(4000)]
+        self.write("foreign.bin", struct.pack(f"<{len(ids)}H", *ids))
+        self.write("foreign.idx", b"MMIDIDX\x00\x00" + struct.pack("<QBQQiqqq", 1, 8, 1, 2, len(ids), 0, 0, 1))
+        self.write("tiny.oriel", self.read("tiny.oriel").decode().replace("vocab = 257", "vocab = 300"))
+        settings = ("data.train=foreign", "data.validation=foreign", "training.steps=2", "sample.tokens=4")
+        status, out, err = self.run_oriel("train", "job.toml", *(word for s in settings for word in ("--set", s)))
+        self.assertEqual(status, 0, err)
+        self.assertRegex(err + out, r"foreign.bin: token \d+ at byte offset \d+ is outside the vocabulary of 257")
+        self.assertIn("there will be no losses per byte and no sample", err + out)
+        evaluated = self.oriel("eval", "job.toml", *(word for s in settings for word in ("--set", s)))
+        for text in (out, evaluated):
+            self.assertIn("nats/token", text)
+            self.assertNotIn("nats/byte", text)
+        self.assertNotRegex(out, r"(?m)^sample ")
+
     def test_a_cached_package_starts_at_once_and_a_damaged_one_is_rebuilt(self):
         cache = {"ORIEL_CACHE": self.path("cache")}
         _, _, err = self.run_oriel("train", "job.toml", "--dry-run", environment=cache)

@@ -49,8 +49,8 @@ absl::Status runRanks(const Options &options, runtime::Communicator &communicato
                          validate(*setup.state, *setup.validation, batches, setup.tokenizer.get(), communicator,
                                   patience, [](const char *) {}));
   if (communicator.rank() == 0)
-    fmt::print("{}: validation loss {:.6f} nats/token, {:.6f} nats/byte over {} tokens\n", folder, result.perToken(),
-               result.perByte(), result.tokens);
+    fmt::print("{}: validation loss {:.6f} nats/token{} over {} tokens\n", folder, result.perToken(),
+               result.bytes > 0 ? fmt::format(", {:.6f} nats/byte", result.perByte()) : "", result.tokens);
   return absl::OkStatus();
 }
 

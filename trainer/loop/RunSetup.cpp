@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace oriel::trainer {
 namespace {
 
@@ -31,7 +33,20 @@ absl::Status readInputs(const Job &job, RunSetup &setup, int world) {
   return absl::OkStatus();
 }
 
-absl::Status openData(const Job &job, RunSetup &setup) {
+/// Losses per byte and samples by another tokenizer than the one that made the token files would mean nothing.
+void dropForeignTokenizer(RunSetup &setup, bool leads) {
+  const TokenFile &file = setup.training->file();
+  std::vector<int32_t> ids(static_cast<size_t>(std::min<int64_t>(file.tokenCount(), 1 << 16)));
+  absl::Status known = file.read(0, ids, setup.tokenizer->vocabSize());
+  if (known.ok())
+    return;
+  if (leads)
+    spdlog::warn("{} data.tokenizer is '{}': there will be no losses per byte and no sample",
+                 std::string(known.message()), setup.tokenizer->name());
+  setup.tokenizer = nullptr;
+}
+
+absl::Status openData(const Job &job, RunSetup &setup, bool leads) {
   const plan::Plan &p = setup.state->plan();
   if (setup.tokenizer->vocabSize() > p.vocab())
     return absl::InvalidArgumentError(
@@ -40,6 +55,7 @@ absl::Status openData(const Job &job, RunSetup &setup) {
                     job.model(), p.vocab(), setup.tokenizer->name(), setup.tokenizer->vocabSize()));
   PackingOptions packing{p.tokens(), job.training().seed(), job.data().shuffle(), static_cast<int32_t>(p.vocab())};
   ORIEL_ASSIGN_OR_RETURN(setup.training, PackedDataset::open(job.data().train(), packing));
+  dropForeignTokenizer(setup, leads);
   if (job.data().validation().empty())
     return absl::OkStatus();
   // In one fixed random order for every job: the first few micro-batches are then a fair sample of the whole set, and
@@ -71,7 +87,7 @@ absl::Status makeState(const Job &job, RunSetup &setup, runtime::Communicator &c
   ORIEL_ASSIGN_OR_RETURN(setup.state, ModelState::create(setup.package, *setup.device, communicator));
   setup.state->executor().setCollectiveTimeout(job.distributed().deadline());
   setup.state->executor().setDeviceCollectives(setup.collectives.get());
-  return openData(job, setup);
+  return openData(job, setup, communicator.rank() == 0);
 }
 
 } // namespace

@@ -21,7 +21,7 @@ namespace oriel::trainer {
 struct RunSetup {
   TreeShare share;
   std::string modelText;
-  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<Tokenizer> tokenizer; // null, with a warning: it did not make the training tokens
   std::shared_ptr<const runtime::Package> package;
   bool compiled = false; // the package is new
   std::unique_ptr<runtime::Device> device;

@@ -255,7 +255,7 @@ absl::Status Run::noteSave(const std::optional<SaveResult> &save) {
 }
 
 void Run::makeSample() {
-  if (!leads() || summary_.stopped || job_.sample().tokens() == 0)
+  if (!leads() || summary_.stopped || job_.sample().tokens() == 0 || !setup_.tokenizer)
     return;
   absl::StatusOr<std::string> text = sampleOfRun(job_, setup_, [this] { beat("sample"); });
   if (!text.ok())
@@ -277,10 +277,13 @@ RunReport Run::report() const {
       {"memory per rank",
        fmt::format("{:.1f} MiB", static_cast<double>(setup_.state->executor().memoryBytes()) / 1048576)},
       {"training loss", fmt::format("{:.4f} nats/token", summary_.trainLoss)}};
-  if (summary_.validationPerToken)
+  if (summary_.validationPerToken) {
+    std::string perByte;
+    if (summary_.validationPerByte)
+      perByte = fmt::format(", {:.4f} nats/byte", *summary_.validationPerByte);
     page.facts.emplace_back("validation loss",
-                            fmt::format("{:.4f} nats/token, {:.4f} nats/byte", *summary_.validationPerToken,
-                                        summary_.validationPerByte.value_or(0)));
+                            fmt::format("{:.4f} nats/token{}", *summary_.validationPerToken, perByte));
+  }
   page.facts.emplace_back("checkpoint", summary_.checkpoint);
   page.samplePrompt = summary_.samplePrompt;
   page.sample = summary_.sample;
