@@ -1,4 +1,5 @@
 // A rank's side of the control plane: one channel, a heartbeat thread, a deadline on every call.
+#include "runtime/base/AwakeClock.h"
 #include "runtime/coordinator/Coordinator.h"
 #include "runtime/coordinator/GrpcStatus.h"
 #include "runtime/coordinator/coordinator.grpc.pb.h"
@@ -75,7 +76,7 @@ public:
                                                      std::string(status.message())));
     session_ = reply.session();
     interval_ = Milliseconds(std::max<int64_t>(reply.heartbeat_interval_ms(), 1));
-    lastAnswer_ = Steady::now();
+    lastAnswer_ = clock_.now();
     heartbeats_ = std::thread([this] { sendHeartbeats(); });
     return absl::OkStatus();
   }
@@ -153,11 +154,12 @@ private:
     setTimeout(context, options_.callTimeout);
     absl::Status status = fromGrpc(stub_->Heartbeat(&context, request, &reply));
     std::lock_guard lock(mutex_);
+    Steady::time_point now = clock_.now();
     if (status.ok())
-      lastAnswer_ = Steady::now();
+      lastAnswer_ = now;
     else if (!isTransient(status))
       health_ = status;
-    else if (Steady::now() - lastAnswer_ > options_.unreachableTimeout)
+    else if (now - lastAnswer_ > options_.unreachableTimeout)
       health_ = absl::UnavailableError(fmt::format("rank {}: the coordinator {} has not answered for {} ms: {}",
                                                    options_.rank, options_.address, options_.unreachableTimeout.count(),
                                                    std::string(status.message())));
@@ -183,6 +185,7 @@ private:
   bool stopping_ = false;
   RankProgress progress_;
   absl::Status health_;
+  AwakeClock clock_;
   Steady::time_point lastAnswer_;
   std::thread heartbeats_;
 };

@@ -1,4 +1,5 @@
 // Serves coordinator.proto: translates each RPC into one call of Membership. Holds no state of its own.
+#include "runtime/base/AwakeClock.h"
 #include "runtime/coordinator/Coordinator.h"
 #include "runtime/coordinator/GrpcStatus.h"
 #include "runtime/coordinator/Membership.h"
@@ -100,8 +101,7 @@ private:
 class GrpcServer final : public CoordinatorServer {
 public:
   explicit GrpcServer(const CoordinatorOptions &options)
-      : options_(options), membership_(options, [] { return std::chrono::steady_clock::now(); }),
-        service_(options, membership_) {}
+      : options_(options), membership_(options, [this] { return clock_.now(); }), service_(options, membership_) {}
 
   ~GrpcServer() override {
     {
@@ -144,6 +144,7 @@ private:
   }
 
   const CoordinatorOptions options_;
+  AwakeClock clock_; // what others did while this process was stopped, nobody here knows
   Membership membership_;
   Service service_;
   int boundPort_ = 0;

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 BIN = os.environ.get("ORIEL_BIN", os.path.join(os.path.dirname(__file__), "../../build/bin"))
@@ -117,6 +118,12 @@ class OrielTest(unittest.TestCase):
         variables.update(environment or {})
         return subprocess.Popen(command, cwd=self.folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 text=True, errors="replace")
+
+    def wait_for(self, condition):
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            self.assertLess(time.monotonic(), end, "it did not happen")
+            time.sleep(0.05)
 
     def run_oriel(self, *arguments, **options):
         """Runs to the end; returns (exit status, stdout, stderr)."""

@@ -1,6 +1,7 @@
 """Tests that a run which was killed, stopped or damaged goes on to the result of the unbroken one, bit for bit."""
 import os
 import signal
+import time
 
 from harness import OrielTest, main
 
@@ -48,6 +49,21 @@ class Recovery(OrielTest):
                 self.assertEqual(self.checkpoints(run), ["step-000000005", "step-000000008"])
                 self.train(run, ranks=ranks)
                 self.assert_same_run(run, "whole")
+
+    def test_a_process_that_was_stopped_for_longer_than_heartbeats_may_be_silent_goes_on(self):
+        process = self.start("train", "job.toml", "--set", "training.steps=1000000", "--set", "checkpoint.every=0")
+        metrics = self.path("run/metrics/metrics.jsonl")
+        self.wait_for(lambda: os.path.exists(metrics) and os.path.getsize(metrics) > 0)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(17)  # heartbeats may be silent for 15 s
+        stopped_at = os.path.getsize(metrics)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(2)  # for a heartbeat, and to be judged by it
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertIn("stopped after step", out)
+        self.assertGreater(os.path.getsize(metrics), stopped_at)
 
     def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(self):
         self.train("whole")

@@ -1,18 +1,14 @@
 #include "trainer/loop/Watchdog.h"
 
-#include "runtime/base/Clock.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 
 namespace oriel::trainer {
 
-using runtime::monotonicSeconds;
-
 Watchdog::Watchdog(WatchdogOptions options, std::function<absl::Status()> health,
                    std::function<void(const absl::Status &)> trip)
-    : options_(options), health_(std::move(health)), trip_(std::move(trip)), lastBeat_(monotonicSeconds()),
+    : options_(options), health_(std::move(health)), trip_(std::move(trip)), lastBeat_(clock_.seconds()),
       thread_([this] { watch(); }) {}
 
 Watchdog::~Watchdog() {
@@ -26,7 +22,7 @@ Watchdog::~Watchdog() {
 
 void Watchdog::beat(const char *phase, int64_t step) {
   std::lock_guard lock(mutex_);
-  double now = monotonicSeconds();
+  double now = clock_.seconds();
   longest_ = std::max(longest_, now - lastBeat_);
   lastBeat_ = now;
   phase_ = phase;
@@ -38,7 +34,7 @@ void Watchdog::watch() {
   std::unique_lock lock(mutex_);
   auto pause = std::chrono::duration<double>(options_.pollSeconds);
   while (!wake_.wait_for(lock, pause, [this] { return stopping_; })) {
-    double now = monotonicSeconds();
+    double now = clock_.seconds();
     absl::Status verdict;
     if (absl::Status health = health_(); !health.ok()) {
       unhealthySince = unhealthySince < 0 ? now : unhealthySince;

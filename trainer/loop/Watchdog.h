@@ -4,6 +4,8 @@
 // returns.
 #pragma once
 
+#include "runtime/base/AwakeClock.h"
+
 #include "absl/status/status.h"
 
 #include <condition_variable>
@@ -40,6 +42,7 @@ private:
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
+  runtime::AwakeClock clock_;
   double lastBeat_;
   double longest_ = 0;
   const char *phase_ = "start";
