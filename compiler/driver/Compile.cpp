@@ -173,7 +173,7 @@ static void printText(ModuleOp module, Emit emit, llvm::raw_ostream &out) {
   for (Operation &op : module.getOps()) {
     bool wanted = emit == Emit::Tape   ? !isa<tile::KernelOp>(op)
                   : emit == Emit::Tile ? isa<tile::KernelOp>(op)
-                                       : isa<tape::ScheduleOp>(op);
+                                       : isa<tape::ScheduleOp, tape::TilesOp>(op);
     if (wanted) {
       op.print(out, flags);
       out << "\n";

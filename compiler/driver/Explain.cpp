@@ -80,6 +80,8 @@ static void printSchedule(ModuleOp module, llvm::raw_ostream &out) {
   out << "\nstate-save schedule (edit this text and pass it with --schedule)\n";
   for (auto decision : module.getOps<tape::ScheduleOp>())
     out << "  " << decision << "\n";
+  for (auto tiles : module.getOps<tape::TilesOp>())
+    out << "  " << tiles << "\n";
 }
 
 static LogicalResult printKernels(ModuleOp module, llvm::raw_ostream &out) {

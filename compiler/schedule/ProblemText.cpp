@@ -52,7 +52,7 @@ std::string printTiling(const TilingCandidate &c) {
 }
 
 std::string printQuestion(const TilingQuestion &question) {
-  std::string out = "kernel " + question.kernel + (question.way.empty() ? "" : " by " + question.way) + " of";
+  std::string out = "kernel " + question.kernel + (question.isGiven ? " given" : "") + (question.way.empty() ? "" : " by " + question.way) + " of";
   for (const std::string &op : question.ops)
     out += " " + op;
   out += "\n";
@@ -226,6 +226,7 @@ private:
   void readKernel() {
     TilingQuestion question;
     question.kernel = in_.readName("the symbol of the kernel");
+    question.isGiven = in_.accept("given");
     if (in_.accept("by"))
       while (!in_.failed() && !in_.accept("of"))
         question.way.append(question.way.empty() ? "" : " ").append(in_.readName("the words of a way"));

@@ -9,7 +9,8 @@
 //              | "candidate" way "forward" number "backward" number "saved" int "scratch" int
 //              | "refused" way "why" word+                 # no candidate, and why not
 //              | "block" name "bytes" int "from" int "to" int
-//              | "kernel" symbol ["by" word+] "of" name+   # with its own tiles; the way of the mixers, the ops that run it
+//              | "kernel" symbol ["given"] ["by" word+] "of" name+   # with its own tiles or, "given", a person's; the way of
+//                                                        # the mixers, the ops that run it
 //              | "tiling" tiles ("planned" | "assembled") "registers" int "shared" int "seconds" number
 //                "arithmetic" number "memory" number "l2" number "latency" number "bound" word
 //              | "refused_tiling" tiles "why" word+

@@ -47,6 +47,7 @@ struct TilingQuestion {
   std::string way;                         // of the recurrent mixers among them (chunkWordsOf); else empty
   std::vector<TilingCandidate> candidates; // the kernel's own first; once answered, the answer first
   std::vector<RefusedTiling> refused;      // for people
+  bool isGiven = false;                    // a person's tiles are the one candidate
   bool operator==(const TilingQuestion &) const = default;
 };
 

@@ -17,7 +17,7 @@ std::string kindOf(Operation *op) {
   out << op->getName() << " : ";
   llvm::interleaveComma(op->getOperandTypes(), out);
   for (NamedAttribute attribute : op->getAttrs())
-    if (!attribute.getName().strref().starts_with("tape."))
+    if (attribute.getName() == givenTilesAttr || !attribute.getName().strref().starts_with("tape."))
       out << " " << attribute.getName() << "=" << attribute.getValue();
   return text;
 }

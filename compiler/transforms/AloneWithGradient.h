@@ -9,7 +9,11 @@
 
 namespace oriel::transforms {
 
-/// What two ops have in common when they cost the same: name, types, attributes without those of the tape.
+/// Attribute of both halves of an op: tiles that a person gave its kernels, as tape.tiles has them
+/// (compiler/conversion/lmToTape/KernelTiling.h).
+inline constexpr llvm::StringLiteral givenTilesAttr = "tape.given_tiles";
+
+/// What two ops have in common when they cost the same: name, types, attributes without those of the tape but given tiles.
 std::string kindOf(mlir::Operation *op);
 
 /// A module with @vjp: `ops`, in order, alone between arguments and the first result of the last, and the gradients of

@@ -1,5 +1,6 @@
 #include "compiler/transforms/GivenSchedule.h"
 
+#include "mlir/IR/Builders.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -28,9 +29,14 @@ FailureOr<GivenSchedule> GivenSchedule::read(MLIRContext *context, StringRef fil
   if (!given.file_)
     return emitError(UnknownLoc::get(context)) << "cannot read the schedule file '" << file << "'";
   for (Operation &op : *given.file_->getBody()) {
+    if (auto tiles = dyn_cast<tape::TilesOp>(op)) {
+      if (failed(given.add(tiles)))
+        return failure();
+      continue;
+    }
     auto decision = dyn_cast<tape::ScheduleOp>(op);
     if (!decision)
-      return emitError(op.getLoc(), "a schedule file holds tape.schedule ops only");
+      return emitError(op.getLoc(), "a schedule file holds tape.schedule and tape.tiles ops only");
     if (!given.decisions_.try_emplace(decision.getPath(), decision).second)
       return emitError(decision.getLoc(), "decides this path twice");
   }
@@ -52,7 +58,52 @@ GivenDecision GivenSchedule::find(StringRef path) const {
   return result;
 }
 
-LogicalResult GivenSchedule::check(ArrayRef<StepSites> functions) const {
+LogicalResult GivenSchedule::add(tape::TilesOp tiles) {
+  SmallVector<tape::TilesOp> &ofPath = tiles_[tiles.getPath()];
+  if (llvm::any_of(ofPath, [&](tape::TilesOp other) { return other.getKernel() == tiles.getKernel(); }))
+    return emitError(tiles.getLoc(), "decides the tiles of this kernel twice");
+  ofPath.push_back(tiles);
+  return success();
+}
+
+DictionaryAttr GivenSchedule::tilesOf(StringRef path) const {
+  auto found = tiles_.find(path);
+  if (found == tiles_.end())
+    return {};
+  Builder builder(file_.get().getContext());
+  SmallVector<NamedAttribute> ofKernels;
+  for (tape::TilesOp tiles : found->second) {
+    int64_t numbers[] = {static_cast<int64_t>(tiles.getRows().value_or(0)), static_cast<int64_t>(tiles.getColumns().value_or(0)),
+                         static_cast<int64_t>(tiles.getWarps().value_or(0)), static_cast<int64_t>(tiles.getStages().value_or(0))};
+    ofKernels.push_back(
+        builder.getNamedAttr(tape::stringifyTiledKernel(tiles.getKernel()), builder.getDenseI64ArrayAttr(numbers)));
+  }
+  return builder.getDictionaryAttr(ofKernels);
+}
+
+/// Tiles belong to an op that becomes their kernel. Those of a recurrent mixer are for one way to run it.
+LogicalResult GivenSchedule::checkTiles(ArrayRef<StepSites> functions, bool isGpu) const {
+  llvm::StringMap<bool> tiled; // by path: whether it is residual linear attention
+  for (const StepSites &sites : functions)
+    for (const OpSite &site : sites.ops)
+      if (isa<lm::AttentionOp, lm::ResidualLinearAttentionOp>(site.op))
+        tiled[site.path] = isa<lm::ResidualLinearAttentionOp>(site.op);
+  for (const auto &[path, ofPath] : tiles_)
+    for (tape::TilesOp tiles : ofPath) {
+      if (!isGpu)
+        return emitError(tiles.getLoc(), "tiles are given for kernels of GPUs, and this step runs on a CPU");
+      auto site = tiled.find(path);
+      if (site == tiled.end() || site->second != tiles.isOfLinearAttention())
+        return emitError(tiles.getLoc()) << "'" << path << "' does not become a kernel "
+                                         << tape::stringifyTiledKernel(tiles.getKernel());
+      if (site->second && !find(path).mixer)
+        return emitError(tiles.getLoc()) << "tiles of a recurrent mixer are for one chunk of it: say 'tape.schedule @" << path
+                                         << " chunk C save_every m', too";
+    }
+  return success();
+}
+
+LogicalResult GivenSchedule::check(ArrayRef<StepSites> functions, bool isGpu) const {
   llvm::StringSet<> ops, mixers, fusible, inPasses;
   for (const StepSites &sites : functions) {
     for (const OpSite &site : sites.ops)
@@ -83,7 +134,7 @@ LogicalResult GivenSchedule::check(ArrayRef<StepSites> functions) const {
     if (!isMixer && decision.getChunk())
       return emitError(decision.getLoc(), "this path is about no recurrent mixer: give 'save' or 'recompute'");
   }
-  return success();
+  return checkTiles(functions, isGpu);
 }
 
 } // namespace oriel::transforms

@@ -3,6 +3,7 @@
 #include "compiler/transforms/AloneWithGradient.h"
 #include "dialects/tile/BlockShape.h"
 #include "dialects/tile/TileOps.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 
@@ -46,6 +47,18 @@ DictionaryAttr marksOf(MLIRContext *context, ArrayRef<std::pair<StringRef, sched
     marks.push_back(
         builder.getNamedAttr(kernel, builder.getDenseI64ArrayAttr({t.rows, t.columns, t.warps, t.stages})));
   return builder.getDictionaryAttr(marks);
+}
+
+schedule::Tiling tilingOf(Attribute mark) {
+  ArrayRef<int64_t> numbers = cast<DenseI64ArrayAttr>(mark).asArrayRef();
+  return {numbers[0], numbers[1], numbers[2], numbers[3]};
+}
+
+DictionaryAttr givenTilesOf(Operation *op) { return op->getAttrOfType<DictionaryAttr>(givenTilesAttr); }
+
+bool isGiven(Operation *op, StringRef kernel) {
+  DictionaryAttr given = givenTilesOf(op);
+  return given && given.contains(kernel);
 }
 
 void setMarks(ArrayRef<Operation *> halves, DictionaryAttr marks) {
@@ -96,6 +109,18 @@ LogicalResult KernelTilings::addForms(ModuleOp alone, schedule::Tiling tiles,
   return success();
 }
 
+schedule::TilingCandidate KernelTilings::candidateOf(const Form &form, const KernelDemand &demand) const {
+  schedule::TilingCandidate candidate;
+  candidate.rows = form.tiles.rows;
+  candidate.columns = form.tiles.columns;
+  candidate.warps = schedule::warpsOf(demand.block);
+  candidate.stages = demand.block.stages;
+  candidate.registers = demand.block.registers;
+  candidate.sharedBytes = demand.block.sharedBytes;
+  candidate.time = model_.estimate(form.work, demand.block);
+  return candidate;
+}
+
 /// The forms, with all blocks that may be if there is a choice: which is the fastest that an assembler takes?
 schedule::Tiling KernelTilings::solve(MutableArrayRef<Form> forms, bool hasBlockChoice,
                                       schedule::TilingQuestion &question) {
@@ -107,11 +132,7 @@ schedule::Tiling KernelTilings::solve(MutableArrayRef<Form> forms, bool hasBlock
   auto plan = [&](size_t form, tile::BlockShape shape) {
     tile::setBlockShape(forms[form].kernel, shape);
     KernelDemand demand = probe_->plan(forms[form].kernel);
-    schedule::TilingCandidate candidate;
-    candidate.rows = forms[form].tiles.rows;
-    candidate.columns = forms[form].tiles.columns;
-    candidate.warps = schedule::warpsOf(demand.block);
-    candidate.stages = demand.block.stages;
+    schedule::TilingCandidate candidate = candidateOf(forms[form], demand);
     bool isKnown = llvm::any_of(question.candidates, [&](const schedule::TilingCandidate &known) {
       return static_cast<const schedule::Tiling &>(known) == candidate;
     });
@@ -119,9 +140,6 @@ schedule::Tiling KernelTilings::solve(MutableArrayRef<Form> forms, bool hasBlock
     bool fits = demand.block.registers <= mostRegisters && refusalOf("", demand, model_.device).empty();
     if (!isFirst && (isKnown || !fits))
       return demand.block.stages;
-    candidate.registers = demand.block.registers;
-    candidate.sharedBytes = demand.block.sharedBytes;
-    candidate.time = model_.estimate(forms[form].work, demand.block);
     question.candidates.push_back(candidate);
     choices.push_back({form, shape});
     return demand.block.stages;
@@ -152,22 +170,80 @@ schedule::Tiling KernelTilings::solve(MutableArrayRef<Form> forms, bool hasBlock
   return {forms[choice.form].asked.rows, forms[choice.form].asked.columns, choice.asked.warps, choice.asked.stages};
 }
 
+/// "rows 64 warps 8": what a person gave.
+static std::string wordsOfGiven(const schedule::Tiling &given) {
+  std::string words;
+  for (auto [word, number] : {std::pair("rows", given.rows), std::pair("columns", given.columns),
+                              std::pair("warps", given.warps), std::pair("stages", given.stages)})
+    if (number)
+      words += llvm::formatv("{0}{1} {2}", words.empty() ? "" : " ", word, number);
+  return words;
+}
+
+/// Why a kernel cannot have the tiles that a person gave; empty if it can.
+static std::string refusalOfGiven(const schedule::Tiling &given, const KernelDemand &demand,
+                                  const schedule::DeviceDescriptor &device) {
+  if (std::string why = refusalOf("", demand, device); !why.empty())
+    return StringRef(why).ltrim(": ").str();
+  if (given.stages && given.stages != demand.block.stages)
+    return llvm::formatv("no copy of its loops can run ahead, so that there is 1 stage");
+  return {};
+}
+
+LogicalResult KernelTilings::takeGiven(ModuleOp alone, ArrayRef<Operation *> halves, const std::string &kind,
+                                       const schedule::MixerWay *way) {
+  DictionaryAttr given = givenTilesOf(halves.front());
+  std::map<std::string, std::vector<Form>> forms;
+  for (NamedAttribute tiles : given)
+    forms[tiles.getName().str()];
+  setMarks(halves, given);
+  if (failed(addForms(alone, {}, forms)))
+    return failure();
+  for (NamedAttribute tiles : given) {
+    std::string kernel = tiles.getName().str();
+    if (forms[kernel].empty())
+      return halves.front()->emitError() << "tiles are given for " << kernel << ", which does not run";
+    Form &form = forms[kernel].front();
+    form.tiles = tilingOf(tiles.getValue());
+    KernelDemand demand = probe_->ask(form.kernel);
+    if (std::string why = refusalOfGiven(form.tiles, demand, model_.device); !why.empty())
+      return halves.front()->emitError() << kernel << " cannot have the given tiles (" << wordsOfGiven(form.tiles)
+                                         << "): " << why;
+    schedule::TilingQuestion question;
+    question.kernel = form.work.action;
+    question.way = way ? schedule::chunkWordsOf(*way) : "";
+    question.isGiven = true;
+    question.candidates.push_back(candidateOf(form, demand));
+    question.candidates.back().assembled = true;
+    questions_.push_back({kind, kernel, std::move(question)});
+  }
+  return success();
+}
+
 FailureOr<DictionaryAttr> KernelTilings::decide(ModuleOp alone, ArrayRef<Operation *> halves, const std::string &kind,
                                                 const schedule::MixerWay *way) {
   Operation *forward = halves.front();
+  SmallVector<std::pair<StringRef, schedule::Tiling>> answers;
+  if (DictionaryAttr given = givenTilesOf(forward)) {
+    if (failed(takeGiven(alone, halves, kind, way)))
+      return failure();
+    for (NamedAttribute tiles : given)
+      answers.emplace_back(tiles.getName(), tilingOf(tiles.getValue()));
+  }
+  SmallVector<StringRef> asked(llvm::make_filter_range(
+      kernelsOf(forward), [&](StringRef kernel) { return !isGiven(forward, kernel); }));
   std::map<std::string, std::vector<Form>> forms;
-  for (StringRef kernel : kernelsOf(forward))
+  for (StringRef kernel : asked)
     forms[kernel.str()];
-  for (schedule::Tiling tiles : tilesOf(forward)) {
+  for (schedule::Tiling tiles : asked.empty() ? SmallVector<schedule::Tiling>() : tilesOf(forward)) {
     SmallVector<std::pair<StringRef, schedule::Tiling>> all;
-    for (StringRef kernel : kernelsOf(forward))
+    for (StringRef kernel : asked)
       all.emplace_back(kernel, tiles);
     setMarks(halves, marksOf(forward->getContext(), tiles == schedule::Tiling() ? decltype(all)() : all));
     if (failed(addForms(alone, tiles, forms)))
       return failure();
   }
-  SmallVector<std::pair<StringRef, schedule::Tiling>> answers;
-  for (StringRef kernel : kernelsOf(forward)) {
+  for (StringRef kernel : asked) {
     std::vector<Form> &ofKernel = forms[kernel.str()];
     if (ofKernel.empty())
       continue;
@@ -178,7 +254,7 @@ FailureOr<DictionaryAttr> KernelTilings::decide(ModuleOp alone, ArrayRef<Operati
     if (answer != schedule::Tiling())
       answers.emplace_back(kernel, answer);
     bool isRefused = !question.candidates.front().assembled;
-    questions_.push_back({kind, std::move(question)});
+    questions_.push_back({kind, kernel.str(), std::move(question)});
     if (isRefused && way)
       break; // and so is the way: what its other kernels are like does not matter
   }
@@ -199,12 +275,10 @@ LogicalResult KernelTilings::learn(ModuleOp alone) {
 }
 
 LogicalResult KernelTilings::decideAttention(func::FuncOp function) {
-  if (!probe_)
-    return success();
   auto module = function->getParentOfType<ModuleOp>();
   for (auto op : function.getOps<lm::AttentionOp>()) {
     std::string kind = kindOf(op);
-    if (marks_.contains(kind))
+    if (!probe_ || marks_.contains(kind))
       continue;
     FailureOr<OwningOpRef<ModuleOp>> alone = aloneWithGradient(op.getOperation());
     if (failed(alone))
@@ -215,6 +289,8 @@ LogicalResult KernelTilings::decideAttention(func::FuncOp function) {
       if (isa<lm::AttentionOp, lm::AttentionGradOp>(half))
         halves.push_back(half);
     });
+    if (DictionaryAttr given = givenTilesOf(op))
+      halves.back()->setAttr(givenTilesAttr, given);
     if (failed(decide(**alone, halves, kind, nullptr)))
       return failure();
     marks_[kindOf(halves.back())] = marks_[kind];
@@ -223,18 +299,21 @@ LogicalResult KernelTilings::decideAttention(func::FuncOp function) {
       return failure();
   }
   module.walk([&](Operation *op) {
-    if (auto found = isa<lm::AttentionOp, lm::AttentionGradOp>(op) ? marks_.find(kindOf(op)) : marks_.end();
-        found != marks_.end())
+    if (!isa<lm::AttentionOp, lm::AttentionGradOp>(op))
+      return;
+    if (auto found = marks_.find(kindOf(op)); found != marks_.end())
       setMarks(op, found->second);
+    else if (DictionaryAttr given = givenTilesOf(op))
+      setMarks(op, given);
   });
   return success();
 }
 
 LogicalResult KernelTilings::decideMixer(ModuleOp alone, const MixerSite &site, const schedule::MixerWay &way) {
-  if (!probe_ || !isa<lm::ResidualLinearAttentionOp>(site.forward))
+  if (!isa<lm::ResidualLinearAttentionOp>(site.forward))
     return success();
   std::string kind = kindOf(site.forward);
-  if (!marks_.contains(keyOf(kind, &way)))
+  if (probe_ && !marks_.contains(keyOf(kind, &way)))
     if (failed(decide(alone, {site.forward, site.gradient}, kind, &way)))
       return failure();
   mark(site, way);
@@ -244,12 +323,14 @@ LogicalResult KernelTilings::decideMixer(ModuleOp alone, const MixerSite &site, 
 void KernelTilings::mark(const MixerSite &site, const schedule::MixerWay &way) const {
   std::string kind = kindOf(site.forward);
   auto found = marks_.find(keyOf(kind, &way));
-  bool isOwn = found == marks_.end() || withdrawn_.contains(kind + schedule::wordsOf(way));
-  setMarks({site.forward, site.gradient}, isOwn ? DictionaryAttr() : found->second);
+  bool isDecided = found != marks_.end() && !withdrawn_.contains(kind + schedule::wordsOf(way));
+  setMarks({site.forward, site.gradient}, isDecided ? found->second : givenTilesOf(site.forward));
 }
 
 bool KernelTilings::withdraw(const MixerSite &site, const schedule::MixerWay &way) {
   std::string kind = kindOf(site.forward), chunk = keyOf(kind, &way);
+  if (givenTilesOf(site.forward))
+    return false;
   if (!site.forward->hasAttr(tilesAttr))
     ownRefused_.insert(chunk);
   if (ownRefused_.contains(chunk))
@@ -270,6 +351,40 @@ std::vector<schedule::TilingQuestion> KernelTilings::questionsOf(const StepSites
       questions.push_back(std::move(question));
   }
   return questions;
+}
+
+/// "given", or "predicted 0.310 ms; next: rows 64 columns 64 warps 4 stages 3, 0.330 ms"; empty without a question.
+std::string KernelTilings::whyOf(Operation *op, StringRef kernel) const {
+  if (isGiven(op, kernel))
+    return "given";
+  std::string kind = kindOf(op);
+  DictionaryAttr marks = op->getAttrOfType<DictionaryAttr>(tilesAttr);
+  for (const Decided &decided : questions_) {
+    auto known = marks_.find(decided.question.way.empty() ? kind : kind + " " + decided.question.way);
+    if (decided.kind != kind || decided.kernel != kernel || known == marks_.end() || known->second != marks)
+      continue;
+    ArrayRef<schedule::TilingCandidate> candidates = decided.question.candidates;
+    std::string why = llvm::formatv("predicted {0:f3} ms", candidates[0].time.seconds * 1e3);
+    if (candidates.size() > 1)
+      why += llvm::formatv("; next: {0}, {1:f3} ms", schedule::wordsOf(candidates[1]), candidates[1].time.seconds * 1e3);
+    return why;
+  }
+  return {};
+}
+
+void KernelTilings::write(OpBuilder &builder, const StepSites &sites) const {
+  auto number = [&](int64_t n) { return n ? builder.getI64IntegerAttr(n) : IntegerAttr(); };
+  for (const OpSite &site : sites.ops) {
+    auto marks = site.op->getAttrOfType<DictionaryAttr>(tilesAttr);
+    for (NamedAttribute mark : marks ? marks.getValue() : ArrayRef<NamedAttribute>()) {
+      schedule::Tiling tiling = tilingOf(mark.getValue());
+      std::string why = whyOf(site.op, mark.getName());
+      tape::TilesOp::create(builder, site.op->getLoc(), builder.getStringAttr(site.path),
+                            *tape::symbolizeTiledKernel(mark.getName()), number(tiling.rows), number(tiling.columns),
+                            number(tiling.warps), number(tiling.stages),
+                            why.empty() ? StringAttr() : builder.getStringAttr(why));
+    }
+  }
 }
 
 } // namespace oriel::transforms

@@ -6,6 +6,7 @@
 #include "compiler/schedule/ProblemText.h"
 #include "compiler/schedule/ShippedDevices.h"
 #include "compiler/schedule/Solvers.h"
+#include "compiler/transforms/AloneWithGradient.h"
 #include "compiler/transforms/GivenSchedule.h"
 #include "compiler/transforms/MixerFusion.h"
 #include "compiler/transforms/Passes.h"
@@ -107,6 +108,7 @@ private:
                                       const schedule::Schedule &schedule);
   void writeDecisions(func::FuncOp function, const StepSites &sites, const schedule::Problem &problem,
                       const schedule::Schedule &schedule);
+  void markGivenTiles();
   void applyToOtherFunctions();
 
   ModuleOp module_;
@@ -257,7 +259,20 @@ LogicalResult StateScheduler::scheduleFunction(func::FuncOp function) {
     ways_[site.path] = problem->mixers[i].candidates[schedule->candidates[i]];
   writeDecisions(function, sites, *problem, *schedule);
   apply(sites, *problem, *schedule, tilings_);
+  OpBuilder builder(function);
+  tilings_.write(builder, sites);
   return success();
+}
+
+/// In all functions, so that the forward of `eval` is that of `micro`.
+void StateScheduler::markGivenTiles() {
+  for (auto function : module_.getOps<func::FuncOp>())
+    for (const OpSite &site : forwardOpsOf(function))
+      if (DictionaryAttr tiles = given_->tilesOf(site.path)) {
+        site.op->setAttr(givenTilesAttr, tiles);
+        if (Operation *gradient = gradientOf(site.op))
+          gradient->setAttr(givenTilesAttr, tiles);
+      }
 }
 
 /// Forward-only functions run the same chunks, so that the loss of `eval` is the loss of `micro`.
@@ -289,8 +304,10 @@ LogicalResult StateScheduler::run() {
       functions.push_back(function);
       sites.push_back(findStepSites(function));
     }
-  if (given_ && failed(given_->check(sites)))
+  if (given_ && failed(given_->check(sites, /*isGpu=*/model_.device.multiprocessor.has_value())))
     return failure();
+  if (given_)
+    markGivenTiles();
   for (func::FuncOp function : functions)
     if (failed(scheduleFunction(function)))
       return failure();

@@ -44,13 +44,6 @@ bool isGradientOp(Operation &op) {
 
 bool isAtOrBehind(Operation *op, Operation *mark) { return op == mark || mark->isBeforeInBlock(op); }
 
-Operation *gradientOf(Operation *forward) {
-  for (Operation *user : forward->getOperand(0).getUsers())
-    if (lm::isGradientOf(user, forward))
-      return user;
-  return nullptr;
-}
-
 /// Clones `op` in front of the first of its users that is at or behind `mark`; from there they read the clone.
 void cloneBehind(Operation *op, Operation *mark) {
   Operation *first = nullptr;
@@ -74,31 +67,40 @@ Operation *sourceOf(Value value) {
   return value.getDefiningOp();
 }
 
+Operation *gradientOf(Operation *forward) {
+  for (Operation *user : forward->getOperand(0).getUsers())
+    if (lm::isGradientOf(user, forward))
+      return user;
+  return nullptr;
+}
+
+std::vector<OpSite> forwardOpsOf(func::FuncOp function) {
+  std::vector<OpSite> ops;
+  if (!llvm::hasSingleElement(function.getBody()))
+    return ops;
+  llvm::StringSet<> taken;
+  for (Operation &op : function.getBody().front()) {
+    if (isGradientOp(op))
+      break;
+    if (isa<lm::LmDialect>(op.getDialect()) && !isa<lm::ReshapeOp>(op))
+      ops.push_back({uniquePath(&op, taken), &op});
+  }
+  return ops;
+}
+
 StepSites findStepSites(func::FuncOp function) {
   StepSites sites;
   if (!llvm::hasSingleElement(function.getBody()))
     return sites;
-  Block &block = function.getBody().front();
-  for (Operation &op : block)
-    if (isGradientOp(op)) {
-      sites.firstBackward = &op;
-      break;
-    }
-  llvm::StringSet<> taken;
-  for (Operation &op : block) {
-    bool isForward = !sites.firstBackward || op.isBeforeInBlock(sites.firstBackward);
-    if (!isForward)
-      break;
-    if (!isa<lm::LmDialect>(op.getDialect()) || isa<lm::ReshapeOp>(op))
-      continue;
-    std::string path = uniquePath(&op, taken);
+  auto firstBackward = llvm::find_if(function.getBody().front(), isGradientOp);
+  if (firstBackward != function.getBody().front().end())
+    sites.firstBackward = &*firstBackward;
+  for (OpSite &site : forwardOpsOf(function)) {
+    Operation *gradient = isa<lm::RecurrentMixerOpInterface>(site.op) ? gradientOf(site.op) : nullptr;
+    if (isa<lm::RecurrentMixerOpInterface>(site.op) && (gradient || !sites.firstBackward))
+      sites.mixers.push_back({site.path, site.op, gradient});
     if (sites.firstBackward)
-      sites.ops.push_back({path, &op});
-    if (!isa<lm::RecurrentMixerOpInterface>(op))
-      continue;
-    Operation *gradient = gradientOf(&op);
-    if (gradient || !sites.firstBackward)
-      sites.mixers.push_back({path, &op, gradient});
+      sites.ops.push_back(std::move(site));
   }
   return sites;
 }

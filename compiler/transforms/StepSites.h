@@ -31,6 +31,12 @@ struct StepSites {
 
 StepSites findStepSites(mlir::func::FuncOp function);
 
+/// The ops of the forward half, which is all of a function without gradients: those of StepSites::ops.
+std::vector<OpSite> forwardOpsOf(mlir::func::FuncOp function);
+
+/// The gradient op of an op in its function; null when there is none.
+mlir::Operation *gradientOf(mlir::Operation *forward);
+
 /// The op behind a value of the function, seen through views; null for an argument.
 mlir::Operation *sourceOf(mlir::Value value);
 

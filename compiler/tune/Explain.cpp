@@ -221,8 +221,8 @@ std::string explainText(const Story &story) {
            refusedText(mixer);
   }
   for (const schedule::TilingQuestion &question : story.tilings)
-    out += fmt::format("\n{}: tiles, and the fastest rivals of {}\n{}", shortName(question.kernel),
-                       question.candidates.size() - 1, printText(tilingTable(question, rivalsOfTiles))) +
+    out += fmt::format("\n{}: {}\n{}", shortName(question.kernel), tilingTitle(question),
+                       printText(tilingTable(question, rivalsOfTiles))) +
            refusedTilings(question);
   return out + "\n" + printText(opTable(story));
 }
@@ -233,8 +233,8 @@ std::string explainHtml(const Story &story) {
     body += fmt::format("<h2>{}</h2>\n<div class=\"wide\">{}</div>\n<pre>{}</pre>\n", escapeHtml(mixer.path),
                         printHtml(mixerTable(mixer, mixer.rivals.size())), escapeHtml(refusedText(mixer)));
   for (const schedule::TilingQuestion &question : story.tilings)
-    body += fmt::format("<h2>Tiles of {}</h2>\n<div class=\"wide\">{}</div>\n<pre>{}</pre>\n",
-                        escapeHtml(shortName(question.kernel)),
+    body += fmt::format("<h2>{}: {}</h2>\n<div class=\"wide\">{}</div>\n<pre>{}</pre>\n",
+                        escapeHtml(shortName(question.kernel)), tilingTitle(question),
                         printHtml(tilingTable(question, question.candidates.size())),
                         escapeHtml(refusedTilings(question)));
   return page("Why " + story.layer + " runs as it does", body + "<h2>Ops</h2>\n" + printHtml(opTable(story)));

@@ -10,6 +10,11 @@ namespace oriel::tune {
 using schedule::TilingCandidate;
 using schedule::TilingQuestion;
 
+std::string tilingTitle(const TilingQuestion &question) {
+  return question.isGiven ? "tiles, given by hand"
+                          : fmt::format("tiles, and the fastest rivals of {}", question.candidates.size() - 1);
+}
+
 Table tilingTable(const TilingQuestion &question, size_t most) {
   Table table{{{"", true},
                {"rows"},
@@ -27,7 +32,7 @@ Table tilingTable(const TilingQuestion &question, size_t most) {
               {}};
   for (size_t i = 0; i < std::min(most + 1, question.candidates.size()); ++i) {
     const TilingCandidate &c = question.candidates[i];
-    table.rows.push_back({i == 0 ? "chosen" : "", c.rows > 0 ? fmt::format("{}", c.rows) : "-",
+    table.rows.push_back({i > 0 ? "" : question.isGiven ? "given" : "chosen", c.rows > 0 ? fmt::format("{}", c.rows) : "-",
                           c.columns > 0 ? fmt::format("{}", c.columns) : "own", fmt::format("{}", c.warps),
                           fmt::format("{}", c.stages), formatSeconds(c.time.seconds),
                           formatSeconds(c.time.arithmeticSeconds), formatSeconds(c.time.memorySeconds),
@@ -48,6 +53,7 @@ std::string refusedTilings(const TilingQuestion &question) {
 
 nlohmann::ordered_json tilingJson(const TilingQuestion &question) {
   nlohmann::ordered_json json = {{"kernel", question.kernel},
+                                 {"given", question.isGiven},
                                  {"candidates", nlohmann::ordered_json::array()},
                                  {"refused", nlohmann::ordered_json::array()}};
   for (const TilingCandidate &c : question.candidates)

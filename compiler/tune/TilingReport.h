@@ -9,6 +9,8 @@
 
 namespace oriel::tune {
 
+/// "tiles, given by hand", or how many were beaten.
+std::string tilingTitle(const schedule::TilingQuestion &question);
 /// The chosen tiling and, by their time, `most` others.
 Table tilingTable(const schedule::TilingQuestion &question, size_t most);
 /// One line for each tiling that an assembler refused; empty when there is none.

@@ -35,6 +35,15 @@ def Tape_Action : I32EnumAttr<"Action", "what happens to a value between its for
   let cppNamespace = "::oriel::tape";
 }
 
+def Tape_TiledKernel : I32EnumAttr<"TiledKernel", "a kernel of attention or of residual linear attention on GPUs", [
+  I32EnumAttrCase<"AttnFwd", 0, "attn_fwd">, I32EnumAttrCase<"AttnDq", 1, "attn_dq">,
+  I32EnumAttrCase<"AttnDkDv", 2, "attn_dkdv">, I32EnumAttrCase<"RlaFwd", 3, "rla_fwd">,
+  I32EnumAttrCase<"RlaStates", 4, "rla_states">, I32EnumAttrCase<"RlaBwd", 5, "rla_bwd">,
+  I32EnumAttrCase<"RlaCotangents", 6, "rla_cotangents">
+]> {
+  let cppNamespace = "::oriel::tape";
+}
+
 def Tape_Tensor : StaticShapeTensorOf<[F32, BF16, I32]>;
 
 class Tape_Op<string mnemonic, list<Trait> traits = []> : Op<Tape_Dialect, mnemonic, traits>;
@@ -119,6 +128,32 @@ def Tape_ScheduleOp : Tape_Op<"schedule"> {
                        UnitAttr:$two_pass, UnitAttr:$fused, OptionalAttr<I64Attr>:$tile, OptionalAttr<Tape_Action>:$action, OptionalAttr<StrAttr>:$why);
   let assemblyFormat = "$path (`chunk` $chunk^ `save_every` $save_every)? (`two_pass` $two_pass^)? (`fused` $fused^)? (`tile` $tile^)? ($action^)? (`why` $why^)? attr-dict";
   let hasVerifier = 1;
+}
+
+def Tape_TilesOp : Tape_Op<"tiles"> {
+  let summary = "State how one kernel of an op is tiled on a GPU";
+  let description = [{
+    The text that a person edits, beside `tape.schedule`. The path is that of an attention or a residual linear attention, and
+    the kernel one that it becomes. A block of attention scores has `rows` queries and `columns` keys; a block of residual
+    linear attention has `columns` of the values. A block of threads has `warps` warps and keeps the tiles of `stages`
+    iterations of its loops in shared memory. What is left out is the kernel's own. `why` is free text.
+
+    * (C1) One of the four numbers, or more; no `rows` for residual linear attention.
+    * (C2) `rows` and `columns` >= 16 and multiples of 16; `warps` 4 or 8; `stages` from 1 to 4.
+
+    ```mlir
+    tape.tiles @layers.3.mixer.attention attn_dq rows 64 columns 128 warps 8 stages 2 why "predicted 0.310 ms"
+    tape.tiles @layers.0.mixer.residual_linear_attention rla_bwd columns 32
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$path, Tape_TiledKernel:$kernel, OptionalAttr<I64Attr>:$rows, OptionalAttr<I64Attr>:$columns,
+                       OptionalAttr<I64Attr>:$warps, OptionalAttr<I64Attr>:$stages, OptionalAttr<StrAttr>:$why);
+  let assemblyFormat = "$path $kernel (`rows` $rows^)? (`columns` $columns^)? (`warps` $warps^)? (`stages` $stages^)? (`why` $why^)? attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether the kernel is one of residual linear attention.
+    bool isOfLinearAttention() { return getKernel() >= TiledKernel::RlaFwd; }
+  }];
 }
 
 def Tape_SaveOp : Tape_Op<"save"> {

@@ -72,6 +72,21 @@ LogicalResult ScheduleOp::verify() {
   return success();
 }
 
+LogicalResult TilesOp::verify() {
+  if (!getRows() && !getColumns() && !getWarps() && !getStages()) // (C1)
+    return emitOpError("states 'rows', 'columns', 'warps' or 'stages', or several of them");
+  if (getRows() && isOfLinearAttention()) // (C1)
+    return emitOpError() << "is 'rows' of " << stringifyTiledKernel(getKernel()) << ", whose blocks have columns of values only";
+  for (auto [word, size] : {std::pair("rows", getRows()), std::pair("columns", getColumns())}) // (C2)
+    if (size && (static_cast<int64_t>(*size) < 16 || *size % 16 != 0))
+      return emitOpError() << word << " " << static_cast<int64_t>(*size) << " is not a positive multiple of 16";
+  if (getWarps() && *getWarps() != 4 && *getWarps() != 8) // (C2)
+    return emitOpError() << "warps " << static_cast<int64_t>(*getWarps()) << " is neither 4 nor 8";
+  if (getStages() && (static_cast<int64_t>(*getStages()) < 1 || *getStages() > 4)) // (C2)
+    return emitOpError() << "stages " << static_cast<int64_t>(*getStages()) << " is not from 1 to 4";
+  return success();
+}
+
 LogicalResult SaveOp::verify() {
   int64_t bytes = 0;
   for (Value value : getValues())

@@ -153,6 +153,38 @@ open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
         shown = json.loads(self.tune("show", *shape, "--json"))
         self.assertRegex(shown["mixers"][0]["why"], r"; \d+ refused: rla_\w+ spills 48 bytes of a thread")
 
+    def test_tiles_by_hand(self):
+        os.mkdir(self.path("bin"))
+        self.with_assembler(spilling=64)
+        shape = ("tiny.oriel", "--batch", "2", "--tokens", "256")
+
+        def schedule(*options):
+            return self.run_tool("orielc", *shape, "--target", "nvidia:sm_90a", "--emit", "schedule", *options)
+        status, chosen, err = schedule()
+        self.assertEqual(status, 0, err)
+        for kernel in ("attn_fwd", "attn_dq", "attn_dkdv"):
+            self.assertRegex(chosen, rf"(?m)^tape\.tiles @layers\.1\.mixer\.attention {kernel} .*why \"predicted [\d.]+ ms; next: ")
+        status, again, err = schedule("--schedule", self.write("s.mlir", chosen))
+        self.assertEqual(status, 0, err)
+        without_reasons = [re.sub(r" why .*", "", text) for text in (chosen, again)]
+        self.assertEqual(*without_reasons)
+        self.assertIn('why "given"', again)
+        own = "tape.tiles @layers.1.mixer.attention attn_dq rows 64 columns 32 warps 8 stages 2\n"
+        explained = self.tune("explain", "layers.1.mixer", *shape, "--target", "sm_90a", "--schedule", self.write("s.mlir", own))
+        self.assertRegex(explained, r"\nattn_dq [^\n]* q64 k32 [^\n]*: tiles, given by hand\n.*\n.*\ngiven +64 +32 +8 +2 ")
+        self.assertRegex(explained, r"\nattn_dkdv [^\n]*: tiles, and the fastest rivals of \d+\n")
+        mixer = "@layers.0.mixer.residual_linear_attention"
+        for text, why in (
+                (f"tape.schedule {mixer} chunk 64 save_every 1\ntape.tiles {mixer} rla_bwd columns 32",
+                 r"rla_bwd cannot have the given tiles \(columns 32\): spills 48 bytes of a thread at 168 registers"),
+                (f"tape.schedule {mixer} chunk 32 save_every 1\ntape.tiles {mixer} rla_states columns 32",
+                 r"tiles are given for rla_states, which does not run"),
+                ("tape.tiles @layers.1.mixer.attention attn_dkdv rows 512 columns 512 warps 8",
+                 r"attn_dkdv cannot have the given tiles \(rows 512 columns 512 warps 8\): needs \d+ bytes of shared memory")):
+            status, _, err = schedule("--schedule", self.write("s.mlir", text))
+            self.assertEqual(status, 1)
+            self.assertRegex(err, r"tiny\.oriel:\d+:\d+: error: " + why)
+
     def test_show_measures(self):
         shown = json.loads(self.tune("show", self.package(), "--json", "--measure", "--repeats", "2"))
         self.assertGreater(shown["measured_seconds"], 0)

@@ -56,6 +56,36 @@ tape.schedule @a chunk 16 save_every 1 fused tile 24
 
 // -----
 
+// expected-error @+1 {{states 'rows', 'columns', 'warps' or 'stages', or several of them}}
+tape.tiles @a attn_fwd
+
+// -----
+
+// expected-error @+1 {{is 'rows' of rla_bwd, whose blocks have columns of values only}}
+tape.tiles @a rla_bwd rows 64
+
+// -----
+
+// expected-error @+1 {{rows 24 is not a positive multiple of 16}}
+tape.tiles @a attn_fwd rows 24
+
+// -----
+
+// expected-error @+1 {{columns 0 is not a positive multiple of 16}}
+tape.tiles @a rla_bwd columns 0
+
+// -----
+
+// expected-error @+1 {{warps 6 is neither 4 nor 8}}
+tape.tiles @a attn_dq warps 6
+
+// -----
+
+// expected-error @+1 {{stages 5 is not from 1 to 4}}
+tape.tiles @a attn_dkdv stages 5
+
+// -----
+
 tape.program @eval(%x: tensor<4xf32> {tape.place = #tape.place<tokens + 0>}) {
   // expected-error @+1 {{calls @missing, which is no tile.kernel}}
   %y = tape.call @missing(%x) : (tensor<4xf32>) -> tensor<4xf32>

@@ -7,6 +7,10 @@ tape.schedule @layers.0.mixer.rla chunk 64 save_every 4 why "2.0 MiB saved"
 tape.schedule @layers.2.mixer.rla chunk 64 save_every 4 two_pass fused save
 // CHECK: tape.schedule @layers.1.mixer.rla chunk 64 save_every 4 fused tile 32 why "no traffic between"
 tape.schedule @layers.1.mixer.rla chunk 64 save_every 4 fused tile 32 why "no traffic between"
+// CHECK: tape.tiles @layers.3.mixer.attention attn_dq rows 64 columns 128 warps 8 stages 2 why "by hand"
+tape.tiles @layers.3.mixer.attention attn_dq rows 64 columns 128 warps 8 stages 2 why "by hand"
+// CHECK: tape.tiles @layers.0.mixer.rla rla_cotangents columns 32
+tape.tiles @layers.0.mixer.rla rla_cotangents columns 32
 // CHECK: tape.schedule @layers.0.norm recompute
 tape.schedule @layers.0.norm recompute
 // CHECK: tape.schedule @layers.1.norm save

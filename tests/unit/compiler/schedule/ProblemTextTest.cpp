@@ -43,7 +43,7 @@ kernel rla_fwd_c64 by chunk 64 of rla
   tiling rows 0 columns 32 warps 8 stages 3 assembled registers 168 shared 51200 seconds 0.25 arithmetic 0.125 memory 0.0625 l2 0.25 latency 0 bound L2
   tiling rows 0 columns 16 warps 4 stages 1 planned registers 64 shared 25600 seconds 0.5 arithmetic 0.125 memory 0.0625 l2 0.25 latency 0.5 bound latency
   refused_tiling rows 0 columns 64 warps 8 stages 3 why spills 48 bytes
-kernel attn_fwd of in
+kernel attn_fwd given of in
 )";
 
 TEST(ProblemText, ReadsWhatAPersonWrites) {
@@ -62,6 +62,7 @@ TEST(ProblemText, ReadsWhatAPersonWrites) {
   ASSERT_EQ(problem->tilings.size(), 2u);
   const TilingQuestion &tiles = problem->tilings[0];
   EXPECT_EQ(tiles.way, "chunk 64");
+  EXPECT_TRUE(!tiles.isGiven && problem->tilings[1].isGiven);
   EXPECT_EQ(tiles.ops, std::vector<std::string>{"rla"});
   ASSERT_EQ(tiles.candidates.size(), 2u);
   EXPECT_EQ(wordsOf(tiles.candidates[0]), "rows 0 columns 32 warps 8 stages 3");
