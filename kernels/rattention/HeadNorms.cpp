@@ -22,13 +22,9 @@ std::string symbol(const HeadNormsSpec &spec) {
 
 int64_t HeadNormsSpec::partials() const { return batch * partialCount(tokens); }
 
-namespace {
-struct NormGradient {
-  Value dx_RE, dscale_1E, x_RE;
-};
-} // namespace
-
-static NormGradient normGradient(TileBuilder &b, const HeadNormsSpec &spec, Value x_RE, Value scale_1E, Value dy_RE) {
+/// The part of one block of rows: writes dx, returns the block's contribution to dscale, [1,E].
+static Value normGradient(TileBuilder &b, const HeadNormsSpec &spec, Value x_RE, Value scale_1E, Value dy_RE, Value dx,
+                          const Place &place) {
   using Row = ArrayRef<Scalar>;
   using Results = SmallVector<Scalar>;
   double perElement = 1.0 / static_cast<double>(spec.valueDim);
@@ -42,7 +38,8 @@ static NormGradient normGradient(TileBuilder &b, const HeadNormsSpec &spec, Valu
     return {d * scale * r - x * c, d * (x * r)};
   };
   TileBuilder::Values results = b.mapN({x_RE, dy_RE, scale_1E, r_R1, c_R1}, gradients);
-  return {results[0], b.reduceSum(results[1], 0), x_RE};
+  b.store(results[0], dx, place);
+  return b.reduceSum(results[1], 0);
 }
 
 /// Rows of a tile: about 1024 elements, so that the dozen tiles of a step stay in the first cache.
@@ -72,14 +69,14 @@ tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef sy
     place.rowEnd = end; // the next rows belong to another cell
     auto load = [&](unsigned buffer) { return b.load(b.buffer(buffer), place, rows, cols); };
     Value dy_RE = load(dy);
-    NormGradient window = normGradient(b, spec, load(swa), swaScale_1E, dy_RE);
-    NormGradient linear = normGradient(b, spec, load(rla), rlaScale_1E, dy_RE);
-    b.store(window.dx_RE, b.buffer(dswa), place);
-    b.store(linear.dx_RE, b.buffer(drla), place);
-    Value delta_R1 = b.reduceSum(b.map({window.dx_RE, window.x_RE}, [](Scalar d, Scalar x) { return d * x; }), 1);
+    Value swa_RE = load(swa);
+    Value window_1E = normGradient(b, spec, swa_RE, swaScale_1E, dy_RE, b.buffer(dswa), place);
+    // From dswa as attention will read it, rounded where it is stored in bf16.
+    Value delta_R1 = b.reduceSum(b.map({load(dswa), swa_RE}, [](Scalar d, Scalar x) { return d * x; }), 1);
     b.store(delta_R1, b.buffer(delta), Place{{batch, head, token}, 2, -1, {}, end});
+    Value linear_1E = normGradient(b, spec, load(rla), rlaScale_1E, dy_RE, b.buffer(drla), place);
     auto plus = [](Scalar a, Scalar c) { return a + c; };
-    return {b.map({carried[0], window.dscale_1E}, plus), b.map({carried[1], linear.dscale_1E}, plus)};
+    return {b.map({carried[0], window_1E}, plus), b.map({carried[1], linear_1E}, plus)};
   };
   Value start[] = {b.zeros(1, cols), b.zeros(1, cols)};
   TileBuilder::Values sums = b.loop(begin, end, rows, start, step);

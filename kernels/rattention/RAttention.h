@@ -32,7 +32,8 @@ std::string symbol(const RAttentionSpec &spec);
 tile::KernelOp buildRAttention(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                const RAttentionSpec &spec);
 
-/// The gradient of the sum of the two norms, and delta[b,n,t] = sum_e dswa·swa for the gradient of attention.
+/// The gradient of the sum of the two norms, and for the gradient of attention delta[b,n,t] = sum_e dswa·swa, of dswa as
+/// it is stored.
 struct HeadNormsSpec {
   int64_t batch = 0;
   int64_t tokens = 0;

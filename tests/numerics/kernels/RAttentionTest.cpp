@@ -228,7 +228,7 @@ TEST(HeadNormsTest, Gradient) {
           expectedDx[at + e] = r * dy[at + e] * scale[n * spec.valueDim + e] - x[at + e] * r * r * r * mean;
           expectedScale[n * spec.valueDim + e] += dy[at + e] * x[at + e] * r;
           if (window)
-            expectedDelta[(t / tokens * spec.heads + n) * tokens + t % tokens] += expectedDx[at + e] * x[at + e];
+            expectedDelta[(t / tokens * spec.heads + n) * tokens + t % tokens] += double(dx[at + e]) * x[at + e];
         }
       }
       for (int64_t i = 0; i < parts.size(); ++i)
@@ -240,7 +240,7 @@ TEST(HeadNormsTest, Gradient) {
     };
     checkNorm(swa, swaScale, dswa, swaParts, true);
     checkNorm(rla, rlaScale, drla, rlaParts, false);
-    // delta is what cancellation leaves of the norm's gradient along x: its size is that of its terms.
+    // delta is what cancellation leaves of the gradient, as it was stored, along x: its size is that of its terms.
     for (int64_t i = 0; i < delta.size(); ++i)
       ASSERT_NEAR(delta[i], expectedDelta[i], 1e-5) << i;
   }
