@@ -1,11 +1,9 @@
-// What kernels take of a GPU, from ptxas -v: asked while schedules are chosen (transforms/KernelProbe.h).
-//
-// A kernel is assembled once: the answer is kept in memory, and in a file of runtime/base/CacheFolder.h. The key has the
-// kernel's text, the chip, the version of ptxas and the hash of this program, whose code generator made the PTX.
+// What kernels take of a GPU, from ptxas -v: asked while schedules are chosen (transforms/KernelProbe.h). A package of the
+// kernels that are chosen gets the code that was assembled to answer (codegen/nvidia/DeviceCode.h).
 #ifndef ORIEL_COMPILER_DRIVER_ASSEMBLEDKERNELS_H
 #define ORIEL_COMPILER_DRIVER_ASSEMBLEDKERNELS_H
 
-#include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "compiler/codegen/nvidia/DeviceCode.h"
 #include "compiler/transforms/KernelProbe.h"
 
 #include <map>
@@ -19,25 +17,16 @@ public:
   /// Null where there is no ptxas.
   static std::unique_ptr<AssembledKernels> create(const codegen::nvidia::NvidiaTarget &target);
 
-  std::string name() const override { return name_; }
+  std::string name() const override { return "ptxas-" + compiler_.ptxas().version(); }
   transforms::KernelDemand plan(tile::KernelOp kernel) override;
   transforms::KernelDemand ask(tile::KernelOp kernel) override;
 
 private:
-  explicit AssembledKernels(const codegen::nvidia::NvidiaTarget &target) : target_(target) {}
+  explicit AssembledKernels(const codegen::nvidia::NvidiaTarget &target);
 
-  transforms::KernelDemand assembleAlone(tile::KernelOp kernel) const;
-
-  codegen::nvidia::NvidiaTarget target_;
-  std::string ptxas_, name_, program_; // program_: hash of this one
-  std::string folder_;                 // of answers; empty: they are not kept
-  std::map<std::string, transforms::KernelDemand> known_; // by key
+  codegen::nvidia::DeviceCompiler compiler_;
+  std::map<std::string, transforms::KernelDemand> known_; // by DeviceCompiler::keyOf
 };
-
-/// An answer as a file of the cache has it: "threads 128 shared 51200 registers 168 spills 0 stages 3 wgmma 1", or "error " and why.
-std::string printDemand(const transforms::KernelDemand &demand);
-/// False where the text is no answer.
-bool parseDemand(llvm::StringRef text, transforms::KernelDemand &demand);
 
 } // namespace oriel::driver
 

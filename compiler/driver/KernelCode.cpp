@@ -1,12 +1,12 @@
 #include "compiler/driver/KernelCode.h"
+#include "compiler/codegen/EachKernel.h"
 #include "compiler/codegen/cpu/CpuCodegen.h"
+#include "compiler/codegen/nvidia/DeviceCode.h"
 #include "compiler/codegen/nvidia/emulated/HostLibrary.h"
 #include "compiler/codegen/store/UserStore.h"
-#include "compiler/driver/Ptxas.h"
 #include "dialects/tile/TileOps.h"
 #include "runtime/base/Files.h"
-#include "llvm/IR/LLVMContext.h"
-#include "llvm/IR/Module.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 
@@ -73,33 +73,10 @@ static FailureOr<KernelCode> compileForCpu(ModuleOp module, const codegen::CpuTa
       return failure();
     code.launches[info->symbol].scratchBytes = info->scratchBytes;
   }
-  if (!code.launches.empty() && failed(codegen::compileKernels(module, target, codegen::userStore(), folder + "/kernels.so")))
+  if (!code.launches.empty() &&
+      failed(codegen::compileKernels(module, target, codegen::userStore(), folder + "/kernels.so")))
     return failure();
   return code;
-}
-
-/// PTX and, where there is ptxas, its machine code with what it takes of the GPU; the error text on failure.
-static std::string emitDeviceCode(llvm::Module &llvmModule, const NvidiaTarget &target, const std::string &folder,
-                                  KernelCode &code) {
-  std::string error;
-  std::string ptx = codegen::nvidia::emitPtx(llvmModule, target, error);
-  if (!error.empty())
-    return error;
-  if (absl::Status status = runtime::writeFileAtomically(folder + "/kernels.ptx", ptx); !status.ok())
-    return std::string(status.message());
-  code.deviceFiles.push_back("kernels.ptx");
-  std::string ptxas = findPtxas();
-  if (ptxas.empty())
-    return {};
-  for (auto &[symbol, of] : assemble(ptxas, folder + "/kernels.ptx", target.chip, folder + "/kernels.cubin", error)) {
-    conversion::LaunchFacts &facts = code.launches[symbol];
-    facts.registers = of.registers;
-    facts.spillBytes = of.spillBytes;
-    facts.tensorInstructions = of.tensorInstructions;
-  }
-  if (error.empty())
-    code.deviceFiles.push_back("kernels.cubin");
-  return error;
 }
 
 static plan::TensorMap planMap(const NvidiaTensorMap &map) {
@@ -127,36 +104,77 @@ static conversion::LaunchFacts factsOf(const NvidiaKernelInfo &info) {
   return facts;
 }
 
-static FailureOr<KernelCode> compileForNvidia(ModuleOp module, const CodeTarget &target, const std::string &folder) {
+static FailureOr<KernelCode> compileForEmulator(ModuleOp module, const CodeTarget &target, const std::string &folder) {
   KernelCode code;
-  SmallVector<NvidiaKernelInfo> infos;
-  OwningOpRef<ModuleOp> located;
-  std::vector<codegen::nvidia::CheckedKernel> checked;
-  if (target.checked) {
-    located = module.clone();
-    checked = codegen::nvidia::locateInText(*located);
-  }
-  auto lowered = codegen::nvidia::lowerToNvvm(target.checked ? *located : module, *target.nvidia, infos);
-  if (failed(lowered) || (target.checked && failed(codegen::nvidia::keepLocations(**lowered))))
-    return failure();
-  for (const NvidiaKernelInfo &info : infos)
-    code.launches[info.symbol] = factsOf(info);
-  if (infos.empty())
+  if (module.getOps<tile::KernelOp>().empty())
     return code;
-  llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> llvmModule = codegen::nvidia::translateToLlvm(**lowered, *target.nvidia, context);
-  if (!llvmModule)
+  auto infos = codegen::nvidia::compileHostLibrary(module, {*target.nvidia, target.host, target.checked},
+                                                   codegen::userStore(), folder + "/kernels.so");
+  if (failed(infos))
     return failure();
-  std::string error =
-      target.emulated ? codegen::nvidia::emitHostLibrary(*llvmModule, target.host, folder + "/kernels.so", checked)
-                      : emitDeviceCode(*llvmModule, *target.nvidia, folder, code);
-  if (!error.empty())
-    return module.emitError("cannot generate code for ") << target.nvidia->chip << ": " << error;
+  for (const NvidiaKernelInfo &info : *infos)
+    code.launches[info.symbol] = factsOf(info);
+  return code;
+}
+
+/// One kernel's code for GPUs and what launches of it need to know.
+struct GpuKernel {
+  std::string symbol;
+  conversion::LaunchFacts facts;
+  codegen::nvidia::DeviceCode code;
+};
+
+static LogicalResult compileKernel(tile::KernelOp kernel, const codegen::nvidia::DeviceCompiler &compiler,
+                                   GpuKernel &into) {
+  FailureOr<NvidiaKernelInfo> info = codegen::nvidia::planKernel(kernel, compiler.target());
+  if (failed(info))
+    return failure();
+  FailureOr<codegen::nvidia::DeviceCode> code = compiler.compile(kernel);
+  if (failed(code))
+    return failure();
+  into = {info->symbol, factsOf(*info), std::move(*code)};
+  into.facts.registers = into.code.resources.registers;
+  into.facts.spillBytes = into.code.resources.spillBytes;
+  into.facts.tensorInstructions = into.code.resources.tensorInstructions;
+  return success();
+}
+
+/// Writes a file of the kernel's code and lists it; nothing where there is none.
+static absl::Status write(const GpuKernel &kernel, const std::string &bytes, const std::string &file,
+                          const std::string &folder, KernelCode &code) {
+  if (bytes.empty())
+    return absl::OkStatus();
+  plan::DeviceCode &listed = code.deviceCode.emplace_back();
+  listed.set_file(file);
+  listed.set_symbol(kernel.symbol);
+  listed.set_function(kernel.code.function);
+  return runtime::replaceFile(folder + "/" + file, bytes);
+}
+
+static FailureOr<KernelCode> compileForGpu(ModuleOp module, const NvidiaTarget &target, const std::string &folder) {
+  codegen::nvidia::prepareContext(*module.getContext());
+  codegen::nvidia::DeviceCompiler compiler(target, codegen::userStore());
+  std::vector<GpuKernel> kernels(llvm::range_size(module.getOps<tile::KernelOp>()));
+  if (failed(codegen::forEachKernel(module, [&](tile::KernelOp kernel, size_t number) {
+        return compileKernel(kernel, compiler, kernels[number]);
+      })))
+    return failure();
+  KernelCode code;
+  for (auto [number, kernel] : llvm::enumerate(kernels)) {
+    code.launches[kernel.symbol] = kernel.facts;
+    std::string stem = "kernels." + std::to_string(number);
+    absl::Status status = write(kernel, kernel.code.cubin, stem + ".cubin", folder, code);
+    status.Update(write(kernel, kernel.code.ptx, stem + ".ptx", folder, code));
+    if (!status.ok())
+      return module.emitError(std::string(status.message()));
+  }
   return code;
 }
 
 FailureOr<KernelCode> compileKernelCode(ModuleOp module, const CodeTarget &target, const std::string &folder) {
-  return target.nvidia ? compileForNvidia(module, target, folder) : compileForCpu(module, target.host, folder);
+  if (!target.nvidia)
+    return compileForCpu(module, target.host, folder);
+  return target.emulated ? compileForEmulator(module, target, folder) : compileForGpu(module, *target.nvidia, folder);
 }
 
 } // namespace oriel::driver

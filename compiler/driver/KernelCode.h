@@ -32,12 +32,13 @@ plan::Target planTarget(const CodeTarget &target);
 
 struct KernelCode {
   llvm::StringMap<conversion::LaunchFacts> launches; ///< by symbol
-  std::vector<std::string> deviceFiles;              ///< names of the files with code for GPUs
+  std::vector<plan::DeviceCode> deviceCode;          ///< without checksums
 };
 
-/// Compiles every tile.kernel of `module` into `folder`: kernels.so for the host or, for GPUs, kernels.ptx and (where
-/// ptxas is found on PATH or in /usr/local/cuda/bin) kernels.cubin. Writes nothing when there are no kernels. Diagnostics stand
-/// at the kernel, or the op, that has no lowering.
+/// Compiles every tile.kernel of `module` into `folder`: all of them into kernels.so for the host or, for GPUs, each into
+/// kernels.N.ptx and (where there is ptxas) kernels.N.cubin. Kernels that were compiled before are taken from the user's
+/// store (codegen/store). Writes nothing when there are no kernels. Diagnostics stand at the kernel, or the op, that has no
+/// lowering.
 mlir::FailureOr<KernelCode> compileKernelCode(mlir::ModuleOp module, const CodeTarget &target,
                                               const std::string &folder);
 

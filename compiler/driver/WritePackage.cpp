@@ -35,10 +35,10 @@ static absl::Status writeFiles(const std::string &folder, plan::Plan &plan, cons
     ORIEL_ASSIGN_OR_RETURN(std::string checksum, runtime::hashFile(folder + "/kernels.so"));
     plan.set_kernels_checksum(checksum);
   }
-  for (const std::string &file : code.deviceFiles) {
-    plan::DeviceCode *device = plan.add_device_code();
-    device->set_file(file);
-    ORIEL_ASSIGN_OR_RETURN(*device->mutable_checksum(), runtime::hashFile(folder + "/" + file));
+  for (const plan::DeviceCode &file : code.deviceCode) {
+    plan::DeviceCode *listed = plan.add_device_code();
+    *listed = file;
+    ORIEL_ASSIGN_OR_RETURN(*listed->mutable_checksum(), runtime::hashFile(folder + "/" + file.file()));
   }
   return runtime::writeFileAtomically(folder + "/plan.pb", runtime::encodePlan(plan));
 }

@@ -23,7 +23,7 @@
 #include <vector>
 
 namespace oriel::plan {
-class Target;
+class Plan;
 }
 
 namespace oriel::runtime {
@@ -109,10 +109,10 @@ public:
   virtual int threads() const = 0;
 
   virtual absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes, MemoryUse use = MemoryUse::Device) = 0;
-  /// The code of a package compiled for `target`: `stem` and a suffix that the device knows, as "<package>/kernels".
-  /// FailedPrecondition when the device does not run that target, with what to compile for instead. While a library is
+  /// The code of the kernels of `plan`, in files that begin with `stem`, as "<package>/kernels": kernels.so, or what the
+  /// plan lists. FailedPrecondition when the device does not run that target, with what to compile for instead. While a library is
   /// loaded, its file must stay as it is: the system's loader knows files by their names.
-  virtual absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
+  virtual absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Plan &plan,
                                                                      const std::string &stem) = 0;
   /// Equal specs may share one prepared product.
   virtual absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) = 0;

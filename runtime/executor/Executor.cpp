@@ -104,7 +104,7 @@ std::vector<int> Executor::Impl::indicesOf(const google::protobuf::RepeatedPtrFi
 
 absl::Status Executor::Impl::prepare() {
   if (!package->kernelsStem().empty()) {
-    ORIEL_ASSIGN_OR_RETURN(kernels, device->loadKernels(package->plan().target(), package->kernelsStem()));
+    ORIEL_ASSIGN_OR_RETURN(kernels, device->loadKernels(package->plan(), package->kernelsStem()));
   }
   exchange.emplace(*device);
   PrepareContext context{package->plan(),

@@ -4,7 +4,9 @@
 #include "runtime/base/Status.h"
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 #include <algorithm>
 
@@ -47,16 +49,26 @@ template <typename Sizes> absl::StatusOr<uint64_t> bytesOfShape(const Sizes &sha
   return product;
 }
 
+/// A file of the package itself, whatever the plan says.
+bool isNameOfDeviceCode(absl::string_view name) {
+  return absl::ConsumePrefix(&name, "kernels.") &&
+         (absl::ConsumeSuffix(&name, ".cubin") || absl::ConsumeSuffix(&name, ".ptx")) && !name.empty() &&
+         std::all_of(name.begin(), name.end(), absl::ascii_isdigit);
+}
+
 absl::Status checkTarget(const plan::Plan &plan) {
   const plan::Target &target = plan.target();
   if (target.kind() != "cpu" && target.kind() != "nvidia")
     return InvalidArgumentError(StrCat("target '", target.kind(), "'; this build knows cpu and nvidia"));
   if ((target.kind() == "nvidia") == target.chip().empty())
     return InvalidArgumentError(StrCat("target ", target.kind(), " with chip '", target.chip(), "'"));
-  for (const plan::DeviceCode &code : plan.device_code())
-    if (code.file() != "kernels.cubin" && code.file() != "kernels.ptx")
+  for (const plan::DeviceCode &code : plan.device_code()) {
+    if (!isNameOfDeviceCode(code.file()))
       return InvalidArgumentError(
-          StrCat("device code '", code.file(), "'; a package has kernels.cubin and kernels.ptx"));
+          StrCat("device code '", code.file(), "'; a package has kernels.N.cubin and kernels.N.ptx"));
+    if (code.symbol().empty() || code.function().empty())
+      return InvalidArgumentError(StrCat("device code ", code.file(), " does not say of which kernel it is"));
+  }
   return absl::OkStatus();
 }
 

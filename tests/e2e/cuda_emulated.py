@@ -94,7 +94,7 @@ class CudaEmulated(OrielTest):
     def test_packages_name_their_target(self):
         result = self.compile("nvidia:sm_80", "gpu")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn(b".target sm_80", self.read("gpu/kernels.ptx"))
+        self.assertIn(b".target sm_80", self.read("gpu/kernels.0.ptx"))
         self.assertNotIn("kernels.so", os.listdir(self.path("gpu")))
         self.assertEqual(self.compile("nvidia-emulated:sm_80", "emulated").returncode, 0)
         self.assertEqual(sorted(os.listdir(self.path("emulated"))), ["constants.bin", "kernels.so", "plan.pb"])

@@ -114,9 +114,9 @@ open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
         self.environment.update(PATH=self.path("bin") + ":" + os.environ["PATH"], ORIEL_CACHE=self.path("cache"))
 
     def runs_of_assembler(self):
-        runs = len(self.read("runs").splitlines())
-        os.remove(self.path("runs"))
-        return runs
+        runs = self.read("runs").splitlines()
+        self.write("runs", "")
+        return len(runs)
 
     def test_what_an_assembler_says_refuses_schedules_of_gpus(self):
         os.mkdir(self.path("bin"))
@@ -143,7 +143,7 @@ open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
             self.assertTrue(all(rival["predicted_seconds"] >= 0.97 * chosen["predicted_seconds"] for rival in rivals), kernel)
         self.assertGreater(len({(c["rows"], c["columns"]) for c in tilings["attn_fwd"]}), 3)
         self.assertGreater(len({c["stages"] for c in tilings["attn_fwd"]}), 1)
-        self.assertEqual(self.runs_of_assembler(), 1, "the package alone: what kernels take is known")
+        self.assertEqual(self.runs_of_assembler(), 0, "every kernel is assembled once")
         found = json.loads(self.tune("search", *shape, "--json", "--candidates", "2"))
         self.assertEqual(found["assembler"], "ptxas-99.1")
         self.assertEqual([trial["registers"] for trial in found["trials"]], [168, 168])

@@ -1,8 +1,5 @@
 // LLVM dialect → LLVM IR for NVPTX → PTX text.
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -11,14 +8,18 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Vectorize/LoadStoreVectorizer.h"
+#include <mutex>
 
 namespace oriel::codegen::nvidia {
 
 static std::unique_ptr<llvm::TargetMachine> targetMachine(const NvidiaTarget &target, std::string &error) {
-  LLVMInitializeNVPTXTargetInfo();
-  LLVMInitializeNVPTXTarget();
-  LLVMInitializeNVPTXTargetMC();
-  LLVMInitializeNVPTXAsmPrinter();
+  static std::once_flag initialized;
+  std::call_once(initialized, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  });
   llvm::Triple triple("nvptx64-nvidia-cuda");
   const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
   if (!found)
@@ -30,9 +31,7 @@ static std::unique_ptr<llvm::TargetMachine> targetMachine(const NvidiaTarget &ta
 
 std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp nvvm, const NvidiaTarget &target,
                                               llvm::LLVMContext &context) {
-  mlir::registerBuiltinDialectTranslation(*nvvm.getContext());
-  mlir::registerLLVMDialectTranslation(*nvvm.getContext());
-  mlir::registerNVVMDialectTranslation(*nvvm.getContext());
+  prepareContext(*nvvm.getContext());
   std::unique_ptr<llvm::Module> module = mlir::translateModuleToLLVMIR(nvvm, context, "kernels");
   std::string error;
   std::unique_ptr<llvm::TargetMachine> machine = targetMachine(target, error);

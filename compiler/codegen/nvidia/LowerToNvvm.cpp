@@ -13,6 +13,10 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/LLVMTranslationInterface.h"
 #include "mlir/Transforms/Passes.h"
 #include <limits>
 
@@ -29,8 +33,7 @@ static void declareSharedMemory(ModuleOp module, const NvidiaTarget &target) {
                          Attribute(), /*alignment=*/target.hasWgmma ? 1024 : 128, /*addrSpace=*/3);
 }
 
-static LogicalResult convertToLlvm(ModuleOp module) {
-  PassManager pm(module.getContext());
+static void addConversions(PassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createSCFToControlFlowPass());
@@ -38,7 +41,29 @@ static LogicalResult convertToLlvm(ModuleOp module) {
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+static LogicalResult convertToLlvm(ModuleOp module) {
+  PassManager pm(module.getContext());
+  addConversions(pm);
   return pm.run(module);
+}
+
+void prepareContext(MLIRContext &context) {
+  Dialect *nvvm = context.getLoadedDialect<NVVM::NVVMDialect>();
+  if (nvvm && nvvm->getRegisteredInterface<LLVMTranslationDialectInterface>())
+    return; // done
+  registerBuiltinDialectTranslation(context);
+  registerLLVMDialectTranslation(context);
+  registerNVVMDialectTranslation(context);
+  PassManager pm(&context);
+  addConversions(pm);
+  DialectRegistry ofPasses;
+  pm.getDependentDialects(ofPasses);
+  context.appendDialectRegistry(ofPasses);
+  for (StringRef name : ofPasses.getDialectNames())
+    context.getOrLoadDialect(name);
+  context.loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect>();
 }
 
 /// Four warps, or eight where the tiles of four would not leave a thread enough registers for the rest of its work, which
@@ -118,8 +143,7 @@ static FailureOr<NvidiaKernelInfo> lowerKernel(tile::KernelOp kernel, ModuleOp i
 
 FailureOr<OwningOpRef<ModuleOp>> lowerToNvvm(ModuleOp module, const NvidiaTarget &target,
                                              SmallVectorImpl<NvidiaKernelInfo> &kernels) {
-  MLIRContext *context = module.getContext();
-  context->loadDialect<LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect, arith::ArithDialect, math::MathDialect>();
+  prepareContext(*module.getContext());
   OwningOpRef<ModuleOp> lowered = ModuleOp::create(module.getLoc());
   declareSharedMemory(*lowered, target);
   for (auto kernel : module.getOps<tile::KernelOp>()) {

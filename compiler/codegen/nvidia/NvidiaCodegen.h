@@ -38,6 +38,9 @@ struct NvidiaTarget {
   static llvm::ArrayRef<NvidiaTarget> all();
 };
 
+/// Everything about a target, in words.
+std::string describe(const NvidiaTarget &target);
+
 /// A view of a buffer that a kernel takes as a further argument: what TMA copies boxes from. Dimensions are innermost
 /// first.
 struct NvidiaTensorMap {
@@ -62,6 +65,10 @@ struct NvidiaKernelInfo {
   double warpgroupShare = 0; ///< of the arithmetic of products in the text of the kernel: what is wgmma
   llvm::SmallVector<NvidiaTensorMap, 0> tensorMaps = {}; ///< arguments behind the buffers, each of 128 bytes by value
 };
+
+/// Loads all that the functions below use of a context. They do so themselves; whoever calls them from several threads at
+/// once does it before.
+void prepareContext(mlir::MLIRContext &context);
 
 /// How `kernel` would be lowered, without doing it: milliseconds. Errors as of lowerToNvvm.
 mlir::FailureOr<NvidiaKernelInfo> planKernel(tile::KernelOp kernel, const NvidiaTarget &target);

@@ -1,5 +1,6 @@
 // The GPUs that code is made for.
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace oriel::codegen::nvidia {
 
@@ -13,6 +14,10 @@ std::optional<NvidiaTarget> NvidiaTarget::byChip(llvm::StringRef chip) {
     if (target.chip == chip)
       return target;
   return std::nullopt;
+}
+
+std::string describe(const NvidiaTarget &target) {
+  return llvm::formatv("{0} {1} shared {2} wgmma {3}", target.chip, target.features, target.sharedBytes, target.hasWgmma);
 }
 
 } // namespace oriel::codegen::nvidia

@@ -41,7 +41,7 @@ public:
   absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes, MemoryUse) override {
     return allocateCpuMemory(bytes);
   }
-  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Plan &plan,
                                                              const std::string &stem) override;
   absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override;
   /// Makes room for kernels that want that much private scratch.
@@ -83,8 +83,9 @@ private:
   std::string path_;
 };
 
-absl::StatusOr<std::unique_ptr<KernelLibrary>> CpuDevice::loadKernels(const plan::Target &target,
+absl::StatusOr<std::unique_ptr<KernelLibrary>> CpuDevice::loadKernels(const plan::Plan &plan,
                                                                       const std::string &stem) {
+  const plan::Target &target = plan.target();
   if (target.kind() != "cpu")
     return absl::FailedPreconditionError(absl::StrCat("compiled for ", target.kind(), ":", target.chip(),
                                                       ", and the device is a CPU: compile it with --target cpu, or run "

@@ -22,8 +22,6 @@ absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &opti
   backend.name = absl::StrCat("cuda:", options.ordinal);
   backend.model = [](const std::string &place) { return absl::StrCat(cuda::modelOf(place, "/proc"), " at ", place); };
   backend.products = [driver = backend.driver] { return cuda::createCublasLt(*driver); };
-  backend.suffixes = {".cubin", ".ptx"};
-  backend.target = "nvidia";
   return cuda::createDriverDevice(std::move(backend));
 }
 
@@ -65,8 +63,8 @@ absl::StatusOr<std::unique_ptr<Device>> createEmulatedCudaDevice(const EmulatedC
   backend.products = []() -> absl::StatusOr<std::unique_ptr<cuda::MatrixProducts>> {
     return emulated::createHostProducts();
   };
-  backend.suffixes = {".so"};
   backend.target = "nvidia-emulated";
+  backend.runsHostCode = true;
   backend.checkTarget = checkHostFeatures;
   return cuda::createDriverDevice(std::move(backend));
 }

@@ -4,6 +4,7 @@
 #include "runtime/device/cuda/DriverDevice.h"
 
 #include "runtime/base/Bytes.h"
+#include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "runtime/device/cuda/GpuFacts.h"
 #include "runtime/device/cuda/Session.h"
@@ -88,17 +89,37 @@ struct Launch final : PreparedLaunch {
   std::vector<void *> parameters; // buffers, then maps; filled in by each launch
 };
 
-class LoadedModule final : public KernelLibrary {
+/// One module with all kernels, under their symbols (of the emulator), or one for each kernel.
+class LoadedModules final : public KernelLibrary {
 public:
-  LoadedModule(const Session &session, Module module, std::string path)
-      : session_(session), module_(module), path_(std::move(path)) {}
-  ~LoadedModule() override { session_.enter().moduleUnload(module_); }
+  LoadedModules(const Session &session, std::string stem) : session_(session), stem_(std::move(stem)) {}
+  ~LoadedModules() override {
+    for (const auto &[symbol, place] : places_)
+      session_.enter().moduleUnload(place.module);
+  }
+
+  bool has(const std::string &symbol) const { return places_.contains(symbol); }
+  /// `symbol` empty: of all kernels.
+  absl::Status load(const std::string &path, const std::string &symbol, const std::string &function) {
+    Module module = nullptr;
+    ORIEL_RETURN_IF_ERROR(session_.check(session_.enter().moduleLoad(&module, path.c_str()), path));
+    places_[symbol] = {module, function};
+    return absl::OkStatus();
+  }
 
   absl::StatusOr<std::unique_ptr<PreparedLaunch>> prepare(const LaunchSpec &spec) override {
     auto launch = std::make_unique<Launch>(spec);
     const Driver &driver = session_.enter();
-    if (Result result = driver.moduleGetFunction(&launch->function, module_, spec.symbol.c_str()); result == notFound)
-      return absl::NotFoundError(absl::StrCat(path_, " has no kernel '", spec.symbol, "'"));
+    auto found = places_.find(spec.symbol);
+    if (found == places_.end())
+      found = places_.find("");
+    Result result = notFound;
+    if (found != places_.end()) {
+      const auto &[module, function] = found->second;
+      result = driver.moduleGetFunction(&launch->function, module, (function.empty() ? spec.symbol : function).c_str());
+    }
+    if (result == notFound)
+      return absl::NotFoundError(absl::StrCat(stem_, " has no kernel '", spec.symbol, "'"));
     else
       ORIEL_RETURN_IF_ERROR(session_.check(result, absl::StrCat("find kernel ", spec.symbol)));
     ORIEL_RETURN_IF_ERROR(session_.check(
@@ -108,9 +129,13 @@ public:
   }
 
 private:
+  struct Place {
+    Module module;
+    std::string function; // empty: the symbol
+  };
   const Session &session_;
-  Module module_;
-  std::string path_;
+  std::string stem_;
+  std::map<std::string, Place> places_; // by symbol
 };
 
 struct GraphRecording final : Recording {
@@ -134,7 +159,7 @@ public:
   int threads() const override { return backend_.hostThreads; }
 
   absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes, MemoryUse use) override;
-  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Plan &plan,
                                                              const std::string &stem) override;
   absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override {
     session_.enter();
@@ -162,6 +187,8 @@ public:
   }
 
 private:
+  absl::Status loadCode(const plan::Plan &plan, const std::string &stem, LoadedModules &modules);
+
   Backend backend_;
   Session session_;
   Stream stream_;
@@ -203,31 +230,43 @@ absl::StatusOr<std::unique_ptr<DeviceMemory>> DriverDevice::allocate(size_t byte
   return memory;
 }
 
-absl::StatusOr<std::unique_ptr<KernelLibrary>> DriverDevice::loadKernels(const plan::Target &target,
+absl::StatusOr<std::unique_ptr<KernelLibrary>> DriverDevice::loadKernels(const plan::Plan &plan,
                                                                          const std::string &stem) {
+  const plan::Target &target = plan.target();
   if (target.kind() != "nvidia")
     return absl::FailedPreconditionError(absl::StrCat("compiled for ", target.kind(), ", and the device is ",
                                                       description_, ": compile it with --target ", backend_.target,
                                                       ":CHIP"));
   if (backend_.checkTarget)
     ORIEL_RETURN_IF_ERROR(backend_.checkTarget(target));
-  std::vector<std::string> reasons;
-  for (const std::string &suffix : backend_.suffixes) {
-    std::string path = stem + suffix;
-    if (!std::filesystem::exists(path))
-      continue;
-    Module module = nullptr;
-    absl::Status status = session_.check(session_.enter().moduleLoad(&module, path.c_str()), path);
-    if (status.ok())
-      return std::make_unique<LoadedModule>(session_, module, path);
-    reasons.push_back(std::string(status.message()));
-  }
-  if (reasons.empty())
+  auto modules = std::make_unique<LoadedModules>(session_, stem);
+  bool isThere = backend_.runsHostCode ? std::filesystem::exists(stem + ".so") : plan.device_code_size() > 0;
+  if (!isThere)
     return absl::FailedPreconditionError(
-        absl::StrCat("the package has no ", stem, absl::StrJoin(backend_.suffixes, " or "), ", which ", description_,
-                     " runs: compile it with --target ", backend_.target, ":", target.chip()));
-  return absl::FailedPreconditionError(absl::StrCat("compiled for ", target.chip(), ", which ", description_,
-                                                    " does not run: ", absl::StrJoin(reasons, "; ")));
+        absl::StrCat("the package has no ", backend_.runsHostCode ? stem + ".so" : "code for GPUs", ", which ",
+                     description_, " runs: compile it with --target ", backend_.target, ":", target.chip()));
+  if (absl::Status status = loadCode(plan, stem, *modules); !status.ok())
+    return absl::FailedPreconditionError(
+        absl::StrCat("compiled for ", target.chip(), ", which ", description_, " does not run: ", status.message()));
+  return modules;
+}
+
+/// kernels.so, or of each kernel the first file that loads. The error of a kernel of which none does has all their reasons.
+absl::Status DriverDevice::loadCode(const plan::Plan &plan, const std::string &stem, LoadedModules &modules) {
+  if (backend_.runsHostCode)
+    return modules.load(stem + ".so", "", "");
+  std::map<std::string, std::vector<std::string>> reasons; // by symbol
+  for (const plan::DeviceCode &code : plan.device_code()) {
+    if (modules.has(code.symbol()))
+      continue;
+    std::string path = absl::StrCat(folderOf(stem), "/", code.file());
+    if (absl::Status status = modules.load(path, code.symbol(), code.function()); !status.ok())
+      reasons[code.symbol()].push_back(std::string(status.message()));
+  }
+  for (const auto &[symbol, ofKernel] : reasons)
+    if (!modules.has(symbol))
+      return absl::FailedPreconditionError(absl::StrJoin(ofKernel, "; "));
+  return absl::OkStatus();
 }
 
 absl::Status DriverDevice::launch(PreparedLaunch &prepared, void *const *addresses) {

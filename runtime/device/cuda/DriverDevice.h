@@ -8,7 +8,11 @@
 #include "runtime/device/cuda/SideStream.h"
 
 #include <functional>
-#include <vector>
+#include <string>
+
+namespace oriel::plan {
+class Target;
+}
 
 namespace oriel::runtime::cuda {
 
@@ -19,12 +23,12 @@ struct Backend {
   int hostThreads = 0;
   /// Made once the device's context is current; called once.
   std::function<absl::StatusOr<std::unique_ptr<MatrixProducts>>()> products;
-  /// Suffixes of the kernels' files, in the order in which loading them is tried, and what `orielc --target` calls packages
-  /// that have them, before the chip.
-  std::vector<std::string> suffixes;
-  std::string target;
+  /// What `orielc --target` calls the packages that it runs, before the chip.
+  std::string target = "nvidia";
+  /// kernels.so (the emulator); otherwise the device code that a plan lists.
+  bool runsHostCode = false;
   /// More than that the target is for an NVIDIA chip; may be empty.
-  std::function<absl::Status(const plan::Target &)> checkTarget;
+  std::function<absl::Status(const plan::Target &)> checkTarget = nullptr;
   /// What the description calls a GPU at that place of the PCI bus; empty: by its place.
   std::function<std::string(const std::string &pciBusId)> model = nullptr;
 };

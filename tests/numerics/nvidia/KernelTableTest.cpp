@@ -1,16 +1,13 @@
 // Every kernel of a model of each mixer, at head dims 64, 128 and 256, lowers for every GPU and is taken by ptxas; what
 // ptxas says of it stands in kernel_table.txt (CommittedTable.h).
-#include "compiler/codegen/nvidia/NvidiaCodegen.h"
-#include "compiler/driver/Ptxas.h"
+#include "compiler/codegen/EachKernel.h"
+#include "compiler/codegen/nvidia/DeviceCode.h"
+#include "compiler/codegen/store/UserStore.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
-#include "runtime/base/Files.h"
-#include "runtime/base/TemporaryFolder.h"
 #include "tests/numerics/nvidia/CommittedTable.h"
 #include "tests/numerics/nvidia/ModelKernels.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/IR/LLVMContext.h"
-#include "llvm/IR/Module.h"
 #include "gtest/gtest.h"
 #include <map>
 #include <optional>
@@ -19,9 +16,9 @@
 namespace oriel::testing {
 namespace {
 
+using codegen::nvidia::KernelResources;
 using codegen::nvidia::NvidiaKernelInfo;
 using codegen::nvidia::NvidiaTarget;
-using driver::KernelResources;
 
 /// A model of one layer of each mixer.
 std::string modelText(int headDim) {
@@ -94,8 +91,6 @@ protected:
 private:
   mlir::OwningOpRef<mlir::ModuleOp> newKernels(mlir::ModuleOp module, size_t chip);
   void assembleFor(mlir::ModuleOp kernels, size_t chip);
-
-  runtime::TemporaryFolder folder_ = *runtime::TemporaryFolder::create("oriel-kernel-table");
 };
 
 /// The kernels of `module` that the table lacks for a chip and that lower; the others are failures of the test.
@@ -122,33 +117,28 @@ mlir::OwningOpRef<mlir::ModuleOp> KernelTableTest::newKernels(mlir::ModuleOp mod
 }
 
 void KernelTableTest::assembleFor(mlir::ModuleOp kernels, size_t chip) {
-  if (kernels.getBody()->empty())
-    return;
-  const NvidiaTarget &target = NvidiaTarget::all()[chip];
-  llvm::SmallVector<NvidiaKernelInfo> infos;
-  auto lowered = codegen::nvidia::lowerToNvvm(kernels, target, infos);
-  ASSERT_TRUE(succeeded(lowered));
-  llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> module = codegen::nvidia::translateToLlvm(**lowered, target, context);
-  ASSERT_TRUE(module);
-  std::string error, ptx = codegen::nvidia::emitPtx(*module, target, error);
-  ASSERT_EQ(error, "");
-  std::string stem = folder_.path() + "/" + target.chip;
-  ASSERT_TRUE(runtime::writeFileAtomically(stem + ".ptx", ptx).ok());
-  std::map<std::string, KernelResources> report =
-      driver::assemble(driver::findPtxas(), stem + ".ptx", target.chip, stem + ".cubin", error);
-  ASSERT_EQ(error, "");
-  for (const NvidiaKernelInfo &info : infos) {
-    const KernelResources &resources = report[info.symbol];
+  codegen::nvidia::prepareContext(*kernels.getContext());
+  codegen::nvidia::DeviceCompiler compiler(NvidiaTarget::all()[chip], codegen::userStore());
+  std::vector<std::optional<OnChip>> rows(llvm::range_size(kernels.getOps<tile::KernelOp>()));
+  ASSERT_TRUE(succeeded(codegen::forEachKernel(kernels, [&](tile::KernelOp kernel, size_t number) -> llvm::LogicalResult {
+    auto info = codegen::nvidia::planKernel(kernel, compiler.target());
+    auto code = compiler.compile(kernel);
+    if (failed(info) || failed(code))
+      return llvm::failure();
+    rows[number] = {*info, code->resources};
+    return llvm::success();
+  })));
+  for (const auto &row : rows) {
+    const auto &[info, resources] = *row;
     EXPECT_GT(resources.registers, 0) << info.symbol;
-    EXPECT_EQ(resources.spillBytes, 0) << info.symbol << " on " << target.chip;
+    EXPECT_EQ(resources.spillBytes, 0) << info.symbol << " on " << compiler.target().chip;
     EXPECT_EQ(resources.serialized, "") << info.symbol;
-    table_[info.symbol].onChips[chip] = {info, resources};
+    table_[info.symbol].onChips[chip] = row;
   }
 }
 
 TEST_F(KernelTableTest, EveryKernelAssemblesForEveryGpu) {
-  std::string version = driver::ptxasVersion(driver::findPtxas());
+  std::string version = codegen::nvidia::Ptxas::find().version();
   if (version.empty())
     GTEST_SKIP() << "ptxas is not on PATH: no kernel was assembled";
   for (int headDim : {64, 128, 256}) {

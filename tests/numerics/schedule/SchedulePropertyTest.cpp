@@ -62,9 +62,9 @@ public:
     }
     return memory;
   }
-  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Target &target,
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> loadKernels(const plan::Plan &plan,
                                                              const std::string &stem) override {
-    return device_->loadKernels(target, stem);
+    return device_->loadKernels(plan, stem);
   }
   absl::StatusOr<std::shared_ptr<PreparedGemm>> prepareGemm(const GemmSpec &spec) override {
     return device_->prepareGemm(spec);

@@ -172,7 +172,7 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
   kernel.info = *info;
   op.walk([&](tile::DotOp) { kernel.hasProducts = true; });
   if (runsOnNvidia()) {
-    auto emulated = EmulatedKernels::compile(lowerForNvidia(*module, nvidiaTarget()));
+    auto emulated = EmulatedKernels::compile(*module, {nvidiaTarget(), codegen::CpuTarget::host()});
     EXPECT_TRUE(emulated.ok()) << emulated.status();
     if (!emulated.ok())
       return nullptr;

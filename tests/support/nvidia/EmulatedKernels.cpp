@@ -1,6 +1,7 @@
 #include "tests/support/nvidia/EmulatedKernels.h"
 
-#include "compiler/codegen/nvidia/emulated/HostLibrary.h"
+#include "compiler/codegen/store/UserStore.h"
+#include "runtime/base/Status.h"
 #include "runtime/device/cuda/TensorMaps.h"
 #include "runtime/device/cuda/emulated/EmulatedDriver.h"
 #include "llvm/IR/LLVMContext.h"
@@ -42,6 +43,25 @@ std::string LoweredKernels::ptx() const {
   return error.empty() ? text : error;
 }
 
+/// Where a library lies until it is loaded: the system's loader knows files by their names.
+static std::string newLibraryPath() {
+  static int count = 0;
+  return std::filesystem::temp_directory_path() /
+         ("oriel-nvidia-" + std::to_string(getpid()) + "-" + std::to_string(count++));
+}
+
+absl::StatusOr<std::unique_ptr<EmulatedKernels>> EmulatedKernels::load(const std::string &path,
+                                                                       std::vector<NvidiaKernelInfo> infos) {
+  auto library = runtime::emulated::KernelObject::load(path);
+  std::filesystem::remove(path);
+  if (!library.ok())
+    return library.status();
+  auto kernels = std::make_unique<EmulatedKernels>();
+  kernels->kernels_ = std::move(infos);
+  kernels->library_ = std::move(*library);
+  return kernels;
+}
+
 absl::StatusOr<std::unique_ptr<EmulatedKernels>> EmulatedKernels::compile(const LoweredKernels &lowered) {
   if (!lowered.nvvm)
     return absl::InvalidArgumentError("the kernels have no NVIDIA code");
@@ -49,19 +69,19 @@ absl::StatusOr<std::unique_ptr<EmulatedKernels>> EmulatedKernels::compile(const 
   std::unique_ptr<llvm::Module> module = translateToLlvm(*lowered.nvvm, lowered.target, context);
   if (!module)
     return absl::InternalError("translation to LLVM IR failed");
-  static int count = 0; // the system's loader knows files by their names
-  std::filesystem::path path = std::filesystem::temp_directory_path() /
-                               ("oriel-nvidia-" + std::to_string(getpid()) + "-" + std::to_string(count++));
+  std::string path = newLibraryPath();
   if (std::string error = emitHostLibrary(*module, codegen::CpuTarget::host(), path, lowered.checked); !error.empty())
     return absl::InternalError(error);
-  auto library = runtime::emulated::KernelObject::load(path);
-  std::filesystem::remove(path);
-  if (!library.ok())
-    return library.status();
-  auto kernels = std::make_unique<EmulatedKernels>();
-  kernels->kernels_ = lowered.kernels;
-  kernels->library_ = std::move(*library);
-  return kernels;
+  return load(path, lowered.kernels);
+}
+
+absl::StatusOr<std::unique_ptr<EmulatedKernels>> EmulatedKernels::compile(mlir::ModuleOp kernels,
+                                                                          const HostTarget &target) {
+  std::string path = newLibraryPath();
+  auto infos = compileHostLibrary(kernels, target, codegen::userStore(), path);
+  if (failed(infos))
+    return absl::InvalidArgumentError("the kernels have no NVIDIA code");
+  return load(path, *infos);
 }
 
 static std::vector<runtime::TensorMapSpec> specsOf(const NvidiaKernelInfo &info) {
@@ -81,9 +101,9 @@ static std::vector<runtime::TensorMapSpec> specsOf(const NvidiaKernelInfo &info)
 absl::Status EmulatedKernels::launch(size_t index, const std::vector<void *> &buffers, uint64_t seed,
                                      runtime::emulated::LaunchReport *report, bool keepTraces) const {
   const NvidiaKernelInfo &info = kernels_[index];
-  const runtime::emulated::KernelEntry *entry = library_->find(info.symbol);
-  if (!entry || entry->argumentCount - entry->tensorMapCount != static_cast<int64_t>(buffers.size()))
-    return absl::InternalError(info.symbol + " is not in the library, or takes another number of buffers");
+  ORIEL_ASSIGN_OR_RETURN(const runtime::emulated::KernelEntry *entry, library_->find(info.symbol));
+  if (entry->argumentCount - entry->tensorMapCount != static_cast<int64_t>(buffers.size()))
+    return absl::InternalError(info.symbol + " takes another number of buffers");
   runtime::cuda::TensorMaps maps(specsOf(info));
   if (maps.update(runtime::emulated::emulatedDriver({}), buffers.data()) != runtime::cuda::success)
     return absl::InternalError(info.symbol + ": the driver does not take a view of a buffer");
@@ -92,8 +112,7 @@ absl::Status EmulatedKernels::launch(size_t index, const std::vector<void *> &bu
     arguments.push_back(maps.at(i));
   runtime::emulated::GridRunner runner(static_cast<int>(std::thread::hardware_concurrency()), seed);
   return runner.run(*entry, arguments.data(),
-                    {{info.grid[0], info.grid[1], info.grid[2]}, info.threads, info.sharedBytes},
-                    library_->checksOf(info.symbol), report, keepTraces);
+                    {{info.grid[0], info.grid[1], info.grid[2]}, info.threads, info.sharedBytes}, report, keepTraces);
 }
 
 } // namespace oriel::testing

@@ -3,6 +3,7 @@
 #define ORIEL_TESTS_SUPPORT_NVIDIA_EMULATEDKERNELS_H
 
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
+#include "compiler/codegen/nvidia/emulated/HostLibrary.h"
 #include "compiler/codegen/nvidia/emulated/KernelText.h"
 #include "runtime/device/cuda/emulated/GridRunner.h"
 #include "runtime/device/cuda/emulated/KernelObject.h"
@@ -34,6 +35,9 @@ LoweredKernels lowerForNvidia(mlir::ModuleOp module, const codegen::nvidia::Nvid
 class EmulatedKernels {
 public:
   static absl::StatusOr<std::unique_ptr<EmulatedKernels>> compile(const LoweredKernels &lowered);
+  /// Of tile kernels as they are: as orielc does, each compiled once.
+  static absl::StatusOr<std::unique_ptr<EmulatedKernels>> compile(mlir::ModuleOp kernels,
+                                                                  const codegen::nvidia::HostTarget &target);
 
   /// Runs the whole grid of kernel `index`; `buffers` in the kernel's order. `seed` shuffles the threads. What is wrong
   /// by the checks of a kernel that was compiled with them is in the status; `report` gets the rest, with traces of its
@@ -42,6 +46,9 @@ public:
                       runtime::emulated::LaunchReport *report = nullptr, bool keepTraces = false) const;
 
 private:
+  static absl::StatusOr<std::unique_ptr<EmulatedKernels>> load(const std::string &path,
+                                                               std::vector<codegen::nvidia::NvidiaKernelInfo> infos);
+
   std::vector<codegen::nvidia::NvidiaKernelInfo> kernels_;
   std::unique_ptr<runtime::emulated::KernelObject> library_;
 };

@@ -307,7 +307,6 @@ Constant *KernelChecks::entry(StructType *type) {
 std::string announceAccesses(Module &module, ArrayRef<CheckedKernel> kernels) {
   Type *pointer = PointerType::get(module.getContext(), 0), *i64 = Type::getInt64Ty(module.getContext());
   auto *type = StructType::get(pointer, pointer, i64, pointer, i64);
-  SmallVector<Constant *> entries;
   for (const CheckedKernel &kernel : kernels) {
     Function *function = module.getFunction(kernel.symbol);
     if (!function)
@@ -315,12 +314,8 @@ std::string announceAccesses(Module &module, ArrayRef<CheckedKernel> kernels) {
     KernelChecks checks(*function, kernel);
     if (std::string unknown = checks.run(); !unknown.empty())
       return unknown + ", in " + kernel.symbol;
-    entries.push_back(checks.entry(type));
+    new GlobalVariable(module, type, true, GlobalValue::PrivateLinkage, checks.entry(type), checksNameOf(kernel.symbol));
   }
-  entries.push_back(ConstantAggregateZero::get(type));
-  auto *array = ArrayType::get(type, entries.size());
-  new GlobalVariable(module, array, true, GlobalValue::ExternalLinkage, ConstantArray::get(array, entries),
-                     "oriel_emulated_checks");
   return {};
 }
 

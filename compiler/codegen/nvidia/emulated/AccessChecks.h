@@ -37,10 +37,12 @@ inline constexpr char announceAccumulatorFunction[] = "orielEmulatedAnnounceAccu
 /// Inserts a call before each load, store, ldmatrix and cp.async of shared or global memory, one for each piece that
 /// the GPU moves at once (the alignment of an instruction decides, up to 16 bytes), before each bulk copy and each use
 /// of an mbarrier, before each instruction at which the lanes of a warp must be together, and before each that reads what wgmma gives without a wait between: registers
-/// in flight are for another wgmma or a wait alone. Adds the table `oriel_emulated_checks`
-/// (runtime/device/cuda/emulated/AccessSites.h). `module` is IR for NVPTX, before retargetToHost. Returns an empty
+/// in flight are for another wgmma or a wait alone. Adds what says which access is which (CheckEntry of
+/// runtime/device/cuda/emulated/AccessSites.h), for each kernel a private global of the name below. `module` is IR for NVPTX, before retargetToHost. Returns an empty
 /// string, or which instruction the checks do not know.
 std::string announceAccesses(llvm::Module &module, llvm::ArrayRef<CheckedKernel> kernels);
+
+inline std::string checksNameOf(llvm::StringRef kernel) { return ("checks." + kernel).str(); }
 
 } // namespace oriel::codegen::nvidia
 

@@ -1,5 +1,6 @@
 #include "compiler/codegen/nvidia/emulated/Retarget.h"
 #include "compiler/codegen/nvidia/WarpgroupInstruction.h"
+#include "compiler/codegen/nvidia/emulated/AccessChecks.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InlineAsm.h"
@@ -41,8 +42,9 @@ public:
       function->setAttributes(AttributeList()); // target-cpu and the like are NVPTX's
     }
     replaceSharedMemory();
-    if (std::string unknown = writeKernelTable(kernels); !unknown.empty())
-      return unknown;
+    for (Kernel kernel : kernels)
+      if (std::string unknown = describeKernel(kernel); !unknown.empty())
+        return unknown;
     writeImportTable();
     removeDeadDeclarations();
     std::string broken;
@@ -387,20 +389,20 @@ private:
     return global;
   }
 
-  std::string writeKernelTable(ArrayRef<Kernel> kernels) {
-    auto *type = StructType::get(b_.getPtrTy(), b_.getPtrTy(), b_.getInt64Ty(), b_.getInt64Ty());
-    SmallVector<Constant *> entries;
-    for (auto [kernel, tensorMaps] : kernels) {
-      if (!all_of(kernel->args(), [](Argument &argument) { return argument.getType()->isPointerTy(); }))
-        return "the emulator does not know kernels that take anything but pointers, as " + kernel->getName().str();
-      entries.push_back(ConstantStruct::get(
-          type, {text(kernel->getName()), threadFunction(*kernel), b_.getInt64(kernel->arg_size()),
-                 b_.getInt64(static_cast<uint64_t>(tensorMaps))}));
-    }
-    entries.push_back(ConstantAggregateZero::get(type));
-    auto *arrayType = ArrayType::get(type, entries.size());
-    new GlobalVariable(module_, arrayType, true, GlobalValue::ExternalLinkage, ConstantArray::get(arrayType, entries),
-                       "oriel_emulated_kernels");
+  /// Exports {name, thread, arguments, tensor maps, imports, checks}.
+  std::string describeKernel(Kernel described) {
+    auto [kernel, tensorMaps] = described;
+    if (!all_of(kernel->args(), [](Argument &argument) { return argument.getType()->isPointerTy(); }))
+      return "the emulator does not know kernels that take anything but pointers, as " + kernel->getName().str();
+    Type *pointer = b_.getPtrTy(), *i64 = b_.getInt64Ty();
+    auto *type = StructType::get(pointer, pointer, i64, i64, pointer, pointer);
+    Constant *checks = module_.getNamedGlobal(checksNameOf(kernel->getName()));
+    Constant *entry = ConstantStruct::get(
+        type, {text(kernel->getName()), threadFunction(*kernel), b_.getInt64(kernel->arg_size()),
+               b_.getInt64(static_cast<uint64_t>(tensorMaps)), unsized_,
+               checks ? checks : ConstantPointerNull::get(b_.getPtrTy())});
+    new GlobalVariable(module_, type, true, GlobalValue::ExternalLinkage, entry,
+                       "oriel_emulated_" + kernel->getName());
     return {};
   }
 
@@ -410,8 +412,8 @@ private:
       entries.push_back(ConstantStruct::get(importType_, {text(name), ConstantPointerNull::get(b_.getPtrTy())}));
     entries.push_back(ConstantAggregateZero::get(importType_));
     auto *arrayType = ArrayType::get(importType_, entries.size());
-    auto *table = new GlobalVariable(module_, arrayType, false, GlobalValue::ExternalLinkage,
-                                     ConstantArray::get(arrayType, entries), "oriel_emulated_imports");
+    auto *table = new GlobalVariable(module_, arrayType, false, GlobalValue::PrivateLinkage,
+                                     ConstantArray::get(arrayType, entries));
     unsized_->replaceAllUsesWith(table);
     unsized_->eraseFromParent();
   }

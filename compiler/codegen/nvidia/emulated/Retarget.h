@@ -1,5 +1,5 @@
 // Rewrites LLVM IR made for NVPTX so that the host runs it: calls instead of NVVM intrinsics, host calling convention,
-// and the two tables by which runtime/device/cuda/emulated/KernelObject.h finds and binds it.
+// and for each kernel the entry by which runtime/device/cuda/emulated/KernelObject.h finds and binds it.
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_EMULATED_RETARGET_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_EMULATED_RETARGET_H
 

@@ -1,6 +1,6 @@
-// What a library of emulated kernels that was compiled with checks says of itself: every instruction that touches
-// memory, and the buffers that each kernel takes. Written by compiler/codegen/nvidia/emulated/AccessChecks.cpp as the
-// table `oriel_emulated_checks`, ended by an entry without a name; a library without checks lacks it.
+// What an emulated kernel that was compiled with checks says of itself: every instruction that touches
+// memory, and the buffers that it takes. Written by compiler/codegen/nvidia/emulated/AccessChecks.cpp; part of a kernel's
+// KernelEntry (KernelObject.h).
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_ACCESSSITES_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_ACCESSSITES_H
 

@@ -46,7 +46,6 @@ struct Context_ {
 
 struct Function_ {
   const emulated::KernelEntry *entry;
-  const emulated::CheckEntry *checks;  // null: compiled without
   int64_t mostSharedBytes = 48 * 1024; // until funcSetAttribute
 };
 
@@ -139,10 +138,14 @@ Result moduleUnload(Module module) {
 }
 
 Result moduleGetFunction(Function *function, Module module, const char *name) {
-  const KernelEntry *entry = module->object->find(name);
-  if (!entry)
+  auto entry = module->object->find(name);
+  if (absl::IsNotFound(entry.status()))
     return notFound;
-  *function = &module->functions.try_emplace(name, Function_{entry, module->object->checksOf(name)}).first->second;
+  if (!entry.ok()) {
+    lastFault = std::string(entry.status().message());
+    return noBinaryForGpu;
+  }
+  *function = &module->functions.try_emplace(name, Function_{*entry}).first->second;
   return success;
 }
 
@@ -180,8 +183,8 @@ Result launchKernel(Function function, unsigned gridX, unsigned gridY, unsigned 
   return add(stream, [function, arguments = copyArguments(*function->entry, parameters), shape](Context context) {
     LaunchReport report;
     absl::Status status =
-        context->runner.run(*function->entry, arguments->pointers.data(), shape, function->checks, &report);
-    if (function->checks && context->report)
+        context->runner.run(*function->entry, arguments->pointers.data(), shape, &report);
+    if (function->entry->checks && context->report)
       context->report(report);
     return std::string(status.message());
   });

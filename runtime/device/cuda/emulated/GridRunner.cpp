@@ -70,7 +70,7 @@ struct Thread {
 } // namespace
 
 absl::Status GridRunner::run(const KernelEntry &kernel, void *const *arguments, const LaunchShape &shape,
-                             const CheckEntry *checks, LaunchReport *report, bool keepTraces) {
+                             LaunchReport *report, bool keepTraces) {
   if (absl::Status status = checkShape(shape); !status.ok())
     return status;
   Thread thread{kernel.thread, arguments};
@@ -81,14 +81,14 @@ absl::Status GridRunner::run(const KernelEntry &kernel, void *const *arguments, 
   std::unique_ptr<LaunchMonitor> launch;
   std::vector<std::unique_ptr<BlockMonitor>> monitors;
   const auto &[x, y, z] = shape.grid;
-  if (checks) {
-    launch = std::make_unique<LaunchMonitor>(*checks, arguments, keepTraces ? static_cast<size_t>(x * y * z) : 0);
+  if (kernel.checks) {
+    launch = std::make_unique<LaunchMonitor>(*kernel.checks, arguments, keepTraces ? static_cast<size_t>(x * y * z) : 0);
     monitors = monitorsFor(*launch, shape);
   }
   FirstFault fault;
   pool_.forEach(x * y * z, /*run=*/1, [&, x = x, y = y](int64_t block, int worker) {
     BlockScheduler &scheduler = schedulerOf(worker, shape);
-    BlockMonitor *monitor = checks ? monitors[static_cast<size_t>(worker)].get() : nullptr;
+    BlockMonitor *monitor = kernel.checks ? monitors[static_cast<size_t>(worker)].get() : nullptr;
     std::array<int64_t, 3> place = {block % x, block / x % y, block / x / y};
     scheduler.setMonitor(monitor);
     if (monitor)

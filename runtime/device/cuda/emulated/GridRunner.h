@@ -34,10 +34,10 @@ public:
 
   /// Returns when all blocks have run. InvalidArgument for a shape that no GPU takes; Internal with what the first
   /// faulty block did wrong (BlockScheduler::runBlock).
-  /// With `checks` of the kernel also Internal with what they found, a line for each mistake; `report` (may be null)
-  /// gets all that is known of the launch then, faulty or not, with traces of its blocks if `keepTraces`.
+  /// Of a kernel that was compiled with checks also Internal with what they found, a line for each mistake; `report` (may
+  /// be null) gets all that is known of the launch then, faulty or not, with traces of its blocks if `keepTraces`.
   absl::Status run(const KernelEntry &kernel, void *const *arguments, const LaunchShape &shape,
-                   const CheckEntry *checks = nullptr, LaunchReport *report = nullptr, bool keepTraces = false);
+                   LaunchReport *report = nullptr, bool keepTraces = false);
 
 private:
   BlockScheduler &schedulerOf(int thread, const LaunchShape &shape);

@@ -9,8 +9,11 @@
 
 namespace oriel::runtime::emulated {
 
+/// Kernels of one object file share their imports: what was bound for one of them stays as it is.
 static absl::Status bind(ImportEntry *imports) {
   for (; imports->name; ++imports) {
+    if (imports->address)
+      continue;
     imports->address = intrinsicNamed(imports->name);
     if (!imports->address)
       return absl::FailedPreconditionError(absl::StrCat(
@@ -25,31 +28,17 @@ absl::StatusOr<std::unique_ptr<KernelObject>> KernelObject::load(const std::stri
   void *handle = ::dlopen(address.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle)
     return absl::FailedPreconditionError(absl::StrCat("cannot load emulated kernels: ", ::dlerror()));
-  auto *imports = static_cast<ImportEntry *>(::dlsym(handle, "oriel_emulated_imports"));
-  auto *kernels = static_cast<const KernelEntry *>(::dlsym(handle, "oriel_emulated_kernels"));
-  auto *checks = static_cast<const CheckEntry *>(::dlsym(handle, "oriel_emulated_checks"));
-  std::unique_ptr<KernelObject> object(new KernelObject(handle, kernels, checks));
-  if (!imports || !kernels)
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " has no emulated kernels: it was compiled for another target than nvidia"));
-  ORIEL_RETURN_IF_ERROR(withContext(bind(imports), path));
-  return object;
+  return std::unique_ptr<KernelObject>(new KernelObject(handle, path));
 }
 
 KernelObject::~KernelObject() { ::dlclose(handle_); }
 
-const KernelEntry *KernelObject::find(absl::string_view name) const {
-  for (const KernelEntry *kernel = kernels_; kernel->name; ++kernel)
-    if (kernel->name == name)
-      return kernel;
-  return nullptr;
-}
-
-const CheckEntry *KernelObject::checksOf(absl::string_view name) const {
-  for (const CheckEntry *check = checks_; check && check->kernel; ++check)
-    if (check->kernel == name)
-      return check;
-  return nullptr;
+absl::StatusOr<const KernelEntry *> KernelObject::find(absl::string_view name) const {
+  auto *entry = static_cast<const KernelEntry *>(::dlsym(handle_, absl::StrCat("oriel_emulated_", name).c_str()));
+  if (!entry)
+    return absl::NotFoundError(absl::StrCat(path_, " has no kernel '", name, "' for the emulator"));
+  ORIEL_RETURN_IF_ERROR(withContext(bind(entry->imports), absl::StrCat(path_, ": ", name)));
+  return entry;
 }
 
 } // namespace oriel::runtime::emulated

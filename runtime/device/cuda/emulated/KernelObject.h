@@ -1,11 +1,8 @@
-// kernels.so of an NVIDIA package: the LLVM IR that becomes the cubin, compiled for the host. Loading binds what it
-// calls to Intrinsics.h.
+// kernels.so of a package for the emulator: the LLVM IR that would become the cubin, compiled for the host. A kernel is
+// bound to what it calls (Intrinsics.h) when it is asked for.
 //
-// The library exports two tables, each ended by an entry without a name (written by
-// compiler/codegen/nvidia/emulated/Retarget.cpp; the two structs below are the contract):
-//   oriel_emulated_imports   what it calls; the loader fills in the addresses before any kernel runs
-//   oriel_emulated_kernels   what it offers
-// and, when it was compiled with checks, oriel_emulated_checks (AccessSites.h).
+// The library exports, for each kernel NAME, a KernelEntry `oriel_emulated_NAME` (written by
+// compiler/codegen/nvidia/emulated/Retarget.cpp; the structs below and of AccessSites.h are the contract).
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_KERNELOBJECT_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_KERNELOBJECT_H
 
@@ -29,28 +26,27 @@ struct KernelEntry {
   void (*thread)(void *const *arguments); // what one CUDA thread runs
   int64_t argumentCount;                  // pointers to device memory, then tensor maps (of 128 bytes, by address)
   int64_t tensorMapCount;                 // of them
+  ImportEntry *imports;                   // what it calls, ended by an entry without a name: addresses for the loader to fill in
+  const CheckEntry *checks;               // null: compiled without checks
 };
 
 class KernelObject {
 public:
-  /// FailedPrecondition when the file is no such library, or calls a function that this build does not have.
+  /// FailedPrecondition when the file is no library.
   static absl::StatusOr<std::unique_ptr<KernelObject>> load(const std::string &path);
   ~KernelObject();
   KernelObject(const KernelObject &) = delete;
   KernelObject &operator=(const KernelObject &) = delete;
 
-  /// Null when there is no kernel of that name.
-  const KernelEntry *find(absl::string_view name) const;
-  /// What a kernel that was compiled with checks announces; null for others.
-  const CheckEntry *checksOf(absl::string_view name) const;
+  /// NotFound when there is no emulated kernel of that name, FailedPrecondition when it calls a function that this build
+  /// does not have. Not while another thread asks for the same library's kernels.
+  absl::StatusOr<const KernelEntry *> find(absl::string_view name) const;
 
 private:
-  KernelObject(void *handle, const KernelEntry *kernels, const CheckEntry *checks)
-      : handle_(handle), kernels_(kernels), checks_(checks) {}
+  KernelObject(void *handle, std::string path) : handle_(handle), path_(std::move(path)) {}
 
   void *handle_;
-  const KernelEntry *kernels_;
-  const CheckEntry *checks_; // null without checks
+  std::string path_;
 };
 
 } // namespace oriel::runtime::emulated

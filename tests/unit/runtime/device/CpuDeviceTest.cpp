@@ -15,14 +15,14 @@ using ::testing::HasSubstr;
 
 std::unique_ptr<Device> makeDevice(int threads) { return *createCpuDevice({threads, -1}); }
 
-plan::Target targetOf(const char *kind) {
-  plan::Target target;
-  target.set_kind(kind);
-  return target;
+plan::Plan planFor(const char *kind) {
+  plan::Plan plan;
+  plan.mutable_target()->set_kind(kind);
+  return plan;
 }
 
 std::unique_ptr<KernelLibrary> loadTestKernels(Device &device) {
-  auto library = device.loadKernels(targetOf("cpu"), TEST_KERNELS);
+  auto library = device.loadKernels(planFor("cpu"), TEST_KERNELS);
   EXPECT_TRUE(library.ok()) << library.status();
   return library.ok() ? std::move(*library) : nullptr;
 }
@@ -72,8 +72,8 @@ TEST(CpuDevice, MemoryIsZeroAndAligned) {
 
 TEST(CpuDevice, ReportsMissingCodeAndSymbols) {
   auto device = makeDevice(1);
-  EXPECT_EQ(device->loadKernels(targetOf("cpu"), "/none").status().code(), absl::StatusCode::kFailedPrecondition);
-  absl::Status gpu = device->loadKernels(targetOf("nvidia"), TEST_KERNELS).status();
+  EXPECT_EQ(device->loadKernels(planFor("cpu"), "/none").status().code(), absl::StatusCode::kFailedPrecondition);
+  absl::Status gpu = device->loadKernels(planFor("nvidia"), TEST_KERNELS).status();
   EXPECT_EQ(gpu.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(gpu.message()), HasSubstr("compile it with --target cpu"));
   auto library = loadTestKernels(*device);

@@ -82,14 +82,19 @@ TEST_F(PackageTest, LoadsDeviceCodeWhateverTheCpu) {
   plan_.mutable_target()->add_features("avx4096"); // of kernels.so, which only the emulator runs
   plan_.mutable_entry_points(0)->mutable_steps(0)->mutable_launch()->set_threads(128);
   plan::DeviceCode *code = plan_.add_device_code();
-  code->set_file("kernels.ptx");
+  code->set_file("kernels.12.ptx");
   code->set_checksum(hashHex("ptx"));
-  write("kernels.ptx", "ptx");
+  write("kernels.12.ptx", "ptx");
+  expectError(absl::StatusCode::kInvalidArgument, "device code kernels.12.ptx does not say of which kernel it is");
+  code->set_symbol("attention");
+  code->set_function("attention");
   EXPECT_EQ(load().status(), absl::OkStatus());
-  write("kernels.ptx", "px");
-  expectError(absl::StatusCode::kDataLoss, "kernels.ptx: checksum is");
-  code->set_file("../kernels.ptx");
-  expectError(absl::StatusCode::kInvalidArgument, "device code '../kernels.ptx'");
+  write("kernels.12.ptx", "px");
+  expectError(absl::StatusCode::kDataLoss, "kernels.12.ptx: checksum is");
+  for (const char *name : {"../kernels.12.ptx", "kernels.ptx", "kernels..ptx", "kernels.12.so", "kernels.1/2.cubin"}) {
+    code->set_file(name);
+    expectError(absl::StatusCode::kInvalidArgument, absl::StrCat("device code '", name, "'"));
+  }
 }
 
 TEST_F(PackageTest, NeedsCodeForTheHostUnlessItIsForGpus) {

@@ -16,11 +16,11 @@ namespace {
 using ::testing::Each;
 using ::testing::HasSubstr;
 
-plan::Target nvidiaTarget() {
-  plan::Target target;
-  target.set_kind("nvidia");
-  target.set_chip("sm_80");
-  return target;
+plan::Plan nvidiaPlan() {
+  plan::Plan plan;
+  plan.mutable_target()->set_kind("nvidia");
+  plan.mutable_target()->set_chip("sm_80");
+  return plan;
 }
 
 class CudaDeviceTest : public ::testing::Test {
@@ -50,7 +50,7 @@ protected:
         return false;
     return true;
   }
-  std::unique_ptr<KernelLibrary> kernels() { return *device_->loadKernels(nvidiaTarget(), TEST_KERNELS); }
+  std::unique_ptr<KernelLibrary> kernels() { return *device_->loadKernels(nvidiaPlan(), TEST_KERNELS); }
 
   static LaunchSpec reverse() { return {"reverse", 2, {2, 3, 4}, 64, 256}; }
   std::unique_ptr<Device> device_;
@@ -132,15 +132,15 @@ TEST_F(CudaDeviceTest, AFaultyKernelIsNamedAndEndsTheDevice) {
 }
 
 TEST_F(CudaDeviceTest, RefusesPackagesForOtherTargets) {
-  plan::Target cpu;
-  cpu.set_kind("cpu");
+  plan::Plan cpu;
+  cpu.mutable_target()->set_kind("cpu");
   absl::Status status = device_->loadKernels(cpu, TEST_KERNELS).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("compile it with --target nvidia-emulated:CHIP"));
-  plan::Target host = nvidiaTarget();
-  host.add_features("avx4096");
+  plan::Plan host = nvidiaPlan();
+  host.mutable_target()->add_features("avx4096");
   EXPECT_THAT(std::string(device_->loadKernels(host, TEST_KERNELS).status().message()), HasSubstr("lacks avx4096"));
-  EXPECT_THAT(std::string(device_->loadKernels(nvidiaTarget(), "/none").status().message()),
+  EXPECT_THAT(std::string(device_->loadKernels(nvidiaPlan(), "/none").status().message()),
               ::testing::MatchesRegex("the package has no /none\\.so, which cuda: emulated on .* runs: compile it with "
                                       "--target nvidia-emulated:sm_80"));
 }

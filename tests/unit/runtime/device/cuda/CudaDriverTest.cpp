@@ -43,9 +43,22 @@ absl::StatusOr<std::unique_ptr<runtime::Device>> deviceOver(const Driver &driver
   backend.name = "cuda:0";
   backend.hostThreads = 1;
   backend.products = [] { return emulated::createHostProducts(); };
-  backend.suffixes = {".so"};
-  backend.target = "nvidia";
   return createDriverDevice(std::move(backend));
+}
+
+/// One with two files for each of two kernels.
+plan::Plan planOfTwoKernels() {
+  plan::Plan plan;
+  plan.mutable_target()->set_kind("nvidia");
+  plan.mutable_target()->set_chip("sm_90a");
+  for (const char *symbol : {"reverse", "overflow"})
+    for (const char *suffix : {".cubin", ".ptx"}) {
+      plan::DeviceCode *code = plan.add_device_code();
+      code->set_file(std::string(symbol) + suffix);
+      code->set_symbol(std::string(symbol) + "_of_the_plan");
+      code->set_function(symbol);
+    }
+  return plan;
 }
 
 struct Refusal {
@@ -61,22 +74,69 @@ TEST_P(RefusingDriver, SaysWhatToDo) {
   GetParam().plant(driver);
   absl::StatusOr<std::unique_ptr<runtime::Device>> device = deviceOver(driver);
   absl::Status status = device.status();
-  plan::Target target;
-  target.set_kind("nvidia");
-  target.set_chip("sm_90a");
   if (status.ok())
-    status = (*device)->loadKernels(target, TEST_KERNELS).status();
+    status = (*device)->loadKernels(planOfTwoKernels(), "/package/kernels").status();
   EXPECT_THAT(status.ToString(), HasSubstr(GetParam().message));
 }
 
 TEST(CudaDriver, ADeviceSaysWhichPackageItWants) {
+  plan::Plan plan = planOfTwoKernels();
+  plan.clear_device_code();
+  EXPECT_EQ((*deviceOver(emulated::emulatedDriver({})))->loadKernels(plan, "/package/kernels").status(),
+            absl::FailedPreconditionError("the package has no code for GPUs, which cuda:0: 0000:00:00.0 runs: compile it "
+                                          "with --target nvidia:sm_90a"));
+}
+
+/// Files that a driver was asked for, and what has become of the modules.
+struct Modules {
+  std::vector<std::string> asked;
+  int loaded = 0;
+} modules;
+
+/// A driver that takes no cubin, and gives the test's library for every PTX.
+Driver driverThatAssembles() {
   Driver driver = emulated::emulatedDriver({});
-  plan::Target target;
-  target.set_kind("nvidia");
-  target.set_chip("sm_90a");
-  EXPECT_EQ((*deviceOver(driver))->loadKernels(target, "/none/kernels").status(),
-            absl::FailedPreconditionError("the package has no /none/kernels.so, which cuda:0: 0000:00:00.0 runs: compile "
-                                          "it with --target nvidia:sm_90a"));
+  static const Driver emulator = driver;
+  modules = {};
+  driver.moduleLoad = [](Module *module, const char *path) {
+    modules.asked.push_back(path);
+    if (std::string_view(path).ends_with(".cubin"))
+      return noBinaryForGpu;
+    ++modules.loaded;
+    return emulator.moduleLoad(module, TEST_KERNELS ".so");
+  };
+  driver.moduleUnload = [](Module module) {
+    --modules.loaded;
+    return emulator.moduleUnload(module);
+  };
+  return driver;
+}
+
+TEST(CudaDriver, LoadsTheFirstFileOfEachKernelThatTheGpuTakes) {
+  Driver driver = driverThatAssembles();
+  auto device = *deviceOver(driver);
+  auto kernels = device->loadKernels(planOfTwoKernels(), "/package/kernels");
+  ASSERT_EQ(kernels.status(), absl::OkStatus());
+  EXPECT_THAT(modules.asked, ::testing::ElementsAre("/package/reverse.cubin", "/package/reverse.ptx",
+                                                    "/package/overflow.cubin", "/package/overflow.ptx"));
+  EXPECT_EQ(modules.loaded, 2);
+  EXPECT_EQ((*kernels)->prepare({"reverse_of_the_plan", 2, {2, 3, 4}, 64, 256}).status(), absl::OkStatus());
+  EXPECT_EQ((*kernels)->prepare({"reverse", 2, {2, 3, 4}, 64, 256}).status().code(), absl::StatusCode::kNotFound)
+      << "what stands in the code is no symbol";
+  kernels->reset();
+  EXPECT_EQ(modules.loaded, 0);
+}
+
+TEST(CudaDriver, AKernelThatDoesNotLoadIsToldWithAllReasons) {
+  Driver driver = driverThatAssembles();
+  driver.moduleLoad = [](Module *, const char *path) {
+    return std::string_view(path).ends_with(".cubin") ? invalidImage : unsupportedPtx;
+  };
+  absl::Status status = (*deviceOver(driver))->loadKernels(planOfTwoKernels(), "/package/kernels").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::MatchesRegex("compiled for sm_90a, which cuda:0: .* does not run: /package/overflow.cubin: .*; "
+                                      "/package/overflow.ptx: .*newer driver.*"));
 }
 
 INSTANTIATE_TEST_SUITE_P(

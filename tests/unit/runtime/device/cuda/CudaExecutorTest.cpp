@@ -122,7 +122,7 @@ struct Counted {
 
 TEST_F(CudaExecutorTest, AnEntryIsOneGraphThatIsMadeOnce) {
   cuda::Driver driver = Counted::table();
-  cuda::Backend backend{&driver, 0, "cuda:0", 1, [] { return emulated::createHostProducts(); }, {".so"}, {}};
+  cuda::Backend backend{.driver = &driver, .name = "cuda:0", .hostThreads = 1, .products = [] { return emulated::createHostProducts(); }, .runsHostCode = true};
   auto device = *cuda::createDriverDevice(std::move(backend));
   auto executor = *Executor::create(package(), *device, *alone_[0]);
   for (int run = 1; run <= 3; ++run) {

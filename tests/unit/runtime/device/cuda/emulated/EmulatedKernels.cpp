@@ -1,4 +1,4 @@
-// A kernels.so as orielc writes it for the emulator, by hand: two tables and functions that call through the first.
+// A kernels.so as orielc writes it for the emulator, by hand: kernels that call through a table, and an entry for each.
 #include "runtime/device/cuda/emulated/KernelObject.h"
 
 using oriel::runtime::emulated::ImportEntry;
@@ -6,16 +6,16 @@ using oriel::runtime::emulated::KernelEntry;
 
 extern "C" {
 
-ImportEntry oriel_emulated_imports[] = {{"orielEmulatedThread", nullptr},
-                                        {"orielEmulatedBlock", nullptr},
-                                        {"orielEmulatedShared", nullptr},
-                                        {"orielEmulatedBarrier", nullptr},
-                                        {nullptr, nullptr}};
+static ImportEntry imports[] = {{"orielEmulatedThread", nullptr},
+                                {"orielEmulatedBlock", nullptr},
+                                {"orielEmulatedShared", nullptr},
+                                {"orielEmulatedBarrier", nullptr},
+                                {nullptr, nullptr}};
 
-static int thread() { return reinterpret_cast<int32_t (*)()>(oriel_emulated_imports[0].address)(); }
-static int block(int dim) { return reinterpret_cast<int32_t (*)(int32_t)>(oriel_emulated_imports[1].address)(dim); }
-static int *shared() { return reinterpret_cast<int *(*)()>(oriel_emulated_imports[2].address)(); }
-static void barrier() { reinterpret_cast<void (*)()>(oriel_emulated_imports[3].address)(); }
+static int thread() { return reinterpret_cast<int32_t (*)()>(imports[0].address)(); }
+static int block(int dim) { return reinterpret_cast<int32_t (*)(int32_t)>(imports[1].address)(dim); }
+static int *shared() { return reinterpret_cast<int *(*)()>(imports[2].address)(); }
+static void barrier() { reinterpret_cast<void (*)()>(imports[3].address)(); }
 
 /// out[block, t] = in[block, 63 - t] for blocks of 64 threads in a grid of [2, 3, 4], by way of shared memory.
 static void reverse(void *const *arguments) {
@@ -42,8 +42,7 @@ static void overflow(void *const *) {
     shared()[64] = 1;
 }
 
-extern const KernelEntry oriel_emulated_kernels[] = {{"reverse", reverse, 2},
-                                                     {"reverseUnordered", reverseUnordered, 2},
-                                                     {"overflow", overflow, 0},
-                                                     {nullptr, nullptr, 0}};
+extern const KernelEntry oriel_emulated_reverse = {"reverse", reverse, 2, 0, imports, nullptr};
+extern const KernelEntry oriel_emulated_reverseUnordered = {"reverseUnordered", reverseUnordered, 2, 0, imports, nullptr};
+extern const KernelEntry oriel_emulated_overflow = {"overflow", overflow, 0, 0, imports, nullptr};
 }

@@ -2,7 +2,6 @@
 #include "runtime/device/cuda/emulated/KernelObject.h"
 
 extern "C" {
-oriel::runtime::emulated::ImportEntry oriel_emulated_imports[] = {{"orielEmulatedTeleport", nullptr},
-                                                                  {nullptr, nullptr}};
-extern const oriel::runtime::emulated::KernelEntry oriel_emulated_kernels[] = {{nullptr, nullptr, 0}};
+static oriel::runtime::emulated::ImportEntry imports[] = {{"orielEmulatedTeleport", nullptr}, {nullptr, nullptr}};
+extern const oriel::runtime::emulated::KernelEntry oriel_emulated_teleport = {"teleport", nullptr, 0, 0, imports, nullptr};
 }
