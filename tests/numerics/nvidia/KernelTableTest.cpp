@@ -1,5 +1,6 @@
 // Every kernel of a model of each mixer, at head dims 64, 128 and 256, lowers for every GPU and is taken by ptxas; what
-// ptxas says of it stands in kernel_table.txt (CommittedTable.h).
+// ptxas says of it stands in kernel_table.txt (CommittedTable.h). Tiles are those that kernels have without ptxas; with it
+// the schedule may choose others (compiler/schedule/Tiling.h).
 #include "compiler/codegen/EachKernel.h"
 #include "compiler/codegen/nvidia/DeviceCode.h"
 #include "compiler/codegen/store/UserStore.h"
