@@ -22,7 +22,7 @@ struct ImportOptions {
   int64_t tokens = 128; ///< T: tokens of one row.
   /// Replace the values of model parameters: {"vocab", "32000"} acts like editing `vocab = …` in the file. The value is
   /// an expression of the language. A name that the model does not define is an error.
-  std::vector<std::pair<std::string, std::string>> parameters;
+  std::vector<std::pair<std::string, std::string>> parameters = {};
 };
 
 /// Imports the one model of `text`. The module holds

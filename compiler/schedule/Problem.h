@@ -107,7 +107,7 @@ struct Mixer {
   size_t op = 0;            // the forward half
   int64_t gradientStep = 0; // where the backward half of the mixer runs
   std::vector<MixerCandidate> candidates;
-  std::vector<RefusedWay> refused; // no candidates; for people
+  std::vector<RefusedWay> refused = {}; // no candidates; for people
 };
 
 /// Memory that lives for some steps whatever is decided.

@@ -1,8 +1,9 @@
-// How the kernels of a GPU are tiled: a question of each kernel alone, answered before the step's problem is solved. That
-// is exact: tiles change the time of their kernel and nothing that the rest of the step sees, so the fastest tiles of each
-// kernel are those of the fastest step.
+// How the kernels of a GPU are tiled: a question of each kernel alone, answered before the step's problem is solved.
+// That is exact: tiles change the time of their kernel and nothing that the rest of the step sees, so the fastest tiles
+// of each kernel are those of the fastest step.
 //
-//   given     tilings of one kernel with their predicted times, as far as its code is planned: registers for tiles alone,
+//   given     tilings of one kernel with their predicted times, as far as its code is planned: registers for tiles
+//   alone,
 //             so that no time is too long; the kernel's own comes first
 //   choose    one that an assembler accepts
 //   objective least predicted time. A rival must beat the kernel's own by `tilingMargin`: predictions are no finer.
@@ -31,7 +32,7 @@ struct TilingCandidate : Tiling {
   int64_t registers = 0; // of a thread: for tiles alone, or, where it was assembled, all
   int64_t sharedBytes = 0;
   bool assembled = false;
-  Estimate time; // of one run
+  Estimate time = {}; // of one run
   bool operator==(const TilingCandidate &) const = default;
 };
 
@@ -60,8 +61,8 @@ using AssembleTiling = std::function<std::string(size_t i)>;
 
 /// Assembles the fastest in prediction until that is one that was assembled: no other can be faster. What is refused
 /// leaves the candidates, and so do those that plan no fewer registers for as many warps. The answer goes first, the
-/// others behind it by their time. After `mostAssembledTilings` the answer is the fastest that was accepted; if there is
-/// none, it is the kernel's own, as without an assembler.
+/// others behind it by their time. After `mostAssembledTilings` the answer is the fastest that was accepted; if there
+/// is none, it is the kernel's own, as without an assembler.
 void solveTiling(TilingQuestion &question, const AssembleTiling &assemble);
 
 } // namespace oriel::schedule

@@ -60,7 +60,7 @@ struct LaunchSpec {
   int64_t threads = 1;     // of a block; the CPU runs a cell as one
   int64_t sharedBytes = 0; // shared memory of a block
   size_t scratchBytes = 0; // private to a running cell (CPU)
-  std::vector<TensorMapSpec> tensorMaps;
+  std::vector<TensorMapSpec> tensorMaps = {};
 };
 
 /// A launch of fixed shape, ready to run on any addresses.

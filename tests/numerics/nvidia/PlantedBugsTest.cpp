@@ -83,8 +83,9 @@ TEST_F(PlantedBugsTest, NothingIsFoundInAKernelAsItIsLowered) {
   EXPECT_EQ(report.neededBytes(), (64 + 128) * 64 * 2 + 64 * 64 * 4);
   EXPECT_EQ(report.costOf(/*shared=*/true).mean(), 1.0);
   for (const runtime::emulated::SiteReport &site : report.sites) {
-    if (site.kind == AccessKind::CopySource)
+    if (site.kind == AccessKind::CopySource) {
       EXPECT_EQ(site.cost.mean(), 1.0);
+    }
   }
 }
 

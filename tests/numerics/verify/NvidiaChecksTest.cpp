@@ -101,8 +101,9 @@ TEST(PlantedBugs, AWindowThatIsOffByOneFailsTheGoldenValues) {
     auto comparisons = runCase(*golden, how);
     ASSERT_TRUE(comparisons.ok()) << comparisons.status();
     for (const NamedComparison &named : *comparisons)
-      if (named.tensor == "o")
+      if (named.tensor == "o") {
         EXPECT_EQ(named.comparison.ok, !isPlanted) << named.comparison.describe();
+      }
   }
 }
 

@@ -192,7 +192,7 @@ const CompiledKernel *Compiler::get(const BuildFn &build, const std::string &sym
 struct Launch {
   const CompiledKernel *kernel;
   std::vector<void *> pointers;
-  std::vector<Bf16Array> bf16; // in place of the arguments of that type
+  std::vector<Bf16Array> bf16 = {}; // in place of the arguments of that type
   std::unique_ptr<void, decltype(&std::free)> scratch{nullptr, &std::free};
 
   /// Cells run from the last to the first; on the emulator in any order, threads in another one at each call.
@@ -293,8 +293,9 @@ void expectClose(std::span<const float> actual, std::span<const double> expected
     norm += expected[i] * expected[i];
     worst = std::max(worst, d);
   }
-  if (worst > (usesTf32() ? tf32Noise : noise))
+  if (worst > (usesTf32() ? tf32Noise : noise)) {
     EXPECT_LE(std::sqrt(difference), tolerance * std::sqrt(norm)) << name << ": greatest difference " << worst;
+  }
 }
 
 } // namespace oriel::testing

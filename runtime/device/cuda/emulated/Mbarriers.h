@@ -3,9 +3,9 @@
 // A phase of an mbarrier ends when all arrivals have come and all bytes that these expect have been brought. Copies are
 // in flight from their issue until then, and data lands as late as it may: when a thread that waits sees the end of the
 // phase. Until then the target holds NaNs. Hardware hangs where a phase never ends; here the block ends with a fault
-// that says which mbarrier, which phase, and what is missing. Also faults: more bytes than expected, a wait that sees an
-// old phase while copies of the next are in flight, an mbarrier that nobody initialised or that was overwritten, copies
-// that nobody has waited for when the threads end.
+// that says which mbarrier, which phase, and what is missing. Also faults: more bytes than expected, a wait that sees
+// an old phase while copies of the next are in flight, an mbarrier that nobody initialised or that was overwritten,
+// copies that nobody has waited for when the threads end.
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_MBARRIERS_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_MBARRIERS_H
 
@@ -55,9 +55,9 @@ private:
     size_t number;          // of those of the block
     int64_t count, pending; // arrivals of a phase, and those that have not come
     int64_t phase = 0, expectedBytes = 0, broughtBytes = 0;
-    std::vector<BulkCopy> inFlight;
-    ThreadClocks::Knowledge arriving, released; // in this phase, by the last
-    std::vector<int64_t> seen;                  // by thread: the last phase whose end it has seen
+    std::vector<BulkCopy> inFlight = {};
+    ThreadClocks::Knowledge arriving = {}, released = {}; // in this phase, by the last
+    std::vector<int64_t> seen = {};                       // by thread: the last phase whose end it has seen
   };
 
   Mbarrier *find(size_t at);

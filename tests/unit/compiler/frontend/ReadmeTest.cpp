@@ -16,8 +16,9 @@ TEST(Readme, NamesEveryLayerAndOption) {
   for (const LayerSpec &layer : layerSpecs()) {
     EXPECT_TRUE(mentions(layer.name)) << layer.name;
     for (const OptionSpec &option : layer.options) {
-      if (option.name != "weights") // Always given by position: unembed(tied).
+      if (option.name != "weights") { // Always given by position: unembed(tied).
         EXPECT_TRUE(mentions(option.name)) << layer.name << " " << option.name;
+      }
       for (std::string_view word : option.words)
         EXPECT_TRUE(mentions(word)) << layer.name << " " << option.name << " " << word;
     }

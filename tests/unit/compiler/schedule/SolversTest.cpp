@@ -100,8 +100,9 @@ TEST(Solvers, ImprovedSchedulesFitAndNoSingleChangeMakesThemFaster) {
     for (size_t i = 0; i < problem.ops.size(); ++i) {
       Schedule other = better;
       other.recompute[i] = !other.recompute[i];
-      if (verify(problem, other).empty())
+      if (verify(problem, other).empty()) {
         EXPECT_GE(predict(problem, other).seconds, seconds) << "seed " << seed << " op " << i;
+      }
     }
   }
   EXPECT_GT(improved, 10);

@@ -66,8 +66,9 @@ TEST(Profile, CollectivesHaveATrackOfTheirOwn) {
   ASSERT_TRUE(withCollectives().writeTrace(folder / "trace.json", 0).ok());
   auto events = nlohmann::json::parse(readText(folder / "trace.json"))["traceEvents"];
   for (const auto &event : events)
-    if (event["ph"] == "X")
+    if (event["ph"] == "X") {
       EXPECT_EQ(event["tid"], event["name"] == "grads reduce_scatter_tree" ? 1 : 0) << event;
+    }
 }
 
 TEST(Profile, EmptyProfile) {
