@@ -97,9 +97,9 @@ class Commands(OrielTest):
 
     def test_all_cores_are_used_where_openmp_binds_threads(self):
         threads = []
-        for environment in ({}, {"OMP_PROC_BIND": "true"}):
-            status, _, err = self.run_oriel("train", "job.toml", "--set", "training.steps=1", "--set", "run_dir=bind",
-                                            "--set", "training.resume=false", environment=environment)
+        for run, environment in (("free", {}), ("bound", {"OMP_PROC_BIND": "true"})):
+            status, _, err = self.run_oriel("train", "job.toml", "--set", "training.steps=1", "--set", f"run_dir={run}",
+                                            environment=environment)
             self.assertEqual(status, 0, err)
             threads.append(re.search(r"(\d+) threads?, 1 rank", err)[1])
         self.assertEqual(threads[0], threads[1])

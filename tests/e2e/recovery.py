@@ -91,7 +91,31 @@ class Recovery(OrielTest):
         self.assertIn("step-000000005", err)
         self.assertEqual(self.checkpoints("ruined"), ["step-000000005"])
 
-    def test_a_full_disk_costs_a_checkpoint_and_not_the_run(self):
+    def test_a_run_does_not_start_over_among_the_checkpoints_of_another(self):
+        self.train("run", "training.steps=6")
+        before = (self.checkpoints("run"), self.losses("run"))
+        status, _, err = self.run_oriel("train", "job.toml", *self.flags(["training.resume=false", "training.steps=2"]))
+        self.assertEqual(status, 1, err)
+        self.assertIn("training.resume is false, but", err)
+        self.assertIn("(the newest: step 6)", err)
+        self.assertEqual((self.checkpoints("run"), self.losses("run")), before)
+        self.train("other", "training.resume=false", "training.steps=2")
+        status, _, err = self.run_oriel("train", "job.toml", "--set", "training.steps=7")
+        self.assertIn("training.steps = 7 (was 6)", err)
+        status, _, err = self.run_oriel("train", "job.toml", "--set", "training.steps=3")
+        self.assertEqual(status, 0, err)
+        self.assertIn("nothing is left to train", err)
+
+    def test_a_gradient_that_is_not_finite_ends_the_run_before_its_weights_are_saved(self):
+        # Norms lift what is tiny: the loss is finite, but not the square of the gradient of the bias before them.
+        self.write("tiny.oriel", self.read("tiny.oriel").decode().replace(
+            "dim = d)", "dim = d, scale = 1e-28)\n  | linear(d, bias) | rms_norm(eps = 1e-30) | rms_norm(eps = 1e-30)"))
+        status, _, err = self.run_oriel("train", "job.toml", "--set", "checkpoint.every=1")
+        self.assertEqual(status, 1, err)
+        self.assertRegex(err, r"step 0: the norm of the gradient is (-?nan|inf) \(samples 0 to 7; the loss is \d")
+        self.assertEqual(self.checkpoints("run"), [])
+
+    def test_a_full_disk_costs_a_checkpoint_and_the_run_says_so(self):
         if os.geteuid() != 0:
             self.skipTest("mounting a small tmpfs needs root")
         folder = self.path("small")
@@ -100,10 +124,14 @@ class Recovery(OrielTest):
             self.skipTest("tmpfs cannot be mounted here")
         try:
             status, _, err = self.run_oriel("train", "job.toml", "--set", "run_dir=run", "--set", "checkpoint.dir=small/c")
-            self.assertEqual(status, 0, err)
+            self.assertEqual(status, 1, err)
             self.assertIn("was not committed", err)
+            self.assertIn("oriel: the weights of step 12 are in no checkpoint: ", err)
             self.assertIn("No space left", err)
-            self.assertEqual(self.losses("run")[-1][0], 12)
+            self.assertEqual(self.losses("run")[-1][:2], (12, "validation/loss"))
+            self.assertTrue(os.path.exists(self.path("run/report.html")))
+            os.system(f"mount -o remount,size=4m '{folder}'")
+            self.train("run", "checkpoint.dir=small/c")
         finally:
             os.system(f"umount '{folder}'")
 

@@ -5,6 +5,9 @@
 #include "trainer/commands/Commands.h"
 #include "trainer/commands/OpenModel.h"
 
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -49,8 +52,10 @@ absl::Status inspect(const std::string &path) {
   fmt::print("{}\nstep {}, next sample {}, seed {}, run {}\nplan {}\njob {}\n", folder, info.step, info.position,
              info.seed, info.runId, info.planFingerprint, info.configHash);
   for (const auto &[key, value] : info.extra)
-    if (key != "model_text")
+    if (key != "model_text" && key != "settings")
       fmt::print("{} {}\n", key, value);
+  if (auto settings = info.extra.find("settings"); settings != info.extra.end())
+    fmt::print("settings\n  {}\n", absl::StrReplaceAll(absl::StripSuffix(settings->second, "\n"), {{"\n", "\n  "}}));
   for (const ParameterPlace &place : info.parameters)
     fmt::print("  {:<44} [{}] at {}\n", place.name, fmt::join(place.shape, ", "), place.offset);
   return absl::OkStatus();

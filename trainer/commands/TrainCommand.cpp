@@ -26,7 +26,8 @@ struct Options {
 
 void printSummary(const TrainSummary &summary) {
   if (summary.stopped)
-    fmt::print("stopped after step {}; the same command goes on from the checkpoint\n", summary.lastStep);
+    fmt::print("stopped after step {}{}\n", summary.lastStep,
+               summary.lastSave.ok() ? "; the same command goes on from the checkpoint" : "");
   if (summary.lastStep > summary.firstStep)
     fmt::print("training loss   {:.4f} nats/token at step {}, {:.0f} tokens/s\n", summary.trainLoss, summary.lastStep,
                summary.tokensPerSecond);
@@ -65,7 +66,7 @@ absl::Status runRanks(const Options &options, runtime::Communicator &communicato
   ORIEL_ASSIGN_OR_RETURN(TrainSummary summary, train(*job, communicator, leaveAtOnce));
   if (communicator.rank() == 0)
     printSummary(summary);
-  return absl::OkStatus();
+  return summary.lastSave;
 }
 
 absl::Status run(const Options &options) {

@@ -91,35 +91,6 @@ absl::Status checkBatch(const Job &job) {
   return absl::OkStatus();
 }
 
-void hashTable(const Message &message, const std::string &prefix, runtime::Hasher &hasher) {
-  const Reflection *reflection = message.GetReflection();
-  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
-    const FieldDescriptor *field = message.GetDescriptor()->field(i);
-    std::string key = joinKey(prefix, field->name());
-    if (isTable(field)) {
-      hashTable(reflection->GetMessage(message, field), key, hasher);
-      continue;
-    }
-    if (!ruleOf(field).numerics())
-      continue;
-    hasher.addField(key);
-    if (field->is_repeated()) {
-      for (int j = 0; j < reflection->FieldSize(message, field); ++j)
-        hasher.addField(reflection->GetRepeatedString(message, field, j));
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_INT64) {
-      hasher.addField(fmt::to_string(reflection->GetInt64(message, field)));
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_UINT64) {
-      hasher.addField(fmt::to_string(reflection->GetUInt64(message, field)));
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
-      hasher.addField(fmt::format("{:a}", reflection->GetDouble(message, field)));
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
-      hasher.addField(reflection->GetBool(message, field) ? "true" : "false");
-    } else {
-      hasher.addField(reflection->GetString(message, field));
-    }
-  }
-}
-
 } // namespace
 
 absl::Status checkJob(const Job &job) {
@@ -133,7 +104,7 @@ absl::Status checkJob(const Job &job) {
 
 std::string jobNumericsHash(const Job &job) {
   runtime::Hasher hasher;
-  hashTable(job, "", hasher);
+  hasher.addField(printNumerics(job));
   return hasher.hex();
 }
 

@@ -32,6 +32,13 @@ std::string printJob(const Job &job);
 /// Every key with its type, default, range and meaning, as TOML comments (`oriel train --help-config`).
 std::string describeJobSchema();
 
+/// The fields that determine the numbers of a run (see jobNumericsHash), one "key = value" a line.
+std::string printNumerics(const Job &job);
+
+/// Which of them differ between a job that printNumerics() wrote down and this one: "training.steps = 20 (was 10), …".
+/// Says so when nothing was written down.
+std::string numericsDifference(std::string_view before, const Job &job);
+
 /// 32 hex digits over the fields that determine the numbers of a run: model and data paths are left out (their contents
 /// are hashed by the plan and by the token files), and so are places, names, deadlines and everything about output.
 std::string jobNumericsHash(const Job &job);

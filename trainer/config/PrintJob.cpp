@@ -4,6 +4,9 @@
 
 #include "fmt/format.h"
 
+#include <map>
+#include <sstream>
+
 namespace oriel::trainer {
 namespace {
 
@@ -98,7 +101,45 @@ void printTable(const Message &message, const std::string &prefix, bool describe
   }
 }
 
+void printNumericsOf(const Message &message, const std::string &prefix, std::string &out) {
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor *field = message.GetDescriptor()->field(i);
+    std::string key = joinKey(prefix, field->name());
+    if (isTable(field))
+      printNumericsOf(message.GetReflection()->GetMessage(message, field), key, out);
+    else if (ruleOf(field).numerics())
+      out += fmt::format("{} = {}\n", key, valueText(message, field));
+  }
+}
+
+/// Values by their keys.
+std::map<std::string, std::string> linesOf(std::string_view numerics) {
+  std::map<std::string, std::string> values;
+  std::istringstream lines{std::string(numerics)};
+  for (std::string line; std::getline(lines, line);)
+    if (size_t equals = line.find(" = "); equals != std::string::npos)
+      values[line.substr(0, equals)] = line.substr(equals + 3);
+  return values;
+}
+
 } // namespace
+
+std::string printNumerics(const Job &job) {
+  std::string out;
+  printNumericsOf(job, "", out);
+  return out;
+}
+
+std::string numericsDifference(std::string_view before, const Job &job) {
+  if (before.empty())
+    return "which, it did not write down";
+  std::vector<std::string> changes;
+  std::map<std::string, std::string> old = linesOf(before);
+  for (const auto &[key, value] : linesOf(printNumerics(job)))
+    if (auto was = old.find(key); was == old.end() || was->second != value)
+      changes.push_back(fmt::format("{} = {} (was {})", key, value, was == old.end() ? "not there" : was->second));
+  return fmt::format("{}", fmt::join(changes, ", "));
+}
 
 std::string printJob(const Job &job) {
   std::string out;

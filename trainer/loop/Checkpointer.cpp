@@ -4,6 +4,8 @@
 #include "trainer/loop/Agreement.h"
 #include "trainer/loop/Failpoint.h"
 
+#include "absl/strings/str_cat.h"
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -27,11 +29,15 @@ absl::Status Checkpointer::begin(const CheckpointInfo &info, bool last) {
                      last ? BackgroundSave::Slices::Still : BackgroundSave::Slices::Changing);
 }
 
+constexpr char kStartOver[] = "; to start over, name another run_dir";
+
 absl::StatusOr<std::optional<LoadedCheckpoint>> resume(CheckpointStore &store, ModelState &state,
                                                        runtime::Communicator &communicator, double deadlineSeconds) {
   std::vector<ParameterPlace> places = state.places();
   absl::StatusOr<LoadedCheckpoint> loaded = store.loadNewest(state.targets(), &places);
   bool none = absl::IsNotFound(loaded.status()) && store.steps().empty();
+  if (!none && !loaded.ok())
+    loaded = absl::Status(loaded.status().code(), absl::StrCat(loaded.status().message(), kStartOver));
   runtime::Deadline deadline = runtime::Deadline::after(deadlineSeconds);
   ORIEL_RETURN_IF_ERROR(agree(communicator, none ? absl::OkStatus() : loaded.status(), deadline));
 

@@ -48,6 +48,7 @@ private:
   void beat(const char *phase) { watchdog_->beat(phase, step_); }
 
   absl::Status open();
+  absl::Status refuseToMixRuns() const;
   absl::Status restore();
   absl::Status measurePeak();
   absl::Status loop();
@@ -55,6 +56,7 @@ private:
   absl::Status runValidation();
   absl::Status saveCheckpoint();
   absl::Status noteSave(const std::optional<SaveResult> &save);
+  absl::Status saveLast();
   absl::Status finish();
   void makeSample();
   RunReport report() const;
@@ -76,6 +78,7 @@ private:
   int64_t step_ = 0;       // steps done
   int64_t position_ = 0;   // samples consumed
   int64_t triedStep_ = -1; // of the last checkpoint, committed or not: the same on all ranks
+  absl::Status lastSave_;  // of that checkpoint, as this rank knows
   double peakFlops_ = 0;   // of all ranks
   double stepSeconds_ = 0; // smoothed
   double trainingSeconds_ = 0;
@@ -93,8 +96,10 @@ absl::Status Run::open() {
   if (leads()) {
     absl::StatusOr<RunLock> lock = RunLock::take(job_.run_dir());
     locked = lock.status();
-    if (lock.ok())
+    if (lock.ok()) {
       lock_ = *std::move(lock);
+      locked = refuseToMixRuns();
+    }
   }
   ORIEL_RETURN_IF_ERROR(agree(communicator_, locked, Deadline::after(patience())));
   ORIEL_ASSIGN_OR_RETURN(runId_, fromRankZero(communicator_, randomName(), Deadline::after(patience())));
@@ -111,6 +116,18 @@ absl::Status Run::open() {
   return absl::OkStatus();
 }
 
+// Checkpoints are ordered by their step: those of a run that starts over among those of an older one would be pruned as
+// the older ones, and the next start would go on from the other run.
+absl::Status Run::refuseToMixRuns() const {
+  std::vector<int64_t> steps = store_.steps();
+  if (job_.training().resume() || steps.empty())
+    return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("training.resume is false, but {} holds checkpoints of an earlier run (the newest: step {}): name another "
+                  "run_dir, or move them away",
+                  store_.dir(), steps.back()));
+}
+
 absl::Status Run::restore() {
   beat("restore");
   std::vector<std::string> noDecay(job_.optimizer().no_decay().begin(), job_.optimizer().no_decay().end());
@@ -123,6 +140,9 @@ absl::Status Run::restore() {
   if (job_.training().resume()) {
     ORIEL_ASSIGN_OR_RETURN(loaded, resume(store_, *setup_.state, communicator_, patience()));
   }
+  if (leads())
+    for (const std::string &warning : scheduleWarnings(job_))
+      spdlog::warn("{}", warning);
   if (!loaded)
     return setup_.state->initialize(job_.training().seed(), Deadline::after(patience()));
   step_ = triedStep_ = loaded->info.step;
@@ -133,8 +153,11 @@ absl::Status Run::restore() {
   for (const std::string &reason : loaded->skipped)
     spdlog::warn("checkpoint passed over: {}", reason);
   if (loaded->info.configHash != jobNumericsHash(job_))
-    spdlog::warn("the job differs from the one that wrote {}; it goes on with the new values", loaded->path);
-  spdlog::info("resumed from {} at step {}", loaded->path, step_);
+    spdlog::warn("the job differs from the one that wrote {} and goes on with the new values: {}", loaded->path,
+                 numericsDifference(loaded->info.extra["settings"], job_));
+  spdlog::info("resumed from {} at step {}{}", loaded->path, step_,
+               step_ < job_.training().steps() ? "" : fmt::format(", which is all of training.steps = {}: nothing is left "
+                                                                  "to train", job_.training().steps()));
   return absl::OkStatus();
 }
 
@@ -194,10 +217,7 @@ absl::Status Run::loop() {
       ORIEL_RETURN_IF_ERROR(saveCheckpoint());
   }
   ORIEL_ASSIGN_OR_RETURN(summary_.profile, profiler_->finish(peakFlops_ / communicator_.size()));
-  if (triedStep_ != step_)
-    ORIEL_RETURN_IF_ERROR(saveCheckpoint());
-  beat("checkpoint");
-  ORIEL_RETURN_IF_ERROR(noteSave(checkpointer_->wait()));
+  ORIEL_RETURN_IF_ERROR(saveLast());
   if (!summary_.stopped && setup_.validation)
     ORIEL_RETURN_IF_ERROR(runValidation());
   return absl::OkStatus();
@@ -226,7 +246,8 @@ CheckpointInfo Run::checkpointInfo() const {
   info.parameters = setup_.state->places();
   info.extra = {{"model", setup_.state->plan().model()}, {"model_text", setup_.modelText},
                 {"tokenizer", job_.data().tokenizer()},  {"sequence", std::to_string(job_.training().sequence())},
-                {"dtype", job_.training().dtype()},      {"name", job_.name()}};
+                {"dtype", job_.training().dtype()},      {"name", job_.name()},
+                {"settings", printNumerics(job_)}};
   return info;
 }
 
@@ -239,11 +260,27 @@ absl::Status Run::saveCheckpoint() {
   return checkpointer_->begin(checkpointInfo(), last);
 }
 
+// The state that training ends with. That it could not be saved does not take the validation, the sample and the report
+// from the user, but the job has failed.
+absl::Status Run::saveLast() {
+  if (triedStep_ != step_)
+    ORIEL_RETURN_IF_ERROR(saveCheckpoint());
+  beat("checkpoint");
+  ORIEL_RETURN_IF_ERROR(noteSave(checkpointer_->wait()));
+  summary_.lastSave = agree(communicator_, lastSave_, Deadline::after(patience()));
+  return absl::OkStatus();
+}
+
 absl::Status Run::noteSave(const std::optional<SaveResult> &save) {
   if (!save)
     return absl::OkStatus();
   ORIEL_RETURN_IF_ERROR(save->fatal);
+  lastSave_ = absl::OkStatus();
   if (!save->committed) {
+    lastSave_ = absl::UnavailableError(
+        fmt::format("the weights of step {} are in no checkpoint: {}; {}", save->step, save->reason,
+                    summary_.checkpoint.empty() ? "the same command starts from the beginning"
+                                                : "the same command goes on from " + summary_.checkpoint));
     journal_->note(
         fmt::format("step {}: the checkpoint was not committed, older ones stay: {}", save->step, save->reason));
     return absl::OkStatus();

@@ -22,7 +22,8 @@ struct TrainSummary {
   std::optional<double> validationPerByte;
   std::string checkpoint, metrics, report; // paths; empty when there is none
   std::string samplePrompt, sample;
-  std::string profile; // where the time went, a table; empty unless the job profiles
+  absl::Status lastSave; // not OK: the weights that training ended with are in no checkpoint; the same on all ranks
+  std::string profile;   // where the time went, a table; empty unless the job profiles
 };
 
 /// Collective. Runs the job to its end, or until a stop was requested (StopSignal.h). The summary is complete on rank

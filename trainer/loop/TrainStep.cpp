@@ -39,6 +39,11 @@ absl::StatusOr<StepOutcome> TrainStep::run(int64_t step, int64_t position, bool 
   StepOutcome outcome;
   outcome.loss = treeSum(leafLoss_) / static_cast<double>(tokensPerStep);
   outcome.gradNorm = state_.gradNorm[0];
+  if (!std::isfinite(outcome.gradNorm))
+    return asAgreed(absl::DataLossError(fmt::format(
+        "step {}: the norm of the gradient is {} (samples {} to {}; the loss is {}): nothing of this step is saved, the newest "
+        "checkpoint is from before it",
+        step, outcome.gradNorm, position, position + job_.training().batch() - 1, outcome.loss)));
   for (int rank = 0; rank < communicator_.size(); ++rank)
     outcome.stop |= gathered_[(rank + 1) * (share_.leaves + 1) - 1] != 0;
   return outcome;

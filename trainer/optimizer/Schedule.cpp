@@ -1,6 +1,8 @@
 // Learning-rate schedules. Pure functions of the job and the step.
 #include "trainer/optimizer/Schedule.h"
 
+#include "fmt/format.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -37,6 +39,21 @@ double learningRate(const Job &job, int64_t step) {
     return peak * (1 - (1 - floor) * progress);
   }
   return peak;
+}
+
+std::vector<std::string> scheduleWarnings(const Job &job) {
+  const int64_t steps = job.training().steps(), warmup = job.schedule().warmup_steps(),
+                decay = job.schedule().decay_steps();
+  std::vector<std::string> warnings;
+  if (steps > 0 && warmup >= steps)
+    warnings.push_back(fmt::format("schedule.warmup_steps = {} and training.steps = {}: the learning rate rises to the end, "
+                                   "to {:.3g} of optimizer.lr = {}",
+                                   warmup, steps, learningRate(job, steps - 1), job.optimizer().lr()));
+  else if (job.schedule().kind() == "wsd" && warmup + decay > steps)
+    warnings.push_back(fmt::format("schedule.warmup_steps = {} and schedule.decay_steps = {} are more than training.steps = {}: "
+                                   "the decay starts after the warm-up and takes {} steps",
+                                   warmup, decay, steps, steps - warmup));
+  return warnings;
 }
 
 std::array<float, 8> hyperVector(const Job &job, int64_t step) {

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace oriel::trainer {
 
@@ -13,6 +15,9 @@ namespace oriel::trainer {
 ///   wsd       lr, then linear to r*lr over the last decay_steps
 ///   constant  lr
 double learningRate(const Job &job, int64_t step);
+
+/// What is legal but hardly meant, one sentence each: a warm-up of the whole run, a decay that would start inside it.
+std::vector<std::string> scheduleWarnings(const Job &job);
 
 /// [lr, beta1, beta2, eps, weight_decay, max_grad_norm, bias_correction1, bias_correction2] of step `step` (0 is the
 /// first); bias_correction_i = 1 - beta_i^(step+1).

@@ -135,6 +135,16 @@ TEST(JobConfig, DescribesEveryKey) {
   EXPECT_THAT(text, HasSubstr("peak learning rate (0 … 10)"));
 }
 
+TEST(JobConfig, NamesWhatChangesNumbers) {
+  auto parsed = [](std::vector<std::string> overrides) { return *parseJob(minimal, "/jobs/job.toml", overrides); };
+  Job before = parsed({}), after = parsed({"training.steps=5", "optimizer.no_decay=['a', 'b = c']", "run_dir=/tmp/x"});
+  EXPECT_EQ(numericsDifference(printNumerics(before), before), "");
+  EXPECT_EQ(numericsDifference(printNumerics(before), after),
+            "optimizer.no_decay = [\"a\", \"b = c\"] (was []), training.steps = 5 (was 1000)");
+  EXPECT_EQ(numericsDifference(printNumerics(after), after), "");
+  EXPECT_EQ(numericsDifference("", after), "which, it did not write down");
+}
+
 TEST(JobConfig, HashesOnlyWhatChangesNumbers) {
   auto hash = [](std::vector<std::string> overrides) {
     absl::StatusOr<Job> job = parseJob(minimal, "/jobs/job.toml", overrides);

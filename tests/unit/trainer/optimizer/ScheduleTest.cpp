@@ -1,6 +1,7 @@
 // Learning rates at the points where a schedule changes its shape.
 #include "trainer/optimizer/Schedule.h"
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 #include <cmath>
@@ -69,6 +70,17 @@ TEST(Schedule, HyperVectorHoldsBiasCorrections) {
   EXPECT_FLOAT_EQ(first[7], 0.05f);
   EXPECT_FLOAT_EQ(tenth[6], 1 - std::pow(0.9, 10));
   EXPECT_FLOAT_EQ(tenth[7], 1 - std::pow(0.95, 10));
+}
+
+TEST(Schedule, WarnsOfWhatIsHardlyMeant) {
+  EXPECT_THAT(scheduleWarnings(makeJob("cosine", 100, 99)), testing::IsEmpty());
+  EXPECT_THAT(scheduleWarnings(makeJob("cosine", 0, 10)), testing::IsEmpty());
+  EXPECT_THAT(scheduleWarnings(makeJob("constant", 100, 400)),
+              testing::ElementsAre("schedule.warmup_steps = 400 and training.steps = 100: the learning rate rises to the end, "
+                                   "to 0.125 of optimizer.lr = 0.5"));
+  EXPECT_THAT(scheduleWarnings(makeJob("wsd", 100, 10, 90)), testing::IsEmpty());
+  EXPECT_THAT(scheduleWarnings(makeJob("wsd", 100, 10, 91)),
+              testing::ElementsAre(testing::HasSubstr("the decay starts after the warm-up and takes 90 steps")));
 }
 
 } // namespace
