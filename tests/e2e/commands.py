@@ -1,5 +1,6 @@
 """Tests the commands around training as a user types them: what they print and with which status they end."""
 import json
+import os
 import re
 import struct
 import time
@@ -103,6 +104,23 @@ class Commands(OrielTest):
             self.assertEqual(status, 0, err)
             threads.append(re.search(r"(\d+) threads?, 1 rank", err)[1])
         self.assertEqual(threads[0], threads[1])
+
+    def test_a_command_that_does_not_exist_is_named(self):
+        for words, known in ((["trian", "job.toml"], "train"), (["data", "tokenise", "x"], "tokenize")):
+            status, _, err = self.run_oriel(*words)
+            self.assertEqual(status, 2)
+            self.assertRegex(err, rf"\Aunknown command '{words[-2]}'; there are .*\b{known}\b")
+
+    def test_what_a_job_names_and_is_not_there_is_told_before_anything_is_compiled(self):
+        for key, value, words in (("model", "none.oriel", "model: open "), ("data.train", "none", "data.train: open "),
+                                  ("data.validation", "none", "data.validation: open "),
+                                  ("data.tokenizer", "none.model", "data.tokenizer: open "),
+                                  ("training.device", "cuda", "training.device: ")):
+            if key == "training.device" and os.path.exists("/dev/nvidia0"):
+                continue
+            status, _, err = self.run_oriel("train", "job.toml", "--set", f"{key}={value}")
+            self.assertIn(status, (1, 2))
+            self.assertTrue(err.startswith("oriel: " + words), err)
 
     def test_a_profile_names_kernels_and_layers(self):
         out = self.oriel("train", "job.toml", "--profile", "--set", "training.steps=3", "--set", "run_dir=profiled")

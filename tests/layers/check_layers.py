@@ -31,11 +31,12 @@ MAY_INCLUDE = {
     "runtime/coordinator": ["runtime/base"],
     "trainer": ["trainer", "runtime"],
     "tools/cmake": [],
+    "tools/common": [],
     "tools/orielc": ["compiler", "dialects", "runtime/base"],
     "tools/oriel-opt": ["compiler", "dialects", "kernels"],
     "tools/oriel-lsp-server": ["compiler"],
-    "tools/oriel-tune": ["compiler/tune", "runtime/base"],
-    "tools/oriel": ["trainer", "runtime"],
+    "tools/oriel-tune": ["tools/common", "compiler/tune", "runtime/base"],
+    "tools/oriel": ["tools/common", "trainer", "runtime"],
     "tests": ["dialects", "kernels", "compiler", "runtime", "trainer", "tests"],
 }
 

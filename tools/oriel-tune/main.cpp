@@ -3,6 +3,7 @@
 #include "compiler/tune/Commands.h"
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
+#include "tools/common/CommandLine.h"
 
 #include <CLI/CLI.hpp>
 
@@ -23,6 +24,7 @@ struct Options {
   std::vector<double> budgets = {90, 80, 70, 60, 50, 40, 35}; // %
   std::vector<std::string> paths;
 };
+constexpr char kModel[] = "a model (.oriel)", kPackageOrModel[] = "a package folder, or a model (.oriel)";
 using Command = std::function<absl::StatusOr<std::string>(Workbench &, const Options &)>;
 
 void addModelOptions(CLI::App &app, Options &options) {
@@ -90,36 +92,38 @@ int main(int argc, char **argv) {
   app.require_subcommand(1);
   Options options;
   Command command;
-  auto add = [&](const char *name, const char *what, std::vector<const char *> operands, Command action) {
+  // Names of positional arguments with their meanings.
+  using Operands = std::vector<std::pair<const char *, const char *>>;
+  auto add = [&](const char *name, const char *what, const Operands &operands, Command action) {
     CLI::App *sub = app.add_subcommand(name, what);
     options.paths.resize(2);
     for (size_t i = 0; i < operands.size(); ++i)
-      sub->add_option(operands[i], options.paths[i])->required();
+      sub->add_option(operands[i].first, options.paths[i], operands[i].second)->required();
     addModelOptions(*sub, options);
     addFormats(*sub, options);
     sub->callback([&command, action] { command = action; });
     return sub;
   };
-  add("show", "kernels, schedule and memory of a package or a model", {"PATH"},
+  add("show", "kernels, schedule and memory of a package or a model", {{"PATH", kPackageOrModel}},
       [](Workbench &bench, const Options &o) { return tune::show(bench, o.paths[0], o.request); });
-  add("explain", "why a layer runs as it does, and what its rivals would cost", {"LAYER", "MODEL"},
+  add("explain", "why a layer runs as it does, and what its rivals would cost", {{"LAYER", "its name, as `show` prints it: layers.0.mixer"}, {"MODEL", kModel}},
       [](Workbench &bench, const Options &o) { return tune::explain(bench, o.paths[0], o.paths[1], o.request); });
-  add("diff", "where the steps of two packages or models differ", {"A", "B"},
+  add("diff", "where the steps of two packages or models differ", {{"A", kPackageOrModel}, {"B", kPackageOrModel}},
       [](Workbench &bench, const Options &o) { return tune::diff(bench, o.paths[0], o.paths[1], o.request); });
   CLI::App *frontier =
-      add("frontier", "step time against memory budget", {"MODEL"},
+      add("frontier", "step time against memory budget", {{"MODEL", kModel}},
           [](Workbench &bench, const Options &o) { return tune::frontier(bench, o.paths[0], o.request, o.budgets); });
   frontier->add_option("--budgets", options.budgets, "percentages of the arena that keeps everything")
       ->delimiter(',')
       ->capture_default_str()
       ->check(CLI::Range(1, 99));
   CLI::App *calibrate =
-      add("calibrate", "measure a model by several schedules; write this machine's device descriptor", {"MODEL"},
+      add("calibrate", "measure a model by several schedules; write this machine's device descriptor", {{"MODEL", kModel}},
           [](Workbench &bench, const Options &o) { return tune::calibrate(bench, o.paths[0], o.request, o.written); });
   calibrate->add_option("--write", options.written,
                         "the descriptor's file instead of the one that orielc finds by itself");
   CLI::App *search =
-      add("search", "measure schedules of a model's recurrent mixers and write this machine's tuning record; for a GPU, assemble them", {"MODEL"},
+      add("search", "measure schedules of a model's recurrent mixers and write this machine's tuning record; for a GPU, assemble them", {{"MODEL", kModel}},
           [](Workbench &bench, const Options &o) {
             return tune::search(bench, o.paths[0], o.request, o.candidates, o.written);
           });
@@ -127,11 +131,7 @@ int main(int argc, char **argv) {
   search->add_option("--candidates", options.candidates, "schedules to measure, the fastest in prediction first")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    constexpr int usageError = 2;
-    return app.exit(error) == 0 ? 0 : usageError;
-  }
+  if (std::optional<int> code = oriel::parseCommandLine(app, argc, argv))
+    return *code;
   return run(command, options);
 }

@@ -1,5 +1,6 @@
 // oriel: trains, evaluates, samples and looks after models that orielc compiled. Registers commands; no logic of its
 // own.
+#include "tools/common/CommandLine.h"
 #include "trainer/commands/Commands.h"
 #include "trainer/data/DataCommands.h"
 #include "trainer/verify/VerifyCommand.h"
@@ -16,11 +17,7 @@ int main(int argc, char **argv) {
        {addDataCommands, addTrainCommand, addEvalCommand, addGenerateCommand, addStatusCommand, addPlanCommand,
         addExportCommand, addCheckpointCommand, addBenchCommand, addVerifyCommand, addCoordinatorCommand})
     add(app, &action);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    constexpr int usageError = 2;
-    return app.exit(error) == 0 ? 0 : usageError;
-  }
+  if (std::optional<int> code = oriel::parseCommandLine(app, argc, argv))
+    return *code;
   return action ? report(action()) : 0;
 }

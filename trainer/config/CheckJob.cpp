@@ -7,6 +7,7 @@
 #include "runtime/base/MemoryBudget.h"
 #include "runtime/base/Status.h"
 
+#include "absl/strings/cord.h"
 #include "fmt/format.h"
 
 #include <algorithm>
@@ -19,28 +20,33 @@ namespace {
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-absl::Status bad(const std::string &message) { return absl::InvalidArgumentError(message); }
+/// An error of `key`; parseJob() puts the place of its value in front.
+absl::Status bad(const std::string &key, const std::string &message) {
+  absl::Status status = absl::InvalidArgumentError(key + message);
+  status.SetPayload(kKeyPayload, absl::Cord(key));
+  return status;
+}
 
 absl::Status checkNumber(const std::string &key, double value, const std::string &shown, const Rule &rule) {
   if (!std::isfinite(value))
-    return bad(fmt::format("{} = {} is not a finite number", key, shown));
+    return bad(key, fmt::format(" = {} is not a finite number", shown));
   if (rule.has_min() && value < rule.min())
-    return bad(fmt::format("{} = {} is below {}", key, shown, rule.min()));
+    return bad(key, fmt::format(" = {} is below {}", shown, rule.min()));
   if (rule.has_max() && value > rule.max())
-    return bad(fmt::format("{} = {} is above {}", key, shown, rule.max()));
+    return bad(key, fmt::format(" = {} is above {}", shown, rule.max()));
   return absl::OkStatus();
 }
 
 absl::Status checkString(const std::string &key, const std::string &value, const Rule &rule) {
   if (rule.required() && value.empty())
-    return bad(fmt::format("{} is missing: {}", key, rule.help()));
+    return bad(key, fmt::format(" is missing: {}", rule.help()));
   if (rule.choices_size() == 0)
     return absl::OkStatus();
   std::vector<std::string> choices(rule.choices().begin(), rule.choices().end());
   if (std::find(choices.begin(), choices.end(), value) != choices.end())
     return absl::OkStatus();
-  return bad(fmt::format("{} = '{}' is not one of {}{}", key, value, fmt::join(choices, ", "),
-                         nearestName(value, choices).empty() ? "" : suggestion(value, choices)));
+  return bad(key, fmt::format(" = '{}' is not one of {}{}", value, fmt::join(choices, ", "),
+                              nearestName(value, choices).empty() ? "" : suggestion(value, choices)));
 }
 
 absl::Status checkTable(const Message &message, const std::string &prefix) {
@@ -79,15 +85,15 @@ absl::Status checkTable(const Message &message, const std::string &prefix) {
 absl::Status checkBatch(const Job &job) {
   const int64_t batch = job.training().batch(), micro = job.training().micro_batch(), ranks = job.distributed().fsdp();
   if (batch % micro != 0 || !std::has_single_bit(static_cast<uint64_t>(batch / micro)))
-    return bad(fmt::format("training.batch = {} is not training.micro_batch = {} times a power of two", batch, micro));
+    return bad("training.batch", fmt::format(" = {} is not training.micro_batch = {} times a power of two", batch, micro));
   if (ranks == 0)
     return absl::OkStatus();
   if (!std::has_single_bit(static_cast<uint64_t>(ranks)))
-    return bad(fmt::format("distributed.fsdp = {} is not a power of two", ranks));
+    return bad("distributed.fsdp", fmt::format(" = {} is not a power of two", ranks));
   if (ranks > batch / micro)
-    return bad(fmt::format("distributed.fsdp = {} ranks cannot share {} micro-batches of a step "
-                           "(training.batch / training.micro_batch)",
-                           ranks, batch / micro));
+    return bad("distributed.fsdp", fmt::format(" = {} ranks cannot share {} micro-batches of a step "
+                                               "(training.batch / training.micro_batch)",
+                                               ranks, batch / micro));
   return absl::OkStatus();
 }
 
@@ -96,9 +102,9 @@ absl::Status checkBatch(const Job &job) {
 absl::Status checkJob(const Job &job) {
   ORIEL_RETURN_IF_ERROR(checkTable(job, ""));
   if (auto budget = runtime::parseMemoryBudget(job.memory().budget()); !budget.ok())
-    return bad("memory.budget: " + std::string(budget.status().message()));
+    return bad("memory.budget", ": " + std::string(budget.status().message()));
   if (auto bucket = runtime::parseBytes(job.distributed().bucket()); !bucket.ok())
-    return bad("distributed.bucket: " + std::string(bucket.status().message()));
+    return bad("distributed.bucket", ": " + std::string(bucket.status().message()));
   return checkBatch(job);
 }
 

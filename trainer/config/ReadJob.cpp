@@ -6,6 +6,7 @@
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 
+#include "absl/strings/cord.h"
 #include "fmt/format.h"
 #include "toml++/toml.h"
 
@@ -180,6 +181,17 @@ absl::Status applyOverride(Job &job, const std::string &text) {
   }
 }
 
+/// Where the value that checkJob() complains of was given: the last override of its key, its line, or just the file.
+Place placeOfKey(const absl::Status &error, const toml::table &table, std::span<const std::string> overrides,
+                 const std::string &file) {
+  std::string key(error.GetPayload(kKeyPayload).value_or(absl::Cord()));
+  for (auto text = overrides.rbegin(); text != overrides.rend(); ++text)
+    if (text->starts_with(key + "="))
+      return "--set " + *text;
+  toml::node_view<const toml::node> value = table.at_path(key);
+  return value ? placeOf(*value.node(), file) : file;
+}
+
 std::string absolutePath(const std::string &path, const std::string &folder) {
   return (std::filesystem::absolute(folder) / path).lexically_normal().string();
 }
@@ -210,7 +222,7 @@ absl::StatusOr<Job> parseJob(std::string_view text, const std::string &fileName,
     ORIEL_RETURN_IF_ERROR(applyOverride(job, text));
   complete(job, runtime::folderOf(fileName));
   if (absl::Status status = checkJob(job); !status.ok())
-    return runtime::withContext(status, fileName);
+    return runtime::withContext(status, placeOfKey(status, table, overrides, fileName));
   return job;
 }
 

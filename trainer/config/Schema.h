@@ -13,6 +13,9 @@ namespace oriel::trainer {
 
 using google::protobuf::FieldDescriptor;
 
+/// Payload of an error of checkJob(): the full key that it is about.
+inline constexpr char kKeyPayload[] = "oriel/key";
+
 inline const Rule &ruleOf(const FieldDescriptor *field) { return field->options().GetExtension(rule); }
 
 inline bool isTable(const FieldDescriptor *field) { return field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE; }

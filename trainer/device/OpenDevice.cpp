@@ -46,6 +46,13 @@ static absl::StatusOr<std::unique_ptr<runtime::Device>> openGpu() {
   return runtime::createCudaDevice({gpu});
 }
 
+absl::Status findDevice(const std::string &kind) {
+  if (kind != "cuda")
+    return absl::OkStatus();
+  ORIEL_ASSIGN_OR_RETURN(int gpus, runtime::countCudaDevices());
+  return gpuOfRank(localRank(), gpus, std::getenv("CUDA_VISIBLE_DEVICES")).status();
+}
+
 static uint64_t seedOfEnvironment() {
   uint64_t seed = 1;
   if (const char *variable = std::getenv("ORIEL_EMULATOR_SEED"); variable && absl::SimpleAtoi(variable, &seed))

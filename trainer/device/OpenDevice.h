@@ -28,6 +28,9 @@ struct DeviceRequest {
 /// unknown kind; the device's own errors.
 absl::StatusOr<std::unique_ptr<runtime::Device>> openDevice(const DeviceRequest &request);
 
+/// Whether openDevice() will find a device of this kind: known before anything is compiled for it.
+absl::Status findDevice(const std::string &kind);
+
 /// What `orielc --target` must compile for: "cpu", "nvidia:CHIP" or "nvidia-emulated:CHIP".
 std::string compileTargetOf(const std::string &deviceKind, const std::string &chip);
 

@@ -13,20 +13,33 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 namespace oriel::trainer {
 namespace {
 
 using runtime::Deadline;
 
+/// The same with the key of the job in front of an error.
+template <typename Result> Result ofKey(const char *key, Result result) {
+  if (result.ok())
+    return result;
+  if constexpr (std::is_same_v<Result, absl::Status>)
+    return runtime::withContext(result, key);
+  else
+    return runtime::withContext(result.status(), key);
+}
+
 // What every rank reads by itself before anything is compiled: quick to fail.
 absl::Status readInputs(const Job &job, RunSetup &setup, int world) {
   ORIEL_ASSIGN_OR_RETURN(setup.share, shareOfRank(job.training().batch() / job.training().micro_batch(), world));
-  ORIEL_ASSIGN_OR_RETURN(setup.modelText, runtime::readFile(job.model()));
-  ORIEL_ASSIGN_OR_RETURN(setup.tokenizer, makeTokenizer(job.data().tokenizer()));
-  for (const std::string &prefix : {job.data().train(), job.data().validation()})
+  ORIEL_ASSIGN_OR_RETURN(setup.modelText, ofKey("model", runtime::readFile(job.model())));
+  ORIEL_ASSIGN_OR_RETURN(setup.tokenizer, ofKey("data.tokenizer", makeTokenizer(job.data().tokenizer())));
+  for (auto [key, prefix] : {std::pair("data.train", job.data().train()), {"data.validation", job.data().validation()}})
     if (!prefix.empty())
-      ORIEL_RETURN_IF_ERROR(TokenFile::open(prefix).status());
+      ORIEL_RETURN_IF_ERROR(ofKey(key, TokenFile::open(prefix)).status());
+  ORIEL_RETURN_IF_ERROR(ofKey("training.device", findDevice(job.training().device())));
   if (job.distributed().fsdp() != 0 && job.distributed().fsdp() != world)
     return absl::InvalidArgumentError(
         fmt::format("distributed.fsdp = {} but {} ranks were started", job.distributed().fsdp(), world));

@@ -14,6 +14,7 @@ namespace oriel::trainer {
 namespace {
 
 constexpr double redrawSeconds = 0.1;
+constexpr int wideColumns = 120; // room for a wide line and a bar
 
 std::string rateText(double perSecond) {
   if (perSecond >= 1e6)
@@ -40,9 +41,11 @@ std::string formatDuration(double seconds) {
   return fmt::format("{}:{:02}", minutes, total % 60);
 }
 
-std::string formatStep(const StepReport &report, int64_t totalSteps, double secondsLeft) {
-  std::string line = fmt::format("step {}/{}  loss {:.4f}  {} tok/s", report.step, totalSteps, report.loss,
-                                 rateText(report.tokensPerSecond));
+std::string formatStep(const StepReport &report, int64_t totalSteps, double secondsLeft, bool wide) {
+  std::string line = fmt::format("step {}/{}  loss {:.4f}", report.step, totalSteps, report.loss);
+  if (wide)
+    line += fmt::format("  grad norm {:.3g}  lr {:.2e}", report.gradNorm, report.learningRate);
+  line += fmt::format("  {} tok/s", rateText(report.tokensPerSecond));
   if (report.mfu)
     line += fmt::format("  MFU {:.1f} %", *report.mfu * 100);
   return line + fmt::format("  ETA {}", formatDuration(secondsLeft));
@@ -59,7 +62,8 @@ void Progress::update(const StepReport &report) {
   const int64_t done = report.step - firstStep_;
   const double secondsLeft =
       done > 0 ? (now - started_) / static_cast<double>(done) * static_cast<double>(totalSteps_ - report.step) : NAN;
-  const std::string text = formatStep(report, totalSteps_, secondsLeft);
+  const bool wide = !terminal_ || terminalColumns(out_) >= wideColumns;
+  const std::string text = formatStep(report, totalSteps_, secondsLeft, wide);
   const bool last = report.step >= totalSteps_;
   if (!last && now - lastShown_ < (terminal_ ? redrawSeconds : lineEvery_))
     return;

@@ -17,8 +17,9 @@ struct StepReport {
   std::optional<double> mfu;  // 0..1; absent when the peak is unknown
 };
 
-/// The line for a report, without the bar: "step 120/1000  loss 2.314  11.4k tok/s  MFU 41.2 %  ETA 3:12".
-std::string formatStep(const StepReport &report, int64_t totalSteps, double secondsLeft);
+/// The line for a report, without the bar: "step 120/1000  loss 2.3145  11.4k tok/s  MFU 41.2 %  ETA 3:12"; a wide one
+/// has "grad norm 0.52  lr 1.0e-03" behind the loss.
+std::string formatStep(const StepReport &report, int64_t totalSteps, double secondsLeft, bool wide);
 /// "3:12", "1:02:03", "2 d 03:04".
 std::string formatDuration(double seconds);
 

@@ -93,6 +93,17 @@ TEST(JobConfig, ChecksRangesAndRelations) {
   EXPECT_THAT(errorOf(base + "[distributed]\nfsdp = 8"), HasSubstr("cannot share 2 micro-batches"));
 }
 
+TEST(JobConfig, NamesThePlaceOfAValueThatIsRefused) {
+  std::string text = std::string(minimal) + "[training]\nbatch = 24\n[optimizer]\nlr = 11\n";
+  EXPECT_EQ(errorOf(text), "/jobs/job.toml:7: optimizer.lr = 11 is above 10");
+  EXPECT_EQ(errorOf(text, {"optimizer.lr=1"}),
+            "/jobs/job.toml:5: training.batch = 24 is not training.micro_batch = 8 times a power of two");
+  EXPECT_EQ(errorOf(text, {"optimizer.lr=1", "optimizer.lr=12", "training.batch=8"}),
+            "--set optimizer.lr=12: optimizer.lr = 12 is above 10");
+  EXPECT_EQ(errorOf(std::string(minimal) + "[training]\nmicro_batch = 3\n"),
+            "/jobs/job.toml: training.batch = 16 is not training.micro_batch = 3 times a power of two");
+}
+
 TEST(JobConfig, AppliesOverrides) {
   std::vector<std::string> overrides{"training.steps=5",      "optimizer.lr=3e-4",        "name=my run",
                                      "schedule.kind=\"wsd\"", "optimizer.no_decay=['x']", "training.resume=false"};
