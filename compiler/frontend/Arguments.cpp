@@ -114,7 +114,10 @@ private:
   /// False, with an error, when no place is left.
   bool bindPositional(const ast::Argument &argument) {
     if (isMisspeltSwitch(*argument.value)) {
-      unknownOption({argument.value->name, argument.value->range});
+      if (find(argument.value->name) < formals_.size())
+        undefinedName({argument.value->name, argument.value->range});
+      else
+        unknownOption({argument.value->name, argument.value->range});
       return true;
     }
     size_t i = 0;
@@ -158,6 +161,15 @@ private:
     if (suggestion.empty())
       hint = names.empty() ? quoted(use_.name.text) + " has no options" : "its options are " + listOf(names, "and");
     diagnostics_.error(name.range, quoted(use_.name.text) + " has no option " + quoted(name.text) + suggestion, hint);
+  }
+
+  /// An option's name alone, where no definition has that name.
+  void undefinedName(const ast::Name &name) {
+    bound_.hasStray = true;
+    diagnostics_.error(name.range,
+                       quoted(name.text) + " alone stands for a definition of that name, and there is none" +
+                           didYouMean(name.text, visibleNames(*scope_)),
+                       "write " + std::string(name.text) + " = …, here or above");
   }
 
   const ast::Stage &use_;

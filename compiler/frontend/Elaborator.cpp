@@ -4,6 +4,7 @@
 #include "compiler/frontend/Arguments.h"
 #include "compiler/frontend/Suggest.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -398,9 +399,12 @@ void Elaborator::unknownStage(const ast::Stage &use, const Scope &scope, std::ve
     candidates.push_back(layer.name);
   for (size_t i = 0; i < scope.visibleBlocks; ++i)
     candidates.push_back(blocks_[i].name.text);
+  static constexpr std::string_view kKeywords[] = {"residual", "repeat", "block"};
+  candidates.insert(candidates.end(), std::begin(kKeywords), std::end(kKeywords));
   std::string_view best = nearest(use.name.text, candidates);
   const LayerSpec *layer = findLayer(best);
-  std::string kind = layer ? std::string(layer->role) : best.empty() ? "layer or block" : "block";
+  bool isKeyword = std::find(std::begin(kKeywords), std::end(kKeywords), best) != std::end(kKeywords);
+  std::string kind = layer ? std::string(layer->role) : best.empty() || isKeyword ? "layer or block" : "block";
   if (layer &&
       (layer->kind == LayerKind::Embed || layer->kind == LayerKind::Unembed || layer->kind == LayerKind::CrossEntropy))
     kind = "layer";

@@ -56,6 +56,7 @@ private:
   bool atStage() const { return at(TokenKind::Identifier) || at(TokenKind::KwRepeat) || at(TokenKind::KwResidual); }
   Stage parseStage();
   Stage parseUse();
+  Stage parseStrayBody(Stage stage);
   void parseArguments(Stage &stage);
   Argument parseArgument();
   ExprPtr parseArgumentValue();
@@ -318,9 +319,29 @@ Stage Parser::parseUse() {
   Stage stage;
   stage.name = {current().text, current().range};
   advance();
+  if (at(TokenKind::LeftBrace))
+    return parseStrayBody(std::move(stage));
   if (at(TokenKind::LeftParen))
     parseArguments(stage);
   stage.isBroken = failed_;
+  stage.range = rangeFrom(stage.name.range.begin);
+  return stage;
+}
+
+/// `residul { … }`, `layer { … }`: read on as a residual, for the errors that the body has.
+Stage Parser::parseStrayBody(Stage stage) {
+  static constexpr std::string_view kWithBody = "residual";
+  std::string suggestion = didYouMean(stage.name.text, {kWithBody});
+  diagnostics_.error(stage.name.range, quoted(stage.name.text) + " has no body in braces" + suggestion,
+                     suggestion.empty() ? "only residual { … } and repeat N { … } have one" : "");
+  stage.kind = StageKind::Residual;
+  if (enter(stage.name.range)) {
+    advance();
+    stage.body = parseBody();
+  } else {
+    skipBalanced();
+  }
+  --depth_;
   stage.range = rangeFrom(stage.name.range.begin);
   return stage;
 }

@@ -9,6 +9,8 @@
 #include "runtime/base/Subprocess.h"
 #include "runtime/plan/PlanCheck.h"
 
+#include "absl/strings/ascii.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -29,7 +31,7 @@ absl::StatusOr<std::string> outputOf(const std::vector<std::string> &command) {
     return result.standardOutput;
   return absl::InvalidArgumentError(fmt::format("{} ended with status {}:\n{}",
                                                 fs::path(command[0]).filename().string(), result.exitStatus,
-                                                result.standardError));
+                                                std::string(absl::StripTrailingAsciiWhitespace(result.standardError))));
 }
 
 /// Reads `path` with parseDevice or parseRecord; the value as it was where there is no path.

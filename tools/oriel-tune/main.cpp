@@ -30,10 +30,10 @@ using Command = std::function<absl::StatusOr<std::string>(Workbench &, const Opt
 void addModelOptions(CLI::App &app, Options &options) {
   app.add_option("--batch", options.request.model.batch, "rows of one micro-batch (models only)")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1 << 30, "POSITIVE"));
   app.add_option("--tokens", options.request.model.tokens, "tokens of one row (models only)")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1 << 30, "POSITIVE"));
   app.add_option("--memory-budget", options.request.model.memoryBudget,
                  "of the whole step: 'auto', a size such as 6GiB, 'least' or 'unlimited' (models only)")
       ->capture_default_str();

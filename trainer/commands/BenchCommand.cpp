@@ -126,7 +126,7 @@ void addBenchCommand(CLI::App &app, Action *action) {
   command->add_option("--device", options->device, "cpu, cuda or cuda-emulated; the package is compiled for it")
       ->check(CLI::IsMember({"cpu", "cuda", "cuda-emulated"}))
       ->capture_default_str();
-  command->add_option("--threads", options->threads, "0: all cores")->check(CLI::NonNegativeNumber);
+  command->add_option("--threads", options->threads, "0: all cores")->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
   command->callback([action, options] { *action = [options] { return run(*options); }; });
 }
 

@@ -70,13 +70,13 @@ void addGenerateCommand(CLI::App &app, Action *action) {
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
   command->add_option("--top-k", options->sampling.topK, "draw from the k likeliest only; 0: from all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
   command->add_option("--top-p", options->sampling.topP, "draw from the likeliest with this probability together")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", options->sampling.seed, "the same seed gives the same text")->capture_default_str();
   command->add_option("--context", options->context, "tokens the model looks back at; 0: as in training")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--threads", options->threads, "0: all cores")->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
+  command->add_option("--threads", options->threads, "0: all cores")->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
   command->callback([action, options] { *action = [options] { return run(*options); }; });
 }
 

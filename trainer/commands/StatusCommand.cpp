@@ -88,7 +88,7 @@ void addCoordinatorCommand(CLI::App &app, Action *action) {
   command->add_option("--listen", options->listen, "HOST:PORT; port 0: any")->capture_default_str();
   command->add_option("--token", options->token, "secret of the job; better in the environment: ORIEL_JOB_TOKEN");
   command->add_option("--world", options->server.identity.world, "ranks expected; 0: as the first rank says")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
   command->callback([action, options] { *action = [options] { return serve(*options); }; });
 }
 
