@@ -14,7 +14,7 @@
 
 namespace oriel::runtime {
 
-/// The same status code with `context` + ": " before the message. An OK status is returned as it is.
+/// The same status, code and payloads, with `context` + ": " before the message. An OK status is returned as it is.
 absl::Status withContext(absl::Status status, absl::string_view context);
 
 /// A status for the current `errno`: `what` + ": " + strerror, with the code that fits (NotFound, PermissionDenied …).

@@ -115,6 +115,32 @@ class Recovery(OrielTest):
         self.assertRegex(err, r"step 0: the norm of the gradient is (-?nan|inf) \(samples 0 to 7; the loss is \d")
         self.assertEqual(self.checkpoints("run"), [])
 
+    def test_a_new_run_starts_with_the_weights_of_another(self):
+        self.train("first", "training.steps=6")
+        warm = ("training.init_from=first/checkpoints", "training.seed=3")
+        self.train("copy", "training.steps=0", *warm)
+        exported = []
+        for run in ("copy", "first"):
+            self.weights(run)
+            file = self.read(f"{run}-export/model.safetensors")
+            exported.append(file[8 + int.from_bytes(file[:8], "little"):])  # behind the header, which names the step
+        self.assertEqual(exported[0], exported[1])
+        self.train("one", "training.steps=4", *warm)
+        self.train("two", "training.steps=4", *warm, ranks=2)
+        self.assert_same_run("one", "two")
+        self.assertLess(self.losses("one")[0][2], self.losses("first")[0][2] - 0.1)
+        _, _, err = self.run_oriel("train", "job.toml", *self.flags(("run_dir=one", "training.steps=5") + warm))
+        self.assertIn("resumed from", err)
+        self.assertNotIn("starts with the weights", err)
+        for ranks in (1, 2):
+            status, _, err = self.run_oriel("train", "job.toml", *self.flags(["training.init_from=nowhere"]), ranks=ranks)
+            self.assertEqual(status, 1, err)
+            self.assertEqual(err.count("oriel: training.init_from: "), 1, err)
+        self.write("tiny.oriel", self.read("tiny.oriel").decode().replace("hidden = 64", "hidden = 32"))
+        status, _, err = self.run_oriel("train", "job.toml", *self.flags(warm))
+        self.assertEqual(status, 1, err)
+        self.assertRegex(err, r"oriel: training.init_from: \S.*is of another model: parameter \d+ is 'layers.0.mlp.gate'")
+
     def test_a_full_disk_costs_a_checkpoint_and_the_run_says_so(self):
         if os.geteuid() != 0:
             self.skipTest("mounting a small tmpfs needs root")

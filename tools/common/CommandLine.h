@@ -30,7 +30,7 @@ inline std::optional<int> parseCommandLine(CLI::App &app, int argc, char **argv)
     if (unknown.empty() || innermost->get_subcommands({}).empty())
       return app.exit(error) == 0 ? 0 : usageError;
     for (const CLI::App *command : innermost->get_subcommands({}))
-      known += (known.empty() ? "" : ", ") + command->get_name();
+      known.append(known.empty() ? "" : ", ").append(command->get_name());
     std::cerr << "unknown command '" << unknown << "'; there are " << known << "\nRun with --help for more information.\n";
     return usageError;
   }

@@ -76,6 +76,10 @@ struct LoadedCheckpoint {
   std::vector<std::string> skipped; // newer ones that were refused, each with its reason
 };
 
+/// The checkpoint folder that a path names: itself, or the newest below it that verifies. `skipped`: newer ones that do
+/// not, each with its reason. NotFound, with these reasons, when there is none.
+absl::StatusOr<std::string> findGoodCheckpoint(const std::string &path, std::vector<std::string> &skipped);
+
 class CheckpointStore {
 public:
   /// `keep` newest commits stay (at least one).

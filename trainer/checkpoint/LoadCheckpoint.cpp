@@ -129,6 +129,21 @@ absl::StatusOr<LoadedCheckpoint> CheckpointStore::load(const std::string &folder
   return LoadedCheckpoint{std::move(open.manifest.info), folder, {}};
 }
 
+absl::StatusOr<std::string> findGoodCheckpoint(const std::string &path, std::vector<std::string> &skipped) {
+  if (std::filesystem::exists(path + "/manifest.json"))
+    return path;
+  CheckpointStore store(path);
+  std::vector<int64_t> steps = store.steps();
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    absl::StatusOr<CheckpointInfo> info = CheckpointStore::verify(store.folderOfStep(*step));
+    if (info.ok())
+      return store.folderOfStep(*step);
+    skipped.emplace_back(info.status().message());
+  }
+  return absl::NotFoundError(fmt::format("{}: no {}checkpoint{}{}", path, steps.empty() ? "" : "good ",
+                                         skipped.empty() ? "" : ": ", fmt::join(skipped, "; ")));
+}
+
 absl::StatusOr<LoadedCheckpoint> CheckpointStore::loadNewest(const ShardTargets &targets,
                                                              const std::vector<ParameterPlace> *expected) {
   std::vector<std::string> skipped;

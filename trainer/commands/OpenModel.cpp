@@ -9,8 +9,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <filesystem>
 
 namespace oriel::trainer {
 namespace {
@@ -30,19 +28,12 @@ absl::StatusOr<std::string> findCheckpoint(const std::string &path) {
     ORIEL_ASSIGN_OR_RETURN(Job job, loadJob(path));
     folder = checkpointDir(job);
   }
-  if (std::filesystem::exists(folder + "/manifest.json"))
-    return folder;
-  CheckpointStore store(folder);
-  std::vector<int64_t> steps = store.steps();
-  std::string reasons;
-  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-    absl::StatusOr<CheckpointInfo> info = CheckpointStore::verify(store.folderOfStep(*step));
-    if (info.ok())
-      return store.folderOfStep(*step);
-    spdlog::warn("checkpoint passed over: {}", std::string(info.status().message()));
-    reasons += fmt::format("{}{}", reasons.empty() ? ": " : "; ", std::string(info.status().message()));
-  }
-  return absl::NotFoundError(fmt::format("{}: no {}checkpoint{}", folder, steps.empty() ? "" : "good ", reasons));
+  std::vector<std::string> skipped;
+  absl::StatusOr<std::string> found = findGoodCheckpoint(folder, skipped);
+  if (found.ok())
+    for (const std::string &reason : skipped)
+      spdlog::warn("checkpoint passed over: {}", reason);
+  return found;
 }
 
 absl::StatusOr<OpenedModel> openModel(const std::string &path, int64_t contextTokens, int64_t threads,

@@ -54,4 +54,23 @@ absl::StatusOr<std::optional<LoadedCheckpoint>> resume(CheckpointStore &store, M
   return std::optional<LoadedCheckpoint>(*std::move(loaded));
 }
 
+absl::StatusOr<LoadedCheckpoint> takeWeights(const std::string &path, ModelState &state,
+                                             runtime::Communicator &communicator, double deadlineSeconds) {
+  runtime::Deadline deadline = runtime::Deadline::after(deadlineSeconds);
+  std::vector<std::string> skipped;
+  absl::StatusOr<std::string> mine = std::string();
+  if (communicator.rank() == 0)
+    mine = findGoodCheckpoint(path, skipped);
+  ORIEL_ASSIGN_OR_RETURN(std::string folder, fromRankZero(communicator, mine, deadline));
+  std::vector<ParameterPlace> places = state.places();
+  ShardTargets targets = state.targets();
+  for (ShardTarget &target : targets)
+    target.adamM = target.adamV = {};
+  absl::StatusOr<LoadedCheckpoint> loaded = CheckpointStore::load(folder, targets, &places);
+  ORIEL_RETURN_IF_ERROR(agree(communicator, loaded.status(), deadline));
+  ORIEL_RETURN_IF_ERROR(state.gatherParameters(deadline));
+  loaded->skipped = std::move(skipped);
+  return loaded;
+}
+
 } // namespace oriel::trainer

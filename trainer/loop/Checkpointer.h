@@ -39,4 +39,9 @@ private:
 absl::StatusOr<std::optional<LoadedCheckpoint>> resume(CheckpointStore &store, ModelState &state,
                                                        runtime::Communicator &communicator, double deadlineSeconds);
 
+/// Collective. Puts the weights of the checkpoint that `path` names (itself, or the newest good one below it) into a state
+/// that has been initialized; moments stay as they are. Errors as of resume().
+absl::StatusOr<LoadedCheckpoint> takeWeights(const std::string &path, ModelState &state,
+                                             runtime::Communicator &communicator, double deadlineSeconds);
+
 } // namespace oriel::trainer

@@ -36,7 +36,7 @@ absl::Status readInputs(const Job &job, RunSetup &setup, int world) {
   ORIEL_ASSIGN_OR_RETURN(setup.share, shareOfRank(job.training().batch() / job.training().micro_batch(), world));
   ORIEL_ASSIGN_OR_RETURN(setup.modelText, ofKey("model", runtime::readFile(job.model())));
   ORIEL_ASSIGN_OR_RETURN(setup.tokenizer, ofKey("data.tokenizer", makeTokenizer(job.data().tokenizer())));
-  for (auto [key, prefix] : {std::pair("data.train", job.data().train()), {"data.validation", job.data().validation()}})
+  for (auto [key, prefix] : {std::pair("data.validation", job.data().validation()), {"data.train", job.data().train()}})
     if (!prefix.empty())
       ORIEL_RETURN_IF_ERROR(ofKey(key, TokenFile::open(prefix)).status());
   ORIEL_RETURN_IF_ERROR(ofKey("training.device", findDevice(job.training().device())));

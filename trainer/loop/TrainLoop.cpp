@@ -50,6 +50,7 @@ private:
   absl::Status open();
   absl::Status refuseToMixRuns() const;
   absl::Status restore();
+  absl::Status startAnew();
   absl::Status measurePeak();
   absl::Status loop();
   absl::Status oneStep(TrainStep &trainStep);
@@ -144,7 +145,7 @@ absl::Status Run::restore() {
     for (const std::string &warning : scheduleWarnings(job_))
       spdlog::warn("{}", warning);
   if (!loaded)
-    return setup_.state->initialize(job_.training().seed(), Deadline::after(patience()));
+    return startAnew();
   step_ = triedStep_ = loaded->info.step;
   position_ = loaded->info.position;
   summary_.checkpoint = loaded->path;
@@ -158,6 +159,22 @@ absl::Status Run::restore() {
   spdlog::info("resumed from {} at step {}{}", loaded->path, step_,
                step_ < job_.training().steps() ? "" : fmt::format(", which is all of training.steps = {}: nothing is left "
                                                                   "to train", job_.training().steps()));
+  return absl::OkStatus();
+}
+
+absl::Status Run::startAnew() {
+  ORIEL_RETURN_IF_ERROR(setup_.state->initialize(job_.training().seed(), Deadline::after(patience())));
+  if (job_.training().init_from().empty())
+    return absl::OkStatus();
+  absl::StatusOr<LoadedCheckpoint> weights =
+      takeWeights(job_.training().init_from(), *setup_.state, communicator_, patience());
+  if (!weights.ok())
+    return runtime::withContext(weights.status(), "training.init_from");
+  if (!leads())
+    return absl::OkStatus();
+  for (const std::string &reason : weights->skipped)
+    spdlog::warn("checkpoint passed over: {}", reason);
+  spdlog::info("starts with the weights of {} (step {})", weights->path, weights->info.step);
   return absl::OkStatus();
 }
 

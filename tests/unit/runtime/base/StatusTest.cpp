@@ -29,6 +29,9 @@ TEST(Status, AssignOrReturnPassesValuesAndErrors) {
 TEST(Status, ContextGoesInFrontAndKeepsTheCode) {
   EXPECT_EQ(withContext(absl::NotFoundError("b"), "a"), absl::NotFoundError("a: b"));
   EXPECT_TRUE(withContext(absl::OkStatus(), "a").ok());
+  absl::Status marked = absl::NotFoundError("b");
+  marked.SetPayload("mark", absl::Cord("1"));
+  EXPECT_EQ(withContext(marked, "a").GetPayload("mark"), absl::Cord("1"));
 }
 
 TEST(Status, ExitCodes) {
