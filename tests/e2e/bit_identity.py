@@ -27,6 +27,18 @@ class BitIdentity(OrielTest):
             self.train(run, f'distributed.bucket="{bucket}"', ranks=ranks)
             self.assert_same_run("one", run)
 
+    def test_a_mixture_on_two_ranks_stopped_and_resumed(self):
+        mixture = ('data.train=["tokens-train", "tokens-val"]', "data.weights=[3, 1]")
+        status, _, err = self.run_oriel("train", "job.toml", *self.flags(("run_dir=whole",) + mixture))
+        self.assertEqual(status, 0, err)
+        self.assertRegex(err, r"75.00 % of the rows from \S.*tokens-train: 0.\d\d epochs of its \d+\n")
+        self.assertRegex(err, r"25.00 % of the rows from \S.*tokens-val: \d")
+        self.train("parts", *mixture, fail="step:1:7:term", ranks=2)
+        self.train("parts", *mixture)
+        self.assert_same_run("parts", "whole")
+        self.train("plain")
+        self.assertNotEqual(self.losses("plain"), self.losses("whole"))
+
     def test_another_seed_is_another_run(self):
         self.train("one", "training.steps=2")
         self.train("other", "training.steps=2", "training.seed=2")

@@ -25,7 +25,9 @@ absl::StatusOr<Job> jobOf(const Options &options) {
   ORIEL_ASSIGN_OR_RETURN(Job job, loadJob(options.job, options.overrides));
   if (job.data().validation().empty())
     return absl::InvalidArgumentError(fmt::format("{}: data.validation is not set", options.job));
-  job.mutable_data()->set_train(job.data().validation()); // the training set is not needed
+  job.mutable_data()->clear_weights();
+  job.mutable_data()->clear_train();
+  job.mutable_data()->add_train(job.data().validation()); // the training set is not needed
   return job;
 }
 

@@ -49,14 +49,32 @@ absl::Status checkString(const std::string &key, const std::string &value, const
                               nearestName(value, choices).empty() ? "" : suggestion(value, choices)));
 }
 
+absl::Status checkArray(const Message &message, const FieldDescriptor *field, const std::string &key) {
+  const Reflection *reflection = message.GetReflection();
+  const Rule &rule = ruleOf(field);
+  const int size = reflection->FieldSize(message, field);
+  if (rule.required() && size == 0)
+    return checkString(key, "", rule);
+  for (int i = 0; i < size; ++i)
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
+      double value = reflection->GetRepeatedDouble(message, field, i);
+      ORIEL_RETURN_IF_ERROR(checkNumber(key, value, fmt::to_string(value), rule));
+    } else {
+      ORIEL_RETURN_IF_ERROR(checkString(key, reflection->GetRepeatedString(message, field, i), rule));
+    }
+  return absl::OkStatus();
+}
+
 absl::Status checkTable(const Message &message, const std::string &prefix) {
   const Reflection *reflection = message.GetReflection();
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor *field = message.GetDescriptor()->field(i);
     const Rule &rule = ruleOf(field);
     std::string key = joinKey(prefix, field->name());
-    if (field->is_repeated())
+    if (field->is_repeated()) {
+      ORIEL_RETURN_IF_ERROR(checkArray(message, field, key));
       continue;
+    }
     switch (field->cpp_type()) {
     case FieldDescriptor::CPPTYPE_MESSAGE:
       ORIEL_RETURN_IF_ERROR(checkTable(reflection->GetMessage(message, field), key));
@@ -79,6 +97,13 @@ absl::Status checkTable(const Message &message, const std::string &prefix) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status checkMixture(const Job &job) {
+  const int parts = job.data().train_size(), weights = job.data().weights_size();
+  if (weights == 0 || weights == parts)
+    return absl::OkStatus();
+  return bad("data.weights", fmt::format(" has {} numbers for the {} of data.train", weights, parts));
 }
 
 /// Micro-batches are the leaves of a binary tree of gradient sums, and each rank owns a whole subtree of it.
@@ -105,6 +130,7 @@ absl::Status checkJob(const Job &job) {
     return bad("memory.budget", ": " + std::string(budget.status().message()));
   if (auto bucket = runtime::parseBytes(job.distributed().bucket()); !bucket.ok())
     return bad("distributed.bucket", ": " + std::string(bucket.status().message()));
+  ORIEL_RETURN_IF_ERROR(checkMixture(job));
   return checkBatch(job);
 }
 

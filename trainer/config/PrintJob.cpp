@@ -52,7 +52,9 @@ std::string valueText(const Message &message, const FieldDescriptor *field) {
   if (field->is_repeated()) {
     std::vector<std::string> items;
     for (int i = 0; i < reflection->FieldSize(message, field); ++i)
-      items.push_back(quoted(reflection->GetRepeatedString(message, field, i)));
+      items.push_back(field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE
+                          ? floatText(reflection->GetRepeatedDouble(message, field, i))
+                          : quoted(reflection->GetRepeatedString(message, field, i)));
     return fmt::format("[{}]", fmt::join(items, ", "));
   }
   switch (field->cpp_type()) {

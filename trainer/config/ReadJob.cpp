@@ -10,6 +10,7 @@
 #include "fmt/format.h"
 #include "toml++/toml.h"
 
+#include <algorithm>
 #include <filesystem>
 
 namespace oriel::trainer {
@@ -92,23 +93,31 @@ bool storeScalar(Message &message, const FieldDescriptor *field, const toml::nod
   }
 }
 
-/// An array of strings replaces what the field held.
-bool storeStrings(Message &message, const FieldDescriptor *field, const toml::node &node) {
-  const toml::array *array = node.as_array();
-  if (!array)
-    return false;
-  message.GetReflection()->ClearField(&message, field);
-  for (const toml::node &item : *array) {
-    if (!item.is_string())
-      return false;
-    message.GetReflection()->AddString(&message, field, item.as_string()->get());
+/// Adds an element to a repeated field when the types agree.
+bool addElement(Message &message, const FieldDescriptor *field, const toml::node &node) {
+  if (field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE && node.is_number()) {
+    message.GetReflection()->AddDouble(&message, field, *node.value<double>());
+    return true;
   }
+  if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING || !node.is_string())
+    return false;
+  message.GetReflection()->AddString(&message, field, node.as_string()->get());
   return true;
+}
+
+/// An array replaces what the field held; a string alone is an array of one.
+bool storeArray(Message &message, const FieldDescriptor *field, const toml::node &node) {
+  message.GetReflection()->ClearField(&message, field);
+  if (node.is_string())
+    return addElement(message, field, node);
+  const toml::array *array = node.as_array();
+  return array && std::all_of(array->begin(), array->end(),
+                              [&](const toml::node &item) { return addElement(message, field, item); });
 }
 
 absl::Status storeValue(Message &message, const FieldDescriptor *field, const std::string &key, const toml::node &node,
                         const Place &place) {
-  bool stored = field->is_repeated() ? storeStrings(message, field, node) : storeScalar(message, field, node);
+  bool stored = field->is_repeated() ? storeArray(message, field, node) : storeScalar(message, field, node);
   if (stored)
     return absl::OkStatus();
   return errorAt(place, fmt::format("{} wants {}, not {}", key, wantedType(field), typeOf(node)));
@@ -142,11 +151,9 @@ absl::Status readTable(const toml::table &table, const std::string &prefix, Mess
 /// The value of an override: strings may go without quotes.
 absl::Status storeText(Message &message, const FieldDescriptor *field, const std::string &key, const std::string &text,
                        const Place &place) {
-  bool quoted = !text.empty() && (text.front() == '"' || text.front() == '\'');
-  if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && !field->is_repeated() && !quoted) {
-    message.GetReflection()->SetString(&message, field, text);
-    return absl::OkStatus();
-  }
+  bool isToml = !text.empty() && (text.front() == '"' || text.front() == '\'' || (field->is_repeated() && text.front() == '['));
+  if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING && !isToml)
+    return storeValue(message, field, key, toml::value<std::string>(text), place);
   absl::StatusOr<toml::table> table = parseToml("value = " + text, place);
   if (!table.ok() || table->size() != 1)
     return errorAt(place, fmt::format("{} wants {}, not '{}'", key, wantedType(field), text));
@@ -204,9 +211,13 @@ void complete(Message &message, const std::string &folder) {
     if (isTable(field)) {
       complete(*reflection->MutableMessage(&message, field), folder);
     } else if (const Rule &rule = ruleOf(field); rule.is_path()) {
-      std::string value = reflection->GetString(message, field);
-      if (!value.empty() && value != rule.keyword())
-        reflection->SetString(&message, field, absolutePath(value, folder));
+      auto resolved = [&](const std::string &path) {
+        return path.empty() || path == rule.keyword() ? path : absolutePath(path, folder);
+      };
+      if (!field->is_repeated())
+        reflection->SetString(&message, field, resolved(reflection->GetString(message, field)));
+      for (int j = 0; field->is_repeated() && j < reflection->FieldSize(message, field); ++j)
+        reflection->SetRepeatedString(&message, field, j, resolved(reflection->GetRepeatedString(message, field, j)));
     }
   }
 }

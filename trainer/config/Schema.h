@@ -34,7 +34,7 @@ inline std::string joinKey(const std::string &table, const std::string &key) {
 /// "an integer", for messages.
 inline const char *wantedType(const FieldDescriptor *field) {
   if (field->is_repeated())
-    return "an array of strings";
+    return field->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE ? "an array of numbers" : "a string or an array of strings";
   switch (field->cpp_type()) {
   case FieldDescriptor::CPPTYPE_MESSAGE:
     return "a table";

@@ -36,9 +36,10 @@ absl::Status readInputs(const Job &job, RunSetup &setup, int world) {
   ORIEL_ASSIGN_OR_RETURN(setup.share, shareOfRank(job.training().batch() / job.training().micro_batch(), world));
   ORIEL_ASSIGN_OR_RETURN(setup.modelText, ofKey("model", runtime::readFile(job.model())));
   ORIEL_ASSIGN_OR_RETURN(setup.tokenizer, ofKey("data.tokenizer", makeTokenizer(job.data().tokenizer())));
-  for (auto [key, prefix] : {std::pair("data.validation", job.data().validation()), {"data.train", job.data().train()}})
-    if (!prefix.empty())
-      ORIEL_RETURN_IF_ERROR(ofKey(key, TokenFile::open(prefix)).status());
+  if (!job.data().validation().empty())
+    ORIEL_RETURN_IF_ERROR(ofKey("data.validation", TokenFile::open(job.data().validation())).status());
+  for (const std::string &prefix : job.data().train())
+    ORIEL_RETURN_IF_ERROR(ofKey("data.train", TokenFile::open(prefix)).status());
   ORIEL_RETURN_IF_ERROR(ofKey("training.device", findDevice(job.training().device())));
   if (job.distributed().fsdp() != 0 && job.distributed().fsdp() != world)
     return absl::InvalidArgumentError(
@@ -48,15 +49,26 @@ absl::Status readInputs(const Job &job, RunSetup &setup, int world) {
 
 /// Losses per byte and samples by another tokenizer than the one that made the token files would mean nothing.
 void dropForeignTokenizer(RunSetup &setup, bool leads) {
-  const TokenFile &file = setup.training->file();
-  std::vector<int32_t> ids(static_cast<size_t>(std::min<int64_t>(file.tokenCount(), 1 << 16)));
-  absl::Status known = file.read(0, ids, setup.tokenizer->vocabSize());
+  absl::Status known;
+  for (const PackedDataset &part : setup.training->parts()) {
+    std::vector<int32_t> ids(static_cast<size_t>(std::min<int64_t>(part.streamTokens(), 1 << 16)));
+    known.Update(part.file().read(0, ids, setup.tokenizer->vocabSize()));
+  }
   if (known.ok())
     return;
   if (leads)
     spdlog::warn("{} data.tokenizer is '{}': there will be no losses per byte and no sample",
                  std::string(known.message()), setup.tokenizer->name());
   setup.tokenizer = nullptr;
+}
+
+/// Of each part of a mixture: its share, and how often this job goes through it.
+void logMixture(const Job &job, const MixedDataset &data) {
+  const double samples = static_cast<double>(job.training().steps() * job.training().batch());
+  for (size_t i = 0; data.parts().size() > 1 && i < data.parts().size(); ++i)
+    spdlog::info("{:.2f} % of the rows from {}: {:.2f} epochs of its {}", 100 * data.share(i), job.data().train(static_cast<int>(i)),
+                 samples * data.share(i) / static_cast<double>(data.parts()[i].rowsPerEpoch()),
+                 data.parts()[i].rowsPerEpoch());
 }
 
 absl::Status openData(const Job &job, RunSetup &setup, bool leads) {
@@ -67,7 +79,11 @@ absl::Status openData(const Job &job, RunSetup &setup, bool leads) {
                     "'{}' ({})",
                     job.model(), p.vocab(), setup.tokenizer->name(), setup.tokenizer->vocabSize()));
   PackingOptions packing{p.tokens(), job.training().seed(), job.data().shuffle(), static_cast<int32_t>(p.vocab())};
-  ORIEL_ASSIGN_OR_RETURN(setup.training, PackedDataset::open(job.data().train(), packing));
+  std::vector<std::string> parts(job.data().train().begin(), job.data().train().end());
+  std::vector<double> weights(job.data().weights().begin(), job.data().weights().end());
+  ORIEL_ASSIGN_OR_RETURN(setup.training, MixedDataset::open(parts, weights, packing));
+  if (leads)
+    logMixture(job, *setup.training);
   dropForeignTokenizer(setup, leads);
   if (job.data().validation().empty())
     return absl::OkStatus();

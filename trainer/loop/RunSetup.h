@@ -6,7 +6,7 @@
 #include "runtime/communicator/DeviceCollectives.h"
 #include "runtime/device/Device.h"
 #include "trainer/config/job.pb.h"
-#include "trainer/data/PackedDataset.h"
+#include "trainer/data/MixedDataset.h"
 #include "trainer/loop/MicroBatchTree.h"
 #include "trainer/loop/PackageCache.h"
 #include "trainer/state/ModelState.h"
@@ -27,7 +27,8 @@ struct RunSetup {
   std::unique_ptr<runtime::Device> device;
   std::unique_ptr<runtime::DeviceCollectives> collectives; // of ranks whose GPUs exchange by NCCL; or null
   std::unique_ptr<ModelState> state;                       // ends before the device
-  std::optional<PackedDataset> training, validation;
+  std::optional<MixedDataset> training;
+  std::optional<PackedDataset> validation;
 };
 
 /// Collective; every rank returns the same error. Logs on rank 0 what takes time.

@@ -12,7 +12,7 @@
 
 namespace oriel::trainer {
 
-TrainStep::TrainStep(const Job &job, TreeShare share, ModelState &state, const PackedDataset &data,
+TrainStep::TrainStep(const Job &job, TreeShare share, ModelState &state, const MixedDataset &data,
                      runtime::Communicator &communicator, std::function<void(const char *)> beat)
     : job_(job), share_(share), state_(state), data_(data), communicator_(communicator), beat_(std::move(beat)),
       gathered_(communicator.size() * (share.leaves + 1)), leafLoss_(communicator.size() * share.leaves) {}

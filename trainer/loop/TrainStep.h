@@ -9,7 +9,7 @@
 #pragma once
 
 #include "trainer/config/job.pb.h"
-#include "trainer/data/PackedDataset.h"
+#include "trainer/data/MixedDataset.h"
 #include "trainer/loop/MicroBatchTree.h"
 #include "trainer/state/ModelState.h"
 
@@ -27,7 +27,7 @@ struct StepOutcome {
 class TrainStep {
 public:
   /// All references outlive it. `beat` is called before each piece of work with its name.
-  TrainStep(const Job &job, TreeShare share, ModelState &state, const PackedDataset &data,
+  TrainStep(const Job &job, TreeShare share, ModelState &state, const MixedDataset &data,
             runtime::Communicator &communicator, std::function<void(const char *)> beat);
 
   /// Step `step` on the samples from `position` on. Errors name the step; a loss that is not finite is an error on
@@ -43,7 +43,7 @@ private:
   const Job &job_;
   const TreeShare share_;
   ModelState &state_;
-  const PackedDataset &data_;
+  const MixedDataset &data_;
   runtime::Communicator &communicator_;
   const std::function<void(const char *)> beat_;
   std::vector<float> gathered_;  // [world, leaves + 1]: losses of a rank's leaves, then its stop request

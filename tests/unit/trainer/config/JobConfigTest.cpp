@@ -24,7 +24,7 @@ TEST(JobConfig, FillsInDefaultsAndMakesPathsAbsolute) {
   absl::StatusOr<Job> job = parseJob(minimal, "/jobs/a/job.toml");
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_EQ(job->model(), "/jobs/a/m.oriel");
-  EXPECT_EQ(job->data().train(), "/jobs/a/tokens/train");
+  EXPECT_THAT(job->data().train(), testing::ElementsAre("/jobs/a/tokens/train"));
   EXPECT_EQ(job->data().tokenizer(), "byte");
   EXPECT_EQ(job->run_dir(), "/jobs/a/run");
   EXPECT_EQ(job->training().steps(), 1000);
@@ -67,7 +67,9 @@ TEST(JobConfig, NamesWrongTypes) {
   EXPECT_THAT(errorOf("[training]\nsteps = 1e4\n"), HasSubstr("wants an integer, not a number with a fraction"));
   EXPECT_THAT(errorOf("[training]\nseed = -1\n"), HasSubstr("wants an integer that is not negative"));
   EXPECT_THAT(errorOf("[training]\nresume = 1\n"), HasSubstr("wants true or false"));
-  EXPECT_THAT(errorOf("[optimizer]\nno_decay = [1]\n"), HasSubstr("wants an array of strings"));
+  EXPECT_THAT(errorOf("[optimizer]\nno_decay = [1]\n"), HasSubstr("wants a string or an array of strings"));
+  EXPECT_THAT(errorOf(std::string(minimal) + "weights = ['a']\n"), HasSubstr("data.weights wants an array of numbers"));
+  EXPECT_THAT(errorOf(std::string(minimal) + "weights = 1\n"), HasSubstr("data.weights wants an array of numbers, not an integer"));
   EXPECT_THAT(errorOf("training = 3\n"), HasSubstr("training wants a table, not an integer"));
   EXPECT_THAT(errorOf("model = { a = 1 }\n"), HasSubstr("model wants a string, not a table"));
   EXPECT_THAT(errorOf("model = 2020-01-01\n"), HasSubstr("not a date or time"));
@@ -91,6 +93,24 @@ TEST(JobConfig, ChecksRangesAndRelations) {
   EXPECT_THAT(errorOf(base + "[training]\nbatch = 24\nmicro_batch = 8"), HasSubstr("power of two"));
   EXPECT_THAT(errorOf(base + "[distributed]\nfsdp = 3"), HasSubstr("not a power of two"));
   EXPECT_THAT(errorOf(base + "[distributed]\nfsdp = 8"), HasSubstr("cannot share 2 micro-batches"));
+}
+
+TEST(JobConfig, ReadsMixtures) {
+  std::string mixture = "model = 'm.oriel'\n[data]\ntrain = ['a', '/b']\n";
+  absl::StatusOr<Job> job = parseJob(mixture + "weights = [3, 0.5]\n", "/jobs/job.toml");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_THAT(job->data().train(), testing::ElementsAre("/jobs/a", "/b"));
+  EXPECT_THAT(job->data().weights(), testing::ElementsAre(3, 0.5));
+  EXPECT_EQ(printJob(*job), printJob(*parseJob(printJob(*job), "/elsewhere/other.toml")));
+  EXPECT_THAT(printNumerics(*job), HasSubstr("data.weights = [3.0, 0.5]\n"));
+  EXPECT_THAT(parseJob(mixture, "job.toml", std::vector<std::string>{"data.train=one"})->data().train(0),
+              testing::EndsWith("/one"));
+  EXPECT_EQ(parseJob(mixture, "/job.toml", std::vector<std::string>{"data.train=['x', \"y\"]"})->data().train(1), "/y");
+  EXPECT_EQ(errorOf(mixture + "weights = [1]\n"),
+            "/jobs/job.toml:4: data.weights has 1 numbers for the 2 of data.train");
+  EXPECT_THAT(errorOf(mixture + "weights = [1, -1]\n"), HasSubstr("data.weights = -1 is below 1e-09"));
+  EXPECT_THAT(errorOf("model = 'm'\n[data]\ntrain = []\n"), HasSubstr("data.train is missing"));
+  EXPECT_THAT(errorOf("model = 'm'\n[data]\ntrain = ['a', '']\n"), HasSubstr("data.train is missing"));
 }
 
 TEST(JobConfig, NamesThePlaceOfAValueThatIsRefused) {
