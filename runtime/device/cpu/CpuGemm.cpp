@@ -17,9 +17,9 @@ using dnnl::memory;
 
 namespace {
 
-/// Limits of tiles, found by measurement on Zen 4, one thread (tests/bench/NOTES.md). Weight gradients, whose K is
-/// tokens, want wide tiles and K in ranges; products with a short K want the columns cut before the rows. A tile of
-/// bf16 is worth packing when it is larger than one of f32: it takes half the time.
+/// Limits of tiles, found by measurement on Zen 4 (tests/bench/NOTES.md). Weight gradients, whose K is tokens, want
+/// wide tiles and K in ranges; products with a short K want the columns cut before the rows. A tile of bf16 is worth
+/// packing when it is larger than one of f32: it takes half the time.
 struct TileLimits {
   int64_t widestTile;    // columns
   int64_t shortestTile;  // rows
@@ -30,8 +30,14 @@ struct TileLimits {
 constexpr int64_t wantedPieces = 16;
 constexpr int64_t tileMultiple = 16; // of f32 in a wide register
 
-TileLimits limitsFor(DType dtype) {
-  return dtype == DType::BF16 ? TileLimits{1024, 256, 256 * 256, 512} : TileLimits{512, 16, 128 * 256, 1024};
+/// oneDNN's brgemm wants dense matrices, so tiles of whole rows of the result. In f32 it is faster where the second
+/// operand is turned and K is long.
+TileLimits limitsFor(const GemmSpec &spec) {
+  if (spec.dtype == DType::BF16)
+    return {1024, 256, 256 * 256, 512};
+  if (!spec.transposeA && spec.transposeB && spec.n <= 1024 && spec.k >= 512)
+    return {1024, 128, 128 * 256, 1024};
+  return {512, 16, 128 * 256, 1024};
 }
 
 memory::data_type toDnnl(DType dtype) {
@@ -68,7 +74,7 @@ private:
 
 TileGrid TileGrid::of(const GemmSpec &spec) {
   TileGrid grid{spec.m, spec.n, spec.k, 1, 1, 1};
-  TileLimits limits = limitsFor(spec.dtype);
+  TileLimits limits = limitsFor(spec);
   bool splitsK = spec.cDType == DType::F32; // sums over ranges of K are added in f32
   auto halve = [](int64_t size) { return (size / 2 + tileMultiple - 1) / tileMultiple * tileMultiple; };
   auto count = [](int64_t size, int64_t piece) { return (size + piece - 1) / piece; };
