@@ -40,8 +40,10 @@ static StringRef chipOf(const CompileOptions &options) { return StringRef(option
 static std::string tilesFor(const CompileOptions &options) {
   if (!isForNvidia(options))
     return "cpu";
+  if (!options.bf16)
+    return "nvidia";
   std::optional<codegen::nvidia::NvidiaTarget> target = codegen::nvidia::NvidiaTarget::byChip(chipOf(options));
-  return target && target->hasWgmma && options.bf16 ? "nvidia-warpgroup" : "nvidia";
+  return target && target->hasWgmma ? "nvidia-warpgroup" : "nvidia-bf16";
 }
 
 /// The device descriptor of the cost model: given, or the shipped one of the target's chip.

@@ -39,7 +39,8 @@ def Tape_TiledKernel : I32EnumAttr<"TiledKernel", "a kernel of attention or of r
   I32EnumAttrCase<"AttnFwd", 0, "attn_fwd">, I32EnumAttrCase<"AttnDq", 1, "attn_dq">,
   I32EnumAttrCase<"AttnDkDv", 2, "attn_dkdv">, I32EnumAttrCase<"RlaFwd", 3, "rla_fwd">,
   I32EnumAttrCase<"RlaStates", 4, "rla_states">, I32EnumAttrCase<"RlaBwd", 5, "rla_bwd">,
-  I32EnumAttrCase<"RlaCotangents", 6, "rla_cotangents">
+  I32EnumAttrCase<"RlaCotangents", 6, "rla_cotangents">, I32EnumAttrCase<"RlaDq", 7, "rla_dq">,
+  I32EnumAttrCase<"RlaDkDv", 8, "rla_dkdv">
 ]> {
   let cppNamespace = "::oriel::tape";
 }

@@ -77,6 +77,8 @@ LogicalResult TilesOp::verify() {
     return emitOpError("states 'rows', 'columns', 'warps' or 'stages', or several of them");
   if (getRows() && isOfLinearAttention()) // (C1)
     return emitOpError() << "is 'rows' of " << stringifyTiledKernel(getKernel()) << ", whose blocks have columns of values only";
+  if (getColumns() && (getKernel() == TiledKernel::RlaDq || getKernel() == TiledKernel::RlaDkDv)) // (C1)
+    return emitOpError() << "is 'columns' of " << stringifyTiledKernel(getKernel()) << ", whose blocks hold whole states";
   for (auto [word, size] : {std::pair("rows", getRows()), std::pair("columns", getColumns())}) // (C2)
     if (size && (static_cast<int64_t>(*size) < 16 || *size % 16 != 0))
       return emitOpError() << word << " " << static_cast<int64_t>(*size) << " is not a positive multiple of 16";

@@ -20,11 +20,12 @@ class KernelOp;
 namespace oriel::kernels {
 
 /// What tiles are sized for: the caches of a CPU core, or the registers and the shared memory of one block of a GPU. Of
-/// the latter, NvidiaWarpgroup is for products of bf16 on GPUs with wgmma, which multiply 64 rows at a time.
-enum class TileTarget { Cpu, Nvidia, NvidiaWarpgroup };
+/// the latter, NvidiaBf16 is for products of bf16, and NvidiaWarpgroup for those on GPUs with wgmma, which multiply 64
+/// rows at a time.
+enum class TileTarget { Cpu, Nvidia, NvidiaBf16, NvidiaWarpgroup };
 
 constexpr bool isGpu(TileTarget target) { return target != TileTarget::Cpu; }
-/// "cpu", "nvidia" or "nvidia-warpgroup"; nothing for any other name.
+/// "cpu", "nvidia", "nvidia-bf16" or "nvidia-warpgroup"; nothing for any other name.
 std::optional<TileTarget> tileTargetNamed(llvm::StringRef name);
 
 /// Makes a C identifier from a stem and one number per letter: `SymbolName("rla_fwd").add("d", 64).str()` is

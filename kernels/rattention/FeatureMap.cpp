@@ -5,6 +5,12 @@ using namespace mlir;
 
 namespace oriel::kernels {
 
+/// Rows divided by their sums.
+static Value normalised(TileBuilder &b, Value e) {
+  Value inverse_R1 = b.map({b.reduceSum(e, 1)}, [](Scalar sum) { return 1.0 / sum; });
+  return b.map({e, inverse_R1}, [](Scalar v, Scalar i) { return v * i; });
+}
+
 /// softmax(x) and softmax(-x) of each row over the first `dim` columns; 0 beyond.
 static Halves softmaxRows(TileBuilder &b, Value x, int64_t dim) {
   bool padded = TileBuilder::cols(x) != dim;
@@ -20,11 +26,7 @@ static Halves softmaxRows(TileBuilder &b, Value x, int64_t dim) {
     return {select(real, plus, 0.0), select(real, minus, 0.0)};
   };
   TileBuilder::Values e_RD = b.mapN({x, most_R1, least_R1}, exponentials);
-  auto normalised = [&](Value e) {
-    Value inverse_R1 = b.map({b.reduceSum(e, 1)}, [](Scalar sum) { return 1.0 / sum; });
-    return b.map({e, inverse_R1}, [](Scalar v, Scalar i) { return v * i; });
-  };
-  return {normalised(e_RD[0]), normalised(e_RD[1])};
+  return {normalised(b, e_RD[0]), normalised(b, e_RD[1])};
 }
 
 Halves featureMap(TileBuilder &b, FeatureMap map, Value x, int64_t dim) {
@@ -33,10 +35,11 @@ Halves featureMap(TileBuilder &b, FeatureMap map, Value x, int64_t dim) {
   return {b.map({x}, [](Scalar v) { return max(v, 0.0); }), b.map({x}, [](Scalar v) { return max(-v, 0.0); })};
 }
 
-/// p∘(dp - sum(p∘dp))
-static Value softmaxGrad(TileBuilder &b, Value p, Value dp) {
+/// sign p∘(dp - sum(p∘dp))
+static Value softmaxGrad(TileBuilder &b, Value p, Value dp, double sign = 1.0) {
   Value mean_R1 = b.reduceSum(b.map({p, dp}, [](Scalar a, Scalar d) { return a * d; }), 1);
-  return b.map({p, dp, mean_R1}, [](Scalar a, Scalar d, Scalar mean) { return a * (d - mean); });
+  return b.map({p, dp, mean_R1},
+               [&](Scalar a, Scalar d, Scalar mean) { return sign > 0 ? a * (d - mean) : a * (mean - d); });
 }
 
 Value featureMapGrad(TileBuilder &b, FeatureMap map, const Halves &phi, const Halves &dphi) {
@@ -46,6 +49,23 @@ Value featureMapGrad(TileBuilder &b, FeatureMap map, const Halves &phi, const Ha
   return b.map({phi.plus, dphi.plus, phi.minus, dphi.minus}, [](Scalar p, Scalar dp, Scalar m, Scalar dm) {
     return select(p > 0.0, dp, 0.0) - select(m > 0.0, dm, 0.0);
   });
+}
+
+Value featureMapHalf(TileBuilder &b, FeatureMap map, Value x, int64_t dim, Value Halves::*side) {
+  double sign = side == &Halves::plus ? 1.0 : -1.0;
+  if (map == FeatureMap::Relu)
+    return b.map({x}, [&](Scalar v) { return max(v * sign, 0.0); });
+  bool padded = TileBuilder::cols(x) != dim;
+  Value signed_RD = b.map({x}, [&](Scalar v) { return padded ? select(b.col() < dim, v * sign, -1e30) : v * sign; });
+  Value e_RD = b.map({signed_RD, b.reduceMax(signed_RD, 1)}, [](Scalar v, Scalar most) { return exp(v - most); });
+  return normalised(b, e_RD);
+}
+
+Value featureMapHalfGrad(TileBuilder &b, FeatureMap map, Value phi, Value dphi, Value Halves::*side) {
+  double sign = side == &Halves::plus ? 1.0 : -1.0;
+  if (map == FeatureMap::Relu)
+    return b.map({phi, dphi}, [&](Scalar p, Scalar d) { return select(p > 0.0, d * sign, 0.0); });
+  return softmaxGrad(b, phi, dphi, sign);
 }
 
 } // namespace oriel::kernels

@@ -20,6 +20,12 @@ Halves featureMap(TileBuilder &b, FeatureMap map, mlir::Value x, int64_t dim);
 ///   softmax  p∘(dp - sum(p∘dp)) - m∘(dm - sum(m∘dm))        relu  [p > 0]∘dp - [m > 0]∘dm
 mlir::Value featureMapGrad(TileBuilder &b, FeatureMap map, const Halves &phi, const Halves &dphi);
 
+/// One half of phi(x), `side` being &Halves::plus or &Halves::minus; and its part of dx, which is the sum of both parts.
+/// For kernels whose registers do not hold both halves at one time.
+mlir::Value featureMapHalf(TileBuilder &b, FeatureMap map, mlir::Value x, int64_t dim, mlir::Value Halves::*side);
+mlir::Value featureMapHalfGrad(TileBuilder &b, FeatureMap map, mlir::Value phi, mlir::Value dphi,
+                               mlir::Value Halves::*side);
+
 } // namespace oriel::kernels
 
 #endif

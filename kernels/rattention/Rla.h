@@ -64,7 +64,7 @@ struct RlaSpec {
 };
 /// The spec with the columns, and at most the chunk, that suit the target.
 RlaSpec withDefaultTiles(RlaSpec spec, TileTarget target);
-/// The stage ("fwd", "states", "bwd" or "cotangents"), the sizes and the schedule in one name.
+/// The stage ("fwd", "states", "bwd", "dq", "dkdv" or "cotangents"), the sizes and the schedule in one name.
 std::string symbol(const RlaSpec &spec, llvm::StringRef stage);
 
 ///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E]
@@ -87,6 +87,16 @@ tile::KernelOp buildRlaStates(mlir::OpBuilder &b, mlir::Location loc, llvm::Stri
 /// dk and dv are summed over the query heads of a group. With InitialState::PerHead the caller sums dh0_batch over B
 /// with buildSumPartials{parts = B, width = N·2D·E}.
 tile::KernelOp buildRlaGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
+
+/// The gradients where every chunk has its state and the cotangent of the next (twoPass, saveEvery = 1), in two kernels
+/// whose cells are chunks. They work on all columns at once, whatever valueBlock says.
+///   dq    q, k, v, do [, h0 (initialState)] [, doc_start (documents)], states   →  dq [B,T,N,D]
+///   dkdv  q, k, v, do [, doc_start (documents)], dstates                        →  dk [B,T,KV,D], dv [B,T,KV,E]
+tile::KernelOp buildRlaDq(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
+tile::KernelOp buildRlaDkDv(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const RlaSpec &spec);
+/// Whether these two take the place of buildRlaGrad: on a GPU, where a thread's registers then hold longer chunks, if
+/// shared memory holds whole states.
+bool runsSideBySide(const RlaSpec &spec, TileTarget target);
 
 /// The first of two passes of the backward: the cotangents of the states after each segment.
 ///   q [B,T,N,D], do [B,T,N,E] [, doc_start [B,T] i32 (documents)] [, dfinal_state [B,N,2D,E] (finalState)]

@@ -32,7 +32,6 @@ public:
 private:
   using Values = TileBuilder::Values;
 
-  void zeroUnusedKeys();
   Values segmentBackward(Scalar segment, ValueRange carried);
   void remakeStates(Scalar segment, Scalar chunks);
   Values chunkBackward(Scalar first, const Halves &state, const Halves &dNext);
@@ -62,19 +61,6 @@ private:
   Scalar firstColumn, firstHead;
 };
 } // namespace
-
-/// Keys from T-s on reach no query: their gradients are zero.
-void RlaGradProgram::zeroUnusedKeys() {
-  if (parts.shift() == 0)
-    return;
-  int64_t begin = std::max<int64_t>(spec.tokens - parts.shift(), 0);
-  b.loop(b.index(begin), b.index(spec.tokens), spec.chunk, [&](Scalar token) {
-    Place place{{b.y(), token, b.x(), b.index(0)}, 1, 3};
-    b.store(b.zeros(spec.chunk, parts.dim()), b.buffer(dk), place);
-    place.indices[3] = firstColumn;
-    b.store(b.zeros(spec.chunk, parts.valueDim()), b.buffer(dv), place);
-  });
-}
 
 /// Fills the workspace with the states before each chunk of the segment.
 void RlaGradProgram::remakeStates(Scalar segment, Scalar chunks) {
@@ -153,12 +139,12 @@ Value RlaGradProgram::queryGradient(const RlaChunk &chunk, const Halves &stateT,
 
 void RlaGradProgram::emit() {
   if (cotangents) {
-    b.when(b.z() == 0.0, [&] { zeroUnusedKeys(); });
+    b.when(b.z() == 0.0, [&] { parts.zeroUnusedKeys(b.buffer(dk), b.buffer(dv)); });
     Halves cotangent = parts.loadState(b.buffer(*cotangents), {b.y(), b.x(), b.z()});
     segmentBackward(b.z(), {cotangent.plus, cotangent.minus});
     return;
   }
-  zeroUnusedKeys();
+  parts.zeroUnusedKeys(b.buffer(dk), b.buffer(dv));
   Halves cotangent = parts.startCotangent(dfinalState, dinitialState);
   Value start[] = {cotangent.plus, cotangent.minus};
   b.loop(b.index(0), b.index(spec.segments()), 1, start,

@@ -56,6 +56,18 @@ Place RlaParts::keyRows(Scalar firstKey) {
   return place;
 }
 
+void RlaParts::zeroUnusedKeys(Value dk, Value dv) {
+  if (shift() == 0)
+    return;
+  int64_t begin = std::max<int64_t>(spec_.tokens - shift(), 0);
+  b_.loop(b_.index(begin), b_.index(spec_.tokens), spec_.chunk, [&](Scalar token) {
+    Place place{{batch_, token, kvHead_, b_.index(0)}, 1, 3};
+    b_.store(b_.zeros(spec_.chunk, dim()), dk, place);
+    place.indices[3] = firstColumn_;
+    b_.store(b_.zeros(spec_.chunk, valueDim()), dv, place);
+  });
+}
+
 ChunkMasks RlaParts::loadMasks(Scalar first) {
   Scalar firstKey = first - shift();
   if (!buffers_.docStart)

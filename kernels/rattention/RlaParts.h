@@ -49,6 +49,8 @@ public:
     return Place{{batch_, chunk.first, head, firstColumn_}, 1, 3};
   }
   Place keyRows(Scalar firstKey);
+  /// Keys from T-s on reach no query: writes their gradients, zeros, to dk [B,T,KV,D] and dv [B,T,KV,E].
+  void zeroUnusedKeys(mlir::Value dk, mlir::Value dv);
 
   /// The chunk's place and masks, without keys and values.
   RlaChunk queriesFrom(Scalar first) { return {first, first - shift(), {}, {}, {}, {}, loadMasks(first)}; }

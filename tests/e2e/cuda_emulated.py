@@ -31,6 +31,13 @@ class CudaEmulated(OrielTest):
         for instruction in (b"WarpgroupMultiply", b"CopyTensor", b"MbarrierWait"):
             self.assertTrue(b"orielEmulated" + instruction in self.read(kernels), instruction)
 
+    def test_a_host_without_bf16_runs_kernels_of_bf16(self):
+        """No instruction and no function of a library rounds there: the emulator does."""
+        compiled = subprocess.run([os.path.join(BIN, "orielc"), "tiny.oriel", "--tokens", "64", "--dtype", "bf16", "--cpu",
+                                   "baseline", "--target", "nvidia-emulated:sm_80", "-o", "package"], cwd=self.folder,
+                                  capture_output=True, text=True, timeout=300)
+        self.assertEqual(compiled.returncode, 0, compiled.stderr)
+
     def assert_close(self, cpu, cuda):
         self.assertEqual([record[:2] for record in cpu], [record[:2] for record in cuda])
         self.assertGreater(len(cpu), 6)

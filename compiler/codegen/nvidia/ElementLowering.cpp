@@ -75,10 +75,16 @@ V RegisterLowering::combine(tile::ReduceKind kind, V a, V b) {
   llvm_unreachable("all kinds of reduction are handled");
 }
 
+static constexpr int64_t wholeWarp = 0x1f;
+
 V RegisterLowering::shuffle(V value, int64_t laneMask) {
-  constexpr int64_t wholeWarp = 0x1f;
   return NVVM::ShflOp::create(builder_, loc_, value.getType(), i32(-1), value, i32(laneMask), i32(wholeWarp),
                               NVVM::ShflKind::bfly, UnitAttr());
+}
+
+V RegisterLowering::uniform(V value) {
+  return NVVM::ShflOp::create(builder_, loc_, value.getType(), i32(-1), value, i32(0), i32(wholeWarp),
+                              NVVM::ShflKind::idx, UnitAttr());
 }
 
 LogicalResult RegisterLowering::lowerReduce(tile::ReduceOp op) {

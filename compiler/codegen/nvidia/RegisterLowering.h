@@ -116,6 +116,9 @@ private:
   mlir::LogicalResult lowerReduce(tile::ReduceOp op);
   Value combine(tile::ReduceKind kind, Value a, Value b);
   Value shuffle(Value value, int64_t laneMask);
+  /// A value that the lanes of a warp agree on, made so that ptxas knows it, too: it and what is computed from it then
+  /// need none of the threads' registers. Never moved out of a loop.
+  Value uniform(Value value);
   void exchangeAcrossWarps(tile::ReduceOp op, const LayoutDim &along, const LayoutDim &across, int64_t acrossSize,
                            Slots &partial);
 

@@ -86,7 +86,9 @@ V RegisterLowering::matrixDescriptor(const Operand &operand, V part, int64_t par
   V start = sharedPointer(bytes);
   V address = LLVM::PtrToIntOp::create(builder_, loc_, builder_.getI64Type(), start);
   address = arith::AndIOp::create(builder_, loc_, address, i64(MatrixDescriptor::addressMask));
-  address = arith::ShRUIOp::create(builder_, loc_, address, i64(4));
+  address = arith::TruncIOp::create(builder_, loc_, builder_.getI32Type(), address);
+  address = uniform(arith::ShRUIOp::create(builder_, loc_, address, i32(4)));
+  address = arith::ExtUIOp::create(builder_, loc_, builder_.getI64Type(), address);
   return arith::OrIOp::create(builder_, loc_, address, i64(static_cast<int64_t>(descriptor.bits())));
 }
 

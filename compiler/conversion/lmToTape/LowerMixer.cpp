@@ -196,6 +196,26 @@ SmallVector<Value> lowerCotangents(Lowering &lowering, const kernels::RlaSpec &o
   return tiling.call(lowering.tape, kernels::symbol(spec, "cotangents"), build, results, inputs);
 }
 
+/// Every chunk has its state, the last of `inputs`, and the cotangent of the next.
+void lowerSideBySide(Lowering &lowering, lm::ResidualLinearAttentionGradOp op, kernels::RlaSpec spec,
+                     SmallVector<Value> inputs, Value cotangents) {
+  spec.valueBlock = 0;
+  KernelTiling ofDq(op, "rla_dq"), ofDkDv(op, "rla_dkdv");
+  auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) { return kernels::buildRlaDq(b, loc, name, spec); };
+  lowering.set(op.getDq(),
+               ofDq.call(lowering.tape, kernels::symbol(spec, "dq"), buildDq, op.getDq().getType(), inputs)[0]);
+  inputs.back() = cotangents;
+  if (op.getInitialState())
+    inputs.erase(inputs.begin() + 4); // behind q, k, v and do; no key depends on it
+  auto buildDkDv = [&](OpBuilder &b, Location loc, StringRef name) {
+    return kernels::buildRlaDkDv(b, loc, name, spec);
+  };
+  SmallVector<Value> both = ofDkDv.call(lowering.tape, kernels::symbol(spec, "dkdv"), buildDkDv,
+                                        {op.getDk().getType(), op.getDv().getType()}, inputs);
+  lowering.set(op.getDk(), both[0]);
+  lowering.set(op.getDv(), both[1]);
+}
+
 void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
   kernels::RlaSpec spec = kernels::withDefaultTiles(rlaSpec(op), lowering.tiles);
   spec.finalState = static_cast<bool>(op.getDfinalState());
@@ -212,7 +232,15 @@ void lowerRlaGrad(Lowering &lowering, lm::ResidualLinearAttentionGradOp op) {
   }
   SmallVector<Value> cotangents;
   if (spec.twoPass)
-    inputs.push_back((cotangents = lowerCotangents(lowering, spec, op))[0]);
+    cotangents = lowerCotangents(lowering, spec, op);
+  if (kernels::runsSideBySide(spec, lowering.tiles)) {
+    lowerSideBySide(lowering, op, spec, inputs, cotangents[0]);
+    if (spec.initialState != kernels::InitialState::None)
+      setInitialStateGradient(lowering, op, spec, cotangents[1]);
+    return;
+  }
+  if (spec.twoPass)
+    inputs.push_back(cotangents[0]);
   else if (op.getDfinalState())
     inputs.push_back(lowering.get(op.getDfinalState()));
   bool hasInitial = spec.initialState != kernels::InitialState::None;

@@ -66,6 +66,11 @@ tape.tiles @a rla_bwd rows 64
 
 // -----
 
+// expected-error @+1 {{is 'columns' of rla_dkdv, whose blocks hold whole states}}
+tape.tiles @a rla_dkdv columns 64
+
+// -----
+
 // expected-error @+1 {{rows 24 is not a positive multiple of 16}}
 tape.tiles @a attn_fwd rows 24
 

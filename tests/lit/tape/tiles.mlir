@@ -2,6 +2,8 @@
 // short chunks; products of warpgroups take 64 rows.
 // RUN: oriel-opt "%s" --oriel-compile="tiles=nvidia" | FileCheck "%s" --check-prefix=GPU
 // RUN: oriel-opt "%s" --oriel-compile="bf16 tiles=nvidia-warpgroup" | FileCheck "%s" --check-prefix=WARPGROUP
+// RUN: rm -rf "%t" && mkdir "%t" && cd "%t" && echo "tape.schedule @vjp.residual_linear_attention chunk 64 save_every 1 two_pass" > given.mlir
+// RUN: cd "%t" && oriel-opt "%s" --oriel-compile="bf16 tiles=nvidia-bf16 schedule-file=given.mlir" | FileCheck "%s" --check-prefix=BF16
 // RUN: oriel-opt "%s" --oriel-compile | FileCheck "%s" --check-prefix=CPU
 // RUN: not oriel-opt "%s" --oriel-differentiate --oriel-lm-to-tape="tiles=abacus" 2>&1 | FileCheck "%s" --check-prefix=ERROR
 
@@ -17,11 +19,15 @@
 // GPU-DAG: tape.call @attn_dq_{{[a-z0-9_]*}}q64_k64_s3fd0000000000000_c0(
 
 // WARPGROUP-DAG: tape.call @attn_fwd_{{[a-z0-9_]*}}d128{{[a-z0-9_]*}}q64_k64
+// Tests that with all states at hand the gradient of residual linear attention is one kernel for queries, one for keys and values.
+// BF16-DAG: tape.call @rla_dq_{{[a-z0-9_]*}}c64_m1_{{[a-z0-9_]*}}p2
+// BF16-DAG: tape.call @rla_dkdv_{{[a-z0-9_]*}}c64_m1_{{[a-z0-9_]*}}p2
+// BF16-NOT: @rla_bwd
 
 // CPU-DAG: tape.call @attn_grad_
 // CPU-DAG: tape.call @rla_fwd_{{[a-z0-9_]*}}eb64
 
-// ERROR: error: oriel-lm-to-tape: tiles are sized for 'cpu', 'nvidia' or 'nvidia-warpgroup', not for 'abacus'
+// ERROR: error: oriel-lm-to-tape: tiles are sized for 'cpu', 'nvidia', 'nvidia-bf16' or 'nvidia-warpgroup', not for 'abacus'
 
 func.func @f(%q: tensor<2x300x2x64xf32>, %k: tensor<2x300x1x64xf32>, %v: tensor<2x300x1x64xf32>, %wide: tensor<1x40x1x128xf32>)
     -> (tensor<2x300x2x64xf32>, tensor<2x300x2x64xf32>, tensor<1x40x1x128xf32>, tensor<2x300x2x64xf32>)

@@ -64,8 +64,9 @@ static codegen::nvidia::NvidiaTarget nvidiaTarget() {
 kernels::TileTarget tileTarget() {
   if (!runsOnNvidia())
     return kernels::TileTarget::Cpu;
-  return usesBf16Storage() && nvidiaTarget().hasWgmma ? kernels::TileTarget::NvidiaWarpgroup
-                                                      : kernels::TileTarget::Nvidia;
+  if (!usesBf16Storage())
+    return kernels::TileTarget::Nvidia;
+  return nvidiaTarget().hasWgmma ? kernels::TileTarget::NvidiaWarpgroup : kernels::TileTarget::NvidiaBf16;
 }
 
 namespace {

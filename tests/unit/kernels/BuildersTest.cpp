@@ -146,6 +146,11 @@ TEST_F(BuildersTest, ResidualLinearAttention) {
           check(buildRla, symbol(spec, "fwd"), spec, 4 + optional, outputs);
           check(buildRlaGrad, symbol(spec, "bwd"), spec, 8 + optional + (initial != InitialState::None),
                 4u + (initial != InitialState::None));
+          spec.twoPass = saveEvery == 1;
+          if (!spec.twoPass)
+            continue;
+          check(buildRlaDq, symbol(spec, "dq"), spec, 6 + documents + (initial != InitialState::None), 1);
+          check(buildRlaDkDv, symbol(spec, "dkdv"), spec, 7 + documents, 2);
         }
   LearnedStateSpec learned{4, 128, 24, 6, FeatureMap::Softmax};
   check(buildLearnedState, symbol(learned, false), learned, 3, 1);

@@ -42,6 +42,7 @@ public:
       function->setAttributes(AttributeList()); // target-cpu and the like are NVPTX's
     }
     replaceSharedMemory();
+    addRounding();
     for (Kernel kernel : kernels)
       if (std::string unknown = describeKernel(kernel); !unknown.empty())
         return unknown;
@@ -65,9 +66,22 @@ private:
     b_.SetInsertPoint(&inst);
     if (auto *call = dyn_cast<CallInst>(&inst))
       return rewriteCall(*call);
-    if (isa<FPTruncInst>(inst) && inst.getType()->getScalarType()->isBFloatTy())
-      replace(inst, roundToBf16(inst.getOperand(0), inst.getType()));
+    if (!inst.getType()->getScalarType()->isBFloatTy())
+      return {};
+    if (isa<FPTruncInst>(inst))
+      return replace(inst, roundToBf16(inst.getOperand(0), inst.getType()));
+    if (auto *binary = dyn_cast<BinaryOperator>(&inst))
+      return replace(inst, roundToBf16(inF32(*binary), inst.getType()));
     return {};
+  }
+
+  /// Arithmetic of bf16, whose results rounded twice are those rounded once: f32 has more than twice its digits.
+  Value *inF32(BinaryOperator &binary) {
+    auto wide = [&](unsigned i) {
+      Value *operand = binary.getOperand(i);
+      return b_.CreateFPExt(operand, operand->getType()->getWithNewType(b_.getFloatTy()));
+    };
+    return b_.CreateBinOp(binary.getOpcode(), wide(0), wide(1));
   }
 
   std::string rewriteCall(CallInst &call) {
@@ -117,9 +131,11 @@ private:
       return replace(call, multiply(call, "orielEmulatedMma"));
     case Intrinsic::nvvm_mma_m16n8k8_row_col_tf32:
       return replace(call, multiply(call, "orielEmulatedMmaTf32"));
+    case Intrinsic::nvvm_shfl_sync_idx_i32:
+      return replace(call, shuffle(call, "orielEmulatedShuffle"));
     case Intrinsic::nvvm_shfl_sync_bfly_i32:
     case Intrinsic::nvvm_shfl_sync_bfly_f32:
-      return replace(call, shuffle(call));
+      return replace(call, shuffle(call, "orielEmulatedShuffleXor"));
     case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x2_b16:
     case Intrinsic::nvvm_ldmatrix_sync_aligned_m8n8_x4_b16:
       return replace(call, loadMatrices(call, /*transposed=*/false));
@@ -297,10 +313,9 @@ private:
 
   Value *generic(Value *pointer) { return b_.CreateAddrSpaceCast(pointer, b_.getPtrTy()); }
 
-  Value *shuffle(CallInst &call) {
+  Value *shuffle(CallInst &call, StringRef name) {
     Value *bits = b_.CreateBitCast(call.getArgOperand(1), b_.getInt32Ty());
-    return b_.CreateBitCast(emit("orielEmulatedShuffleXor", b_.getInt32Ty(), {bits, call.getArgOperand(2)}),
-                            call.getType());
+    return b_.CreateBitCast(emit(name, b_.getInt32Ty(), {bits, call.getArgOperand(2)}), call.getType());
   }
 
   /// One register for each matrix, by way of memory.
@@ -336,7 +351,18 @@ private:
     return result;
   }
 
-  /// Hosts without bf16 instructions would call a library function that not every compiler ships.
+  /// Where values of bf16 go through f32 on hosts without bf16, code generation calls a function that not every
+  /// compiler's library has.
+  void addRounding() {
+    Type *bf16 = b_.getBFloatTy(), *f32 = b_.getFloatTy();
+    Function *function = Function::Create(FunctionType::get(bf16, {f32}, false), GlobalValue::WeakODRLinkage,
+                                          "__truncsfbf2", module_);
+    function->setVisibility(GlobalValue::HiddenVisibility);
+    b_.SetInsertPoint(BasicBlock::Create(module_.getContext(), "", function));
+    b_.CreateRet(roundToBf16(function->getArg(0), bf16));
+  }
+
+  /// As the GPU rounds: a host's own instruction takes denormal numbers for zeros.
   Value *roundToBf16(Value *from, Type *to) {
     auto one = [&](Value *x) {
       return b_.CreateBitCast(emit("orielEmulatedRoundToBf16", b_.getInt16Ty(), {x}), b_.getBFloatTy());

@@ -66,13 +66,13 @@ void multiplyWarpTf32(void *const *lanes) {
 
 struct ShuffleLane {
   uint32_t value, result;
-  int32_t laneMask;
+  size_t source; // lane
 };
 
 void shuffleWarp(void *const *lanes) {
   for (size_t lane = 0; lane < warpSize; ++lane) {
     auto &to = *static_cast<ShuffleLane *>(lanes[lane]);
-    to.result = static_cast<const ShuffleLane *>(lanes[(lane ^ static_cast<size_t>(to.laneMask)) % warpSize])->value;
+    to.result = static_cast<const ShuffleLane *>(lanes[to.source % warpSize])->value;
   }
 }
 
@@ -119,10 +119,15 @@ void orielEmulatedMmaTf32(const uint32_t *a, const uint32_t *b, const float *c, 
   BlockScheduler::running().meetWarp(multiplyWarpTf32, &lane);
 }
 
-uint32_t orielEmulatedShuffleXor(uint32_t value, int32_t laneMask) {
-  ShuffleLane lane{value, 0, laneMask};
+uint32_t orielEmulatedShuffle(uint32_t value, int32_t source) {
+  ShuffleLane lane{value, 0, static_cast<size_t>(source)};
   BlockScheduler::running().meetWarp(shuffleWarp, &lane);
   return lane.result;
+}
+
+uint32_t orielEmulatedShuffleXor(uint32_t value, int32_t laneMask) {
+  auto lane = static_cast<int32_t>(BlockScheduler::running().threadIndex() % warpSize);
+  return orielEmulatedShuffle(value, lane ^ laneMask);
 }
 
 void orielEmulatedLoadMatrices(uint32_t *d, const void *row, int32_t count, int32_t transposed) {
@@ -170,6 +175,7 @@ void *intrinsicNamed(absl::string_view name) {
                               ORIEL_INTRINSIC(orielEmulatedBarrier),
                               ORIEL_INTRINSIC(orielEmulatedMma),
                               ORIEL_INTRINSIC(orielEmulatedMmaTf32),
+                              ORIEL_INTRINSIC(orielEmulatedShuffle),
                               ORIEL_INTRINSIC(orielEmulatedShuffleXor),
                               ORIEL_INTRINSIC(orielEmulatedLoadMatrices),
                               ORIEL_INTRINSIC(orielEmulatedCopyAsync),

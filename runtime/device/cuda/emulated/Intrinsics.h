@@ -27,6 +27,8 @@ void orielEmulatedMma(const uint32_t *a, const uint32_t *b, const float *c, floa
 /// The same for mma.m16n8k8 with tf32 operands: one element in each register, of which 10 bits of the fraction count.
 void orielEmulatedMmaTf32(const uint32_t *a, const uint32_t *b, const float *c, float *d);
 
+/// shfl.sync.idx of a whole warp: the value of lane `source`.
+uint32_t orielEmulatedShuffle(uint32_t value, int32_t source);
 /// shfl.sync.bfly of a whole warp: the value of the lane whose number differs in the bits of `laneMask`.
 uint32_t orielEmulatedShuffleXor(uint32_t value, int32_t laneMask);
 /// ldmatrix.m8n8.x{count}.b16: `row` of lane l is where row l mod 8 of matrix l / 8 lies, 8 elements of 16 bits; it
