@@ -14,6 +14,8 @@
 
 namespace oriel::runtime {
 
+static constexpr int kEndingSignals[] = {SIGINT, SIGTERM, SIGHUP};
+
 /// Of a list that only grows at its head and whose entries stay, so that a signal handler can walk it at any time.
 struct TemporaryFolder::Entry {
   const std::string path;
@@ -40,8 +42,29 @@ void TemporaryFolder::removeAllAndEnd(int signal) {
   ::raise(signal); // takes effect when the handler returns
 }
 
+namespace {
+
+/// Holds back the signals that end the program from this thread: none comes between a folder and its entry.
+class SignalsHeldBack {
+public:
+  SignalsHeldBack() {
+    sigset_t ending;
+    ::sigemptyset(&ending);
+    for (int signal : kEndingSignals)
+      ::sigaddset(&ending, signal);
+    ::pthread_sigmask(SIG_BLOCK, &ending, &before_);
+  }
+  ~SignalsHeldBack() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeldBack(const SignalsHeldBack &) = delete;
+
+private:
+  sigset_t before_;
+};
+
+} // namespace
+
 static void handleSignals(void (*handler)(int)) {
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (int signal : kEndingSignals) {
     struct sigaction present {};
     if (::sigaction(signal, nullptr, &present) == 0 && present.sa_handler == SIG_DFL)
       ::signal(signal, handler);
@@ -53,6 +76,7 @@ absl::StatusOr<TemporaryFolder> TemporaryFolder::create(absl::string_view prefix
   std::call_once(once, [] { handleSignals(&removeAllAndEnd); });
   const char *parent = std::getenv("TMPDIR");
   std::string pattern = absl::StrCat(parent && *parent ? parent : "/tmp", "/", prefix, "-XXXXXX");
+  SignalsHeldBack held;
   if (!::mkdtemp(pattern.data()))
     return errnoStatus(absl::StrCat("make the folder ", pattern));
   auto *entry = new Entry{pattern, all};

@@ -76,6 +76,21 @@ TEST_F(TemporaryFolderTest, GoesAwayWithTheProgramThatASignalEnds) {
   }
 }
 
+TEST_F(TemporaryFolderTest, NoSignalComesBetweenAFolderAndItsRemoval) {
+  for (useconds_t round = 0; round < 300; ++round) {
+    pid_t child = ::fork();
+    if (child == 0)
+      while (TemporaryFolder::create("mine").ok()) {
+      }
+    ::usleep(1500 + 7 * round); // another place of its loop every time
+    ASSERT_EQ(::kill(child, SIGTERM), 0);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
+    ASSERT_TRUE(nothingIsLeft()) << "round " << round;
+  }
+}
+
 TEST_F(TemporaryFolderTest, LeavesSignalsAloneThatTheProgramHandlesOrIgnores) {
   EXPECT_EQ(endBy(SIGHUP, [] { ::signal(SIGHUP, SIG_IGN); }), 0);
   EXPECT_FALSE(nothingIsLeft());
