@@ -52,6 +52,13 @@ class Tune(OrielTest):
         self.assertIn("layers.0.mixer", {step["layer"] for step in steps})
         self.assertTrue(all(entry["seconds"] > 0 for entry in result["entries"]))
 
+    def test_a_schedule_says_whether_time_or_memory_decided_on_a_mixer(self):
+        for budget, words in (("unlimited", "next"), ("auto", r"faster with [\d.]+ MiB")):
+            text = self.tool("orielc", "tiny.oriel", "--batch", "4", "--tokens", "256", "--device", "generic-cpu",
+                             "--memory-budget", budget, "--emit", "schedule")
+            self.assertRegex(text, rf'layers.0.mixer.residual_linear_attention chunk .* why "[\d.]+ MiB saved, predicted '
+                                   rf'[\d.]+ ms; {words}: chunk \d+ save_every \d+')
+
     def test_bench_refuses_what_it_cannot_run(self):
         status, _, err = self.run_tool("oriel", "bench", "no-package")
         self.assertEqual(status, 1)
