@@ -96,8 +96,8 @@ tile::KernelOp buildRlaDkDv(OpBuilder &builder, Location loc, StringRef symbol, 
   Value start[] = {b.dotBT(chunk.vUpdate, dNext.plus), b.dotBT(chunk.vUpdate, dNext.minus),
                    chunk.masks.update(throughState)};
   Scalar firstHead = b.x() * spec.group();
-  TileBuilder::Values sums =
-      b.loop(firstHead, firstHead + spec.group(), 1, start, [&](Scalar head, ValueRange carried) -> TileBuilder::Values {
+  TileBuilder::Values sums = b.loop(
+      firstHead, firstHead + spec.group(), 1, start, [&](Scalar head, ValueRange carried) -> TileBuilder::Values {
         Value dout_CE = loadOutputGradient(b, parts, inputs, chunk, spec, head);
         Value dA_CC = chunk.masks.pairs(b.dotBT(dout_CE, chunk.v));
         Value q_CD = b.load(b.buffer(inputs.buffers.q), parts.queryRows(chunk, head), spec.chunk, parts.dim());
@@ -114,7 +114,8 @@ tile::KernelOp buildRlaDkDv(OpBuilder &builder, Location loc, StringRef symbol, 
   b.store(sums[2], b.buffer(dv), place);
   Value k_CD = b.load(b.buffer(inputs.buffers.k), place, spec.chunk, parts.dim());
   auto half = [&](Value Halves::*side, Value dphi) {
-    return featureMapHalfGrad(b, spec.featureMap, featureMapHalf(b, spec.featureMap, k_CD, spec.headDim, side), dphi, side);
+    return featureMapHalfGrad(b, spec.featureMap, featureMapHalf(b, spec.featureMap, k_CD, spec.headDim, side), dphi,
+                              side);
   };
   Value plus = half(&Halves::plus, sums[0]), minus = half(&Halves::minus, sums[1]);
   b.store(b.map({plus, minus}, [](Scalar x, Scalar y) { return x + y; }), b.buffer(dk), place);

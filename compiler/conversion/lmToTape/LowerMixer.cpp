@@ -74,7 +74,9 @@ void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
   }
   KernelTiling ofDq(op, "attn_dq"), ofDkDv(op, "attn_dkdv");
   kernels::AttentionSpec dq = ofDq.of(spec), dkdv = ofDkDv.of(spec);
-  auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) { return kernels::buildAttentionDq(b, loc, name, dq); };
+  auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) {
+    return kernels::buildAttentionDq(b, loc, name, dq);
+  };
   lowering.set(op.getDq(),
                ofDq.call(lowering.tape, kernels::symbol(dq, "dq"), buildDq, op.getDq().getType(), inputs)[0]);
   auto buildDkDv = [&](OpBuilder &b, Location loc, StringRef name) {
@@ -144,9 +146,8 @@ void lowerRla(Lowering &lowering, lm::ResidualLinearAttentionOp op) {
   auto given = [&](Value optional) { return optional ? lowering.get(optional) : Value(); };
   Value states;
   if (spec.twoPass)
-    inputs.push_back(
-        states = lowerStates(lowering, op, kernels::withDefaultTiles(spec, lowering.tiles), inputs[1], inputs[2],
-                             given(op.getDocStart()), given(op.getLengths())));
+    inputs.push_back(states = lowerStates(lowering, op, kernels::withDefaultTiles(spec, lowering.tiles), inputs[1],
+                                          inputs[2], given(op.getDocStart()), given(op.getLengths())));
   SmallVector<Type> results = {op.getResult().getType()};
   if (spec.saveEvery && !spec.twoPass)
     results.push_back(statesType(lowering, spec, spec.savedStates()));
