@@ -26,6 +26,9 @@ struct AttentionSpec {
   bool documents = false; // takes doc_start [B,T] i32
   int64_t queryTile = 64;
   int64_t keyTile = 64;
+  /// Cells that run together read through one cache, a GPU's, which a head's keys and values may overflow: walks are ordered
+  /// so that each finds there what others have just read (README.md). Another order of sums.
+  bool sharedCache = false;
 };
 /// The spec with the tiles that were fastest on CPUs (tests/bench/kernels), never longer than the row: small where much
 /// of a large tile would lie outside the window, large where keys or sums come from far caches.

@@ -61,7 +61,7 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
                                  "gradient of attention for the queries");
   AttentionBlocks blocks(b, spec, buffers.docStart, b.z());
   int64_t dim = tileSize(spec.headDim), valueDim = tileSize(spec.valueDim), group = spec.heads / spec.kvHeads;
-  Scalar query = b.x() * spec.queryTile, kvHead = b.y();
+  Scalar query = blocks.firstQueryOf(b.x()), kvHead = b.y();
   ScoreBlock block = blocks.queryBlock(query, /*transposed=*/true);
   std::pair<Scalar, Scalar> keys = blocks.visibleKeys(query);
   b.loop(kvHead * group, kvHead * group + group, 1, [&](Scalar head) {
@@ -70,7 +70,9 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
     Value do_EQ = b.transpose(b.load(b.buffer(buffers.dout), rows, spec.queryTile, valueDim));
     Value lse_1Q = b.load(b.buffer(buffers.lse), perQuery, 1, spec.queryTile);
     Value delta_1Q = b.load(b.buffer(buffers.delta), perQuery, 1, spec.queryTile);
-    auto step = [&](Scalar key, ValueRange carried) -> TileBuilder::Values {
+    auto keyAt = blocks.keyOrder(head, keys);
+    auto step = [&](Scalar at, ValueRange carried) -> TileBuilder::Values {
+      Scalar key = keyAt(at);
       Value k_KD = b.load(b.buffer(buffers.k), blocks.rows(key, kvHead), spec.keyTile, dim);
       Value v_KE = b.load(b.buffer(buffers.v), blocks.rows(key, kvHead), spec.keyTile, valueDim);
       block.firstKey = key;
@@ -106,6 +108,8 @@ public:
 private:
   using Values = TileBuilder::Values;
   KeyBlock loadKeys(Scalar key);
+  Values walkByHead(const KeyBlock &keys, ValueRange start);
+  Values walkAbreast(const KeyBlock &keys, ValueRange start);
   Values meet(Scalar head, Scalar query, const KeyBlock &keys, ValueRange carried);
   Scalar firstHead() { return kvHead * (spec.heads / spec.kvHeads); }
   Scalar endHead() { return firstHead() + spec.heads / spec.kvHeads; }
@@ -157,15 +161,31 @@ void KeyBlockProgram::clearDq(Scalar key) {
   });
 }
 
-void KeyBlockProgram::emit(Scalar key, unsigned dk, unsigned dv) {
-  KeyBlock keys = loadKeys(key);
-  auto [begin, end] = blocks.visibleQueries(key);
-  Value start[] = {b.zeros(spec.keyTile, tileSize(spec.headDim)), b.zeros(spec.keyTile, tileSize(spec.valueDim))};
-  auto perHead = [&](Scalar head, ValueRange carried) -> Values {
+/// All queries of a head, then those of the next.
+KeyBlockProgram::Values KeyBlockProgram::walkByHead(const KeyBlock &keys, ValueRange start) {
+  auto [begin, end] = blocks.visibleQueries(keys.first);
+  return b.loop(firstHead(), endHead(), 1, start, [&, begin = begin, end = end](Scalar head, ValueRange carried) {
     return b.loop(begin, end, spec.queryTile, carried,
                   [&](Scalar query, ValueRange inner) { return meet(head, query, keys, inner); });
-  };
-  Values sums = b.loop(firstHead(), endHead(), 1, start, perHead);
+  });
+}
+
+/// A block of queries of each head, then the next block. What the next cell begins with was then read as long ago as its
+/// own walk is, which is shorter, and not as this one's.
+KeyBlockProgram::Values KeyBlockProgram::walkAbreast(const KeyBlock &keys, ValueRange start) {
+  auto [begin, end] = blocks.visibleQueries(keys.first);
+  int64_t group = spec.heads / spec.kvHeads;
+  Scalar steps = (end - begin + (spec.queryTile - 1)) / spec.queryTile * group;
+  return b.loop(b.index(0), steps, 1, start, [&, begin = begin](Scalar step, ValueRange carried) {
+    Scalar head = firstHead() + remainder(step, b.index(group)), query = begin + step / group * spec.queryTile;
+    return meet(head, query, keys, carried);
+  });
+}
+
+void KeyBlockProgram::emit(Scalar key, unsigned dk, unsigned dv) {
+  KeyBlock keys = loadKeys(key);
+  Value start[] = {b.zeros(spec.keyTile, tileSize(spec.headDim)), b.zeros(spec.keyTile, tileSize(spec.valueDim))};
+  Values sums = spec.sharedCache ? walkAbreast(keys, start) : walkByHead(keys, start);
   b.store(sums[0], b.buffer(dk), blocks.rows(key, kvHead));
   b.store(sums[1], b.buffer(dv), blocks.rows(key, kvHead));
 }

@@ -15,6 +15,7 @@ std::string symbol(const AttentionSpec &spec, StringRef stage) {
       .add("e", spec.valueDim)
       .add("w", spec.window)
       .flag("doc", spec.documents)
+      .flag("shared", spec.sharedCache)
       .add("q", spec.queryTile)
       .add("k", spec.keyTile)
       .add("s", spec.scale)
@@ -36,6 +37,7 @@ static AttentionSpec withTiles(AttentionSpec spec, int64_t queryTile, int64_t ke
 /// Rows and columns of a block of scores that one block of a GPU takes beside its keys, values and sums. Those of
 /// warpgroups are 64 in rows that are shorter too: the rest is masked.
 static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target) {
+  spec.sharedCache = spec.window < 0;
   int64_t dim = std::max(spec.headDim, spec.valueDim);
   if (target == TileTarget::NvidiaWarpgroup && dim <= 128) {
     spec.queryTile = spec.keyTile = 64;
@@ -101,6 +103,24 @@ std::pair<Scalar, Scalar> AttentionBlocks::visibleQueries(Scalar firstKey) {
                                  return {select(start <= last, query + spec_.queryTile, b_.scalar(carried[0]))};
                                })[0];
   return {firstKey, min(end, b_.scalar(documentsEnd))};
+}
+
+/// The longest walks first where the cache is shared: a cell that starts one tile later then ends together with its
+/// neighbours, so that the cells that follow start together and meet the same keys; and no long walk is left for the end.
+Scalar AttentionBlocks::firstQueryOf(Scalar x) {
+  int64_t last = ceilDiv(spec_.tokens, spec_.queryTile) - 1;
+  return (spec_.sharedCache ? static_cast<double>(last) - x : x) * spec_.queryTile;
+}
+
+/// Heads of a group go forth and back by turns where the cache is shared: each begins with the keys that the one before it
+/// has read last, and the next cell where this one's last head ended.
+std::function<Scalar(Scalar)> AttentionBlocks::keyOrder(Scalar head, std::pair<Scalar, Scalar> keys) {
+  if (!spec_.sharedCache)
+    return [](Scalar at) { return at; };
+  auto [begin, end] = keys;
+  Scalar isBack = remainder(head, b_.index(2)) == 1;
+  Scalar ofBothEnds = begin + begin + (end - begin - 1) / spec_.keyTile * spec_.keyTile; // first block + last block
+  return [=](Scalar at) { return select(isBack, ofBothEnds - at, at); };
 }
 
 /// Whether some pair of the block is not visible; blocks inside the band, the most, need no mask.

@@ -8,6 +8,7 @@
 #include "kernels/common/TileBuilder.h"
 
 #include <cmath>
+#include <functional>
 
 namespace oriel::kernels {
 
@@ -48,6 +49,11 @@ public:
   /// Turns products of scaled queries and keys into scores: soft cap, then `maskedScore` where a pair is not visible.
   /// `rescaled` gives each its last factor.
   mlir::Value scores(mlir::Value products, const ScoreBlock &block);
+
+  /// The first query of cell `x` of a grid of blocks of queries.
+  Scalar firstQueryOf(Scalar x);
+  /// The first key of the block that the walk of `head` over `keys` has at step `at`, which is the first key of a block, too.
+  std::function<Scalar(Scalar at)> keyOrder(Scalar head, std::pair<Scalar, Scalar> keys);
 
   /// A block whose keys are still to be chosen.
   ScoreBlock queryBlock(Scalar firstQuery, bool transposed);

@@ -15,7 +15,9 @@ AttendedBlock AttentionBlocks::attend(const AttentionInputs &inputs, Scalar head
   int64_t dim = tileSize(spec_.headDim), valueDim = tileSize(spec_.valueDim);
   Value q_QD = b.load(b.buffer(inputs.q), rows(block.firstQuery, head), spec_.queryTile, dim);
   Value q_DQ = b.transpose(scaled(q_QD));
-  auto step = [&](Scalar key, ValueRange carried) -> TileBuilder::Values {
+  auto keyAt = keyOrder(head, keys);
+  auto step = [&](Scalar at, ValueRange carried) -> TileBuilder::Values {
+    Scalar key = keyAt(at);
     Value k_KD = b.load(b.buffer(inputs.k), rows(key, kvHead), spec_.keyTile, dim);
     block.firstKey = key;
     Value s_KQ = scores(b.precise(b.dot(k_KD, q_DQ)), block);
@@ -50,7 +52,7 @@ tile::KernelOp buildAttention(OpBuilder &builder, Location loc, StringRef symbol
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, spec.queryTile), spec.kvHeads, spec.batch},
                                  "softmax attention in blocks");
   AttentionBlocks blocks(b, spec, docStart, b.z());
-  Scalar query = b.x() * spec.queryTile, kvHead = b.y();
+  Scalar query = blocks.firstQueryOf(b.x()), kvHead = b.y();
   ScoreBlock block = blocks.queryBlock(query, /*transposed=*/true);
   std::pair<Scalar, Scalar> keys = blocks.visibleKeys(query);
   int64_t group = spec.heads / spec.kvHeads;

@@ -1,5 +1,5 @@
 // What the kernels of mixers move and which banks they make wait, counted access by access on the emulator, at head
-// dims 64, 128 and (in bf16) 256, for two GPUs, with the tiles that kernels have without ptxas. The figures stand in
+// dims 64, 128 and 256, for two GPUs, with the tiles that kernels have without ptxas. The figures stand in
 // traffic_table.txt (CommittedTable.h).
 //
 // A launch must move each byte that it reads once, and each that it writes once. How often it moves that much:
@@ -9,8 +9,7 @@
 //             or a sixty-fourth, of the cache and of the blocks that run at a time (of all of these where a block walks
 //             along a whole row, so that there are no more of them for more tokens)
 //   no L2     every sector once for each block
-// The bounds are for 16k tokens: 1.15 forward, 1.3 backward. Full attention in f32 at head dim 256 is over them and no case
-// here: forward 1.24 on sm_80, dk and dv 1.83 on sm_80 and 1.48 on sm_90a.
+// The bounds are for 16k tokens: 1.15 forward, 1.3 backward, and another for dk and dv of heads of 256 in f32 (mostAt16k).
 //
 // Head dims above 64 take minutes: they, and f32 for sm_90a, whose code is that for sm_80, run where ORIEL_TRAFFIC is
 // set in the environment, and are else skipped.
@@ -57,6 +56,14 @@ bool walksAlongRows(llvm::StringRef kernel) {
 }
 
 bool isForward(llvm::StringRef kernel) { return kernel.contains("fwd") || kernel.starts_with("rla_states_"); }
+
+/// How often HBM may move for 16k tokens what it must. dk and dv of full attention walk over the queries and cotangents
+/// of a group of heads, here 64 MiB in f32 at head dim 256, which no L2 cache holds: few blocks of keys share a walk.
+double mostAt16k(llvm::StringRef kernel, bool isBf16, int headDim) {
+  if (kernel.starts_with("attn_dkdv_") && !isBf16 && headDim == 256)
+    return 1.8;
+  return isForward(kernel) ? 1.15 : 1.3;
+}
 
 /// A buffer of a kernel: small random numbers, or zeros for integers, which are valid document starts and lengths.
 struct Buffer {
@@ -133,7 +140,7 @@ TEST_P(TrafficTest, KernelsMoveLittleMoreThanTheyMust) {
                   static_cast<long long>(report.neededBytes()), times(report.launchBytes()), of16k, of64k,
                   times(report.blockBytes()), report.costOf(true).mean(), report.costOf(false).mean());
     lines[GetParam().prefix() + kernel.symbol] = text;
-    EXPECT_LE(of16k, isForward(kernel.symbol) ? 1.15 : 1.3) << kernel.symbol;
+    EXPECT_LE(of16k, mostAt16k(kernel.symbol, isBf16, headDim)) << kernel.symbol;
   }
   CommittedTable("traffic_table.txt")
       .expect("bytes that a launch must move; how many times that HBM moves; wavefronts and sectors per request "
@@ -144,9 +151,10 @@ TEST_P(TrafficTest, KernelsMoveLittleMoreThanTheyMust) {
 INSTANTIATE_TEST_SUITE_P(Mixers, TrafficTest,
                          ::testing::Values(Case{"sm_80", true, 64}, Case{"sm_80", true, 128}, Case{"sm_80", true, 256},
                                            Case{"sm_80", false, 64}, Case{"sm_80", false, 128},
-                                           Case{"sm_90a", true, 64}, Case{"sm_90a", true, 128},
-                                           Case{"sm_90a", true, 256}, Case{"sm_90a", false, 64},
-                                           Case{"sm_90a", false, 128}),
+                                           Case{"sm_80", false, 256}, Case{"sm_90a", true, 64},
+                                           Case{"sm_90a", true, 128}, Case{"sm_90a", true, 256},
+                                           Case{"sm_90a", false, 64}, Case{"sm_90a", false, 128},
+                                           Case{"sm_90a", false, 256}),
                          [](const auto &info) {
                            std::string name = info.param.prefix();
                            std::replace(name.begin(), name.end(), '/', '_');
