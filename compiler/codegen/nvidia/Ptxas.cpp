@@ -58,7 +58,8 @@ KernelResources resourcesOf(const std::string &ptx, const std::string &report) {
 
 Ptxas Ptxas::find() {
   Ptxas found;
-  for (llvm::ArrayRef<llvm::StringRef> places : {llvm::ArrayRef<llvm::StringRef>(), {"/usr/local/cuda/bin"}}) {
+  const llvm::StringRef toolkit = "/usr/local/cuda/bin";
+  for (llvm::ArrayRef<llvm::StringRef> places : {llvm::ArrayRef<llvm::StringRef>(), llvm::ArrayRef(toolkit)}) {
     auto path = llvm::sys::findProgramByName("ptxas", places);
     if (!path)
       continue;
