@@ -36,7 +36,7 @@ static bool isForNvidia(const CompileOptions &options) { return StringRef(option
 
 static StringRef chipOf(const CompileOptions &options) { return StringRef(options.target).split(':').second; }
 
-/// Products of f32 stay with warps on every chip.
+/// Only products of bf16 go to warpgroups where a chip has them.
 static std::string tilesFor(const CompileOptions &options) {
   if (!isForNvidia(options))
     return "cpu";

@@ -34,8 +34,9 @@ struct AttentionSpec {
 /// of a large tile would lie outside the window, large where keys or sums come from far caches.
 /// On GPUs: what one block holds.
 AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target = TileTarget::Cpu);
-/// The same for the kernels of the gradient.
+/// The same for the kernels of the gradient: grad and dq, and dkdv.
 AttentionSpec withGradientTiles(AttentionSpec spec, TileTarget target = TileTarget::Cpu);
+AttentionSpec withKeyGradientTiles(AttentionSpec spec, TileTarget target = TileTarget::Cpu);
 
 /// `stage` is "fwd", "delta", "dq", "dkdv" or "grad".
 std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);

@@ -34,13 +34,21 @@ static AttentionSpec withTiles(AttentionSpec spec, int64_t queryTile, int64_t ke
   return spec;
 }
 
-/// Rows and columns of a block of scores that one block of a GPU takes beside its keys, values and sums. Those of
-/// warpgroups are 64 in rows that are shorter too: the rest is masked.
-static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target) {
+/// Rows and columns of a block of scores that one block of a GPU takes beside its keys, values and sums. Warpgroups take 64 rows
+/// even where the tokens are fewer: the rest is masked. Of a wide bf16 head under full attention a block holds 64 tokens
+/// (queries; in dkdv keys), so that the others pass by half as often as for 32, and as few of those at a time as have room.
+static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target, bool holdsKeys) {
   spec.sharedCache = spec.window < 0;
   int64_t dim = std::max(spec.headDim, spec.valueDim);
-  if (target == TileTarget::NvidiaWarpgroup && dim <= 128) {
+  bool isWarpgroup = target == TileTarget::NvidiaWarpgroup;
+  if (isWarpgroup && dim <= 128) {
     spec.queryTile = spec.keyTile = 64;
+    return spec;
+  }
+  if (dim > 128 && spec.window < 0 && target != TileTarget::Nvidia) {
+    int64_t passing = isWarpgroup && holdsKeys ? 16 : 32;
+    spec.queryTile = holdsKeys ? passing : 64;
+    spec.keyTile = holdsKeys ? 64 : passing;
     return spec;
   }
   int64_t tile = dim <= 64 ? 64 : 32;
@@ -56,7 +64,7 @@ static bool isLong(const AttentionSpec &spec) {
 
 AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target) {
   if (isGpu(target))
-    return withGpuTiles(spec, target);
+    return withGpuTiles(spec, target, /*holdsKeys=*/false);
   int64_t keys = reach(spec);
   if (keys <= 256)
     return withTiles(spec, 32, 32);
@@ -65,9 +73,13 @@ AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target) {
   return withTiles(spec, keys <= 2048 ? 64 : 128, 64);
 }
 
+AttentionSpec withKeyGradientTiles(AttentionSpec spec, TileTarget target) {
+  return isGpu(target) ? withGpuTiles(spec, target, /*holdsKeys=*/true) : withGradientTiles(spec, target);
+}
+
 AttentionSpec withGradientTiles(AttentionSpec spec, TileTarget target) {
   if (isGpu(target))
-    return withGpuTiles(spec, target);
+    return withGpuTiles(spec, target, /*holdsKeys=*/false);
   int64_t keys = reach(spec);
   if (keys <= 256)
     return withTiles(spec, 32, 32);

@@ -73,7 +73,8 @@ void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
     return;
   }
   KernelTiling ofDq(op, "attn_dq"), ofDkDv(op, "attn_dkdv");
-  kernels::AttentionSpec dq = ofDq.of(spec), dkdv = ofDkDv.of(spec);
+  kernels::AttentionSpec dq = ofDq.of(spec);
+  kernels::AttentionSpec dkdv = ofDkDv.of(kernels::withKeyGradientTiles(attentionSpec(op), lowering.tiles));
   auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) {
     return kernels::buildAttentionDq(b, loc, name, dq);
   };

@@ -148,6 +148,7 @@ TEST(AttentionTest, HeadSizesAndGroups) {
   check(makeSpec(70, 2, 2, 6, 24, -1), 0);
   check(makeSpec(70, 4, 2, 24, 6, 20), 0);
   check(makeSpec(70, 4, 1, 128, 64, -1), 0);
+  check(makeSpec(70, 2, 1, 144, 144, -1), 30);
 }
 
 TEST(AttentionTest, Documents) {
@@ -168,7 +169,8 @@ TEST(AttentionTest, SoftCapAndOtherTiles) {
 
 /// Tiles that the schedule may choose on GPUs, wider and narrower than the kernel's own.
 TEST(AttentionTest, TilesOfGpus) {
-  for (auto [queryTile, keyTile] : {std::pair(128, 32), std::pair(128, 64), std::pair(32, 64), std::pair(64, 32)}) {
+  for (auto [queryTile, keyTile] :
+       {std::pair(128, 32), std::pair(128, 64), std::pair(32, 64), std::pair(64, 32), std::pair(16, 64)}) {
     AttentionSpec spec = makeSpec(150, 2, 1, 32, 32, 70);
     spec.queryTile = queryTile, spec.keyTile = keyTile;
     check(spec, 37);

@@ -1,0 +1,23 @@
+// Tests that of wide heads a block of a GPU holds 64 queries (keys in dkdv) where products are of bf16, and fewer tokens pass by.
+// RUN: oriel-opt "%s" --oriel-compile="tiles=nvidia" | FileCheck "%s" --check-prefix=F32
+// RUN: oriel-opt "%s" --oriel-compile="bf16 tiles=nvidia-bf16" | FileCheck "%s" --check-prefix=BF16
+// RUN: oriel-opt "%s" --oriel-compile="bf16 tiles=nvidia-warpgroup" | FileCheck "%s" --check-prefix=WARPGROUP
+
+// F32-DAG: tape.call @attn_fwd_{{[a-z0-9_]*}}q32_k32
+// F32-DAG: tape.call @attn_dq_{{[a-z0-9_]*}}q32_k32
+// F32-DAG: tape.call @attn_dkdv_{{[a-z0-9_]*}}q32_k32
+
+// BF16-DAG: tape.call @attn_fwd_{{[a-z0-9_]*}}q64_k32
+// BF16-DAG: tape.call @attn_dq_{{[a-z0-9_]*}}q64_k32
+// BF16-DAG: tape.call @attn_dkdv_{{[a-z0-9_]*}}q32_k64
+
+// WARPGROUP-DAG: tape.call @attn_fwd_{{[a-z0-9_]*}}q64_k32
+// WARPGROUP-DAG: tape.call @attn_dq_{{[a-z0-9_]*}}q64_k32
+// WARPGROUP-DAG: tape.call @attn_dkdv_{{[a-z0-9_]*}}q16_k64
+
+func.func @f(%q: tensor<1x300x2x256xf32>, %k: tensor<1x300x1x256xf32>) -> tensor<1x300x2x256xf32>
+    attributes {lm.vjp = {wrt = [0, 1], cotangents = [true]}} {
+  %o, %lse = lm.attention %q, %k, %k {window = -1 : i64, scale = 0.0625 : f64, soft_cap = 0.0 : f64}
+    : (tensor<1x300x2x256xf32>, tensor<1x300x1x256xf32>, tensor<1x300x1x256xf32>) -> (tensor<1x300x2x256xf32>, tensor<1x2x300xf32>)
+  return %o : tensor<1x300x2x256xf32>
+}
