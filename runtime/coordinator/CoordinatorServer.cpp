@@ -128,7 +128,7 @@ public:
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     if (!server_ || boundPort_ == 0)
-      return absl::UnavailableError(fmt::format("coordinator: cannot listen on {}", wanted));
+      return absl::UnavailableError(fmt::format("coordinator: cannot listen on {}: the port may be taken (port 0 is any that is free)", wanted));
     timer_ = std::thread([this] { watchDeadlines(); });
     return absl::OkStatus();
   }

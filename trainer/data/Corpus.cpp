@@ -77,7 +77,7 @@ absl::Status splitJsonl(const CorpusOptions &options, const std::string &path, s
       return absl::InvalidArgumentError(fmt::format("{}:{}: not a JSON object", path, line));
     auto field = json.find(options.jsonField);
     if (field == json.end() || !field->is_string())
-      return absl::InvalidArgumentError(fmt::format("{}:{}: there is no string '{}'", path, line, options.jsonField));
+      return absl::InvalidArgumentError(fmt::format("{}:{}: there is no string '{}' (--field names another)", path, line, options.jsonField));
     ORIEL_RETURN_IF_ERROR(sink(field->get_ref<const std::string &>(), isValidation(options, block)));
   }
   return absl::OkStatus();

@@ -94,7 +94,8 @@ absl::Status runInspect(const InspectCommand &command) {
     return absl::InvalidArgumentError(fmt::format("{}: there is no document {}", command.prefix, command.document));
   const int64_t begin = file.documentStart(command.document), end = file.documentStart(command.document + 1);
   std::vector<int32_t> ids(static_cast<size_t>(std::min(command.shownTokens, end - begin)));
-  ORIEL_RETURN_IF_ERROR(file.read(begin, ids, tokenizer->vocabSize()));
+  if (absl::Status status = file.read(begin, ids, tokenizer->vocabSize()); !status.ok())
+    return absl::Status(status.code(), fmt::format("{} (--tokenizer is {})", std::string(status.message()), command.tokenizer));
   fmt::print("document {} (tokens {} to {}) begins:\n{}\n", command.document, begin, end, tokenizer->decode(ids));
   return absl::OkStatus();
 }

@@ -123,7 +123,7 @@ TEST(Corpus, ReadsJsonLines) {
   EXPECT_THAT(*documents, ElementsAre(Document{"one\n", false}, Document{"caf\u00e9", false}));
   writeText(folder / "b.jsonl", "{\"text\": \"one\"}\n{\"text\": 1}\n");
   EXPECT_THAT(std::string(documentsOf({{folder / "b.jsonl"}, DocumentKind::Jsonl}).status().message()),
-              HasSubstr("b.jsonl:2: there is no string 'text'"));
+              HasSubstr("b.jsonl:2: there is no string 'text' (--field names another)"));
   writeText(folder / "c.jsonl", "{\"text\": \"one\"\n");
   EXPECT_THAT(std::string(documentsOf({{folder / "c.jsonl"}, DocumentKind::Jsonl}).status().message()),
               HasSubstr("c.jsonl:1: not a JSON object"));

@@ -68,6 +68,7 @@ TEST(DataCommands, TrainTokenizerThenTokenizeWithIt) {
   std::string printed;
   ASSERT_TRUE(runCommand({"data", "inspect", folder / "x", "--tokenizer", folder / "t.model"}, &printed).ok());
   EXPECT_THAT(printed, HasSubstr("the window number"));
+  EXPECT_THAT(std::string(runCommand({"data", "inspect", folder / "x"}).message()), HasSubstr("(--tokenizer is byte)"));
 }
 
 TEST(DataCommands, RefusesBadUsage) {
