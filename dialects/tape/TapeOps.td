@@ -139,7 +139,7 @@ def Tape_TilesOp : Tape_Op<"tiles"> {
     linear attention has `columns` of the values. A block of threads has `warps` warps and keeps the tiles of `stages`
     iterations of its loops in shared memory. What is left out is the kernel's own. `why` is free text.
 
-    * (C1) One of the four numbers, or more; no `rows` for residual linear attention.
+    * (C1) One of the four numbers, or more; no `rows` for residual linear attention, and no `columns` for its `rla_dq` and `rla_dkdv`.
     * (C2) `rows` and `columns` >= 16 and multiples of 16; `warps` 4 or 8; `stages` from 1 to 4.
 
     ```mlir

@@ -3,7 +3,7 @@
 //   tape.tiles = {attn_dq = array<i64: 64, 128, 8, 2>, attn_fwd = …}     rows, columns, warps, stages; 0: the kernel's own
 //
 // Rows and columns are those of a block of scores (queries, keys) of attention; residual linear attention has columns of
-// values.
+// values, but for rla_dq and rla_dkdv, which take all.
 #ifndef ORIEL_COMPILER_CONVERSION_LMTOTAPE_KERNELTILING_H
 #define ORIEL_COMPILER_CONVERSION_LMTOTAPE_KERNELTILING_H
 
@@ -16,7 +16,8 @@ namespace oriel::conversion {
 
 class KernelTiling {
 public:
-  /// `kernel` is "attn_fwd", "attn_dq", "attn_dkdv", "rla_fwd", "rla_states", "rla_bwd" or "rla_cotangents".
+  /// `kernel` is "attn_fwd", "attn_dq", "attn_dkdv", "rla_fwd", "rla_states", "rla_bwd", "rla_cotangents", "rla_dq" or
+  /// "rla_dkdv".
   KernelTiling(mlir::Operation *op, llvm::StringRef kernel);
 
   /// The spec with the tiles that were decided.
