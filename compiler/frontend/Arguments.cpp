@@ -15,7 +15,7 @@ namespace {
 // Handing out arguments
 // ---------------------------------------------------------------------------------------------------------------------
 
-/// "a whole number from 1 to 16384", "a number above 0 or 'none'", "'silu' or 'gelu'"
+/// "a whole number from 1 to 16384", "a number from 1e-30 to 1e+30 or 'none'", "'silu' or 'gelu'"
 std::string expectation(const OptionSpec &option) {
   std::string text;
   if (option.type == OptionType::Switch)
@@ -23,7 +23,7 @@ std::string expectation(const OptionSpec &option) {
   if (option.type == OptionType::Integer)
     text = "a whole number from " + toText(Value(int64_t(option.least))) + " to " + toText(Value(int64_t(option.most)));
   else if (option.type == OptionType::Number)
-    text = "a number above 0";
+    text = "a number from " + toText(Value(option.least)) + " to " + toText(Value(option.most));
   if (option.words.empty())
     return text;
   return text + (text.empty() ? "" : " or ") + listOf(option.words);

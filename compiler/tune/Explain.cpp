@@ -1,5 +1,6 @@
 // oriel-tune explain: what was decided for the mixers and ops of a layer, against what the rivals would have cost. Each
-// rival is put in the place of what was chosen, everything else as it is, and the step is predicted again.
+// rival is put in the place of what was chosen, everything else as it is, and the step is predicted again: differences
+// are the schedule problem's. Time and peak of the step itself are those of the package, as `show` tells them.
 #include "compiler/tune/Chart.h"
 #include "compiler/tune/Commands.h"
 #include "compiler/tune/MixerWay.h"
@@ -53,8 +54,8 @@ struct OpStory {
 
 struct Story {
   std::string layer, device, assembly; // assembly: of a GPU's kernels
-  Prediction step;
-  int64_t budgetBytes = 0;
+  double stepSeconds = 0;
+  int64_t peakBytes = 0, budgetBytes = 0;
   std::vector<MixerStory> mixers;
   std::vector<OpStory> ops;
   std::vector<schedule::TilingQuestion> tilings; // of the layer's kernels, as its mixers run
@@ -131,14 +132,16 @@ bool runsIn(const schedule::TilingQuestion &question, const Problem &problem, co
 }
 
 absl::StatusOr<Story> tell(const Problem &problem, const Schedule &chosen, const std::string &layer,
-                           const std::string &assembly) {
-  Story story{layer, problem.device, assembly, predict(problem, chosen), problem.budgetBytes, {}, {}, {}};
+                           const StepReport &report) {
+  std::string assembly = report.isForGpu() ? assemblerText(problem.assembler) : "";
+  Story story{layer, report.device, assembly, report.predicted, report.memoryBytes(), problem.budgetBytes, {}, {}, {}};
+  const Prediction step = predict(problem, chosen);
   for (size_t m = 0; m < problem.mixers.size(); ++m)
     if (isOfLayer(problem.path(problem.mixers[m]), layer))
-      story.mixers.push_back(tellMixer(problem, story.step, chosen, m));
+      story.mixers.push_back(tellMixer(problem, step, chosen, m));
   for (size_t i = 0; i < problem.ops.size(); ++i)
     if (isOfLayer(problem.ops[i].path, layer))
-      story.ops.push_back(tellOp(problem, story.step, chosen, i));
+      story.ops.push_back(tellOp(problem, step, chosen, i));
   for (const schedule::TilingQuestion &question : problem.tilings)
     if (runsIn(question, problem, chosen, layer))
       story.tilings.push_back(question);
@@ -197,8 +200,8 @@ Table opTable(const Story &story) {
 }
 
 std::string headline(const Story &story) {
-  return fmt::format("step predicted {} on {}, peak {} MiB{}", formatSeconds(story.step.seconds), story.device,
-                     formatMib(story.step.peakBytes),
+  return fmt::format("step predicted {} on {}, peak {} MiB{}", formatSeconds(story.stepSeconds), story.device,
+                     formatMib(story.peakBytes),
                      story.budgetBytes ? fmt::format(" of a budget of {} MiB", formatMib(story.budgetBytes)) : "") +
          (story.assembly.empty() ? "" : "; kernels: " + story.assembly);
 }
@@ -247,8 +250,8 @@ ordered_json changeJson(const Change &change) {
 std::string explainJson(const Story &story) {
   ordered_json json = {{"layer", story.layer},
                        {"device", story.device},
-                       {"predicted_seconds", story.step.seconds},
-                       {"peak_bytes", story.step.peakBytes},
+                       {"predicted_seconds", story.stepSeconds},
+                       {"peak_bytes", story.peakBytes},
                        {"mixers", ordered_json::array()},
                        {"ops", ordered_json::array()},
                        {"tilings", ordered_json::array()}};
@@ -295,9 +298,8 @@ absl::StatusOr<std::string> explain(Workbench &bench, const std::string &layer, 
   if (!entry)
     return absl::InternalError("the package has no entry '" + compiled.problem->name + "'");
   ORIEL_ASSIGN_OR_RETURN(Schedule chosen, scheduleOf(*compiled.problem, *entry));
-  bool forGpu = !compiled.package->plan().target().chip().empty();
-  ORIEL_ASSIGN_OR_RETURN(Story story, tell(*compiled.problem, chosen, layer,
-                                           forGpu ? assemblerText(compiled.problem->assembler) : ""));
+  StepReport report = makeReport(*compiled.package, bench.costsOf(*compiled.package), nullptr);
+  ORIEL_ASSIGN_OR_RETURN(Story story, tell(*compiled.problem, chosen, layer, report));
   return request.format == Format::Json   ? explainJson(story)
          : request.format == Format::Html ? explainHtml(story)
                                           : explainText(story);

@@ -56,7 +56,7 @@ void sortTrials(std::vector<Trial> &trials) {
 }
 
 /// The key tiles of the fastest fused way; none where no way is fused. A tile has its say with saved states at every
-/// chunk, as the cost model tries it.
+/// chunk, as the cost model tries it. The kernels' own tile runs again, in turns with its rivals.
 std::vector<MixerWay> tilesToTry(const std::vector<Trial> &trials) {
   auto fused = std::find_if(trials.begin(), trials.end(), [](const Trial &trial) { return trial.way.fused; });
   std::vector<MixerWay> ways;
@@ -71,13 +71,23 @@ std::vector<MixerWay> tilesToTry(const std::vector<Trial> &trials) {
   return ways;
 }
 
+/// A way that ran before stays one trial, with the medians of both.
+void addTrial(std::vector<Trial> &trials, Trial trial) {
+  auto before = std::find_if(trials.begin(), trials.end(), [&](const Trial &other) { return other.way == trial.way; });
+  if (before == trials.end())
+    trials.push_back(std::move(trial));
+  else
+    before->measured = medianOf({before->measured, trial.measured});
+}
+
 /// Ways with their kernels' own tiles first, then tiles.
 absl::StatusOr<std::vector<Trial>> tryAll(Workbench &bench, const std::string &model, const Request &request,
                                           const Problem &problem, size_t most) {
   ORIEL_ASSIGN_OR_RETURN(std::vector<Trial> trials, tryWays(bench, model, request, problem, waysToTry(problem, most)));
   sortTrials(trials);
   ORIEL_ASSIGN_OR_RETURN(std::vector<Trial> tiles, tryWays(bench, model, request, problem, tilesToTry(trials)));
-  std::move(tiles.begin(), tiles.end(), std::back_inserter(trials));
+  for (Trial &tile : tiles)
+    addTrial(trials, std::move(tile));
   sortTrials(trials);
   return trials;
 }

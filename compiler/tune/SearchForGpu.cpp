@@ -98,7 +98,9 @@ std::string summary(const Findings &findings) {
   std::string text;
   for (const schedule::RefusedWay &way : findings.refused)
     text += fmt::format("refused  {}: {}\n", wordsOf(way), way.why);
-  return text + "chosen   " + findings.chosen + "\n";
+  return text + "chosen   " + findings.chosen +
+         "\ntiles    of each schedule as ptxas and predictions choose them, not tried one by one: `oriel-tune explain LAYER MODEL` "
+         "lists the rivals of each kernel\n";
 }
 
 ordered_json jsonOf(const Findings &findings) {

@@ -140,8 +140,7 @@ StepReport makeReport(const runtime::Package &package, const schedule::CostModel
       addSchedule(report, entry);
     }
   }
-  for (const KernelRow &row : report.kernels)
-    report.predicted += row.predicted;
+  report.predicted = predictedSeconds(plan, costs);
   std::stable_sort(report.kernels.begin(), report.kernels.end(), [&](const KernelRow &a, const KernelRow &b) {
     return a.seconds(report.wasMeasured) > b.seconds(report.wasMeasured);
   });

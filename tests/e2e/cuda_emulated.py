@@ -124,7 +124,7 @@ class CudaEmulated(OrielTest):
         if status == 0:
             self.skipTest("this machine has a GPU")
         self.assertEqual(status, 1)
-        self.assertIn("no NVIDIA driver found (libcuda.so.1): use --device cpu or install", err)
+        self.assertIn("training.device: no NVIDIA driver found (libcuda.so.1): take cpu instead, or install", err)
 
 
 if __name__ == "__main__":

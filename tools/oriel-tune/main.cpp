@@ -1,6 +1,7 @@
 // oriel-tune: shows, explains, compares and tunes what orielc decided. Parses options and calls compiler/tune; no logic
 // of its own.
 #include "compiler/tune/Commands.h"
+#include "runtime/base/Counts.h"
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "tools/common/CommandLine.h"
@@ -30,10 +31,10 @@ using Command = std::function<absl::StatusOr<std::string>(Workbench &, const Opt
 void addModelOptions(CLI::App &app, Options &options) {
   app.add_option("--batch", options.request.model.batch, "rows of one micro-batch (models only)")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 30, "POSITIVE"));
+      ->check(runtime::positiveCount());
   app.add_option("--tokens", options.request.model.tokens, "tokens of one row (models only)")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 30, "POSITIVE"));
+      ->check(runtime::positiveCount());
   app.add_option("--memory-budget", options.request.model.memoryBudget,
                  "of the whole step: 'auto', a size such as 6GiB, 'least' or 'unlimited' (models only)")
       ->capture_default_str();

@@ -2,6 +2,7 @@
 #include "compiler/driver/Compile.h"
 #include "compiler/driver/FormatFile.h"
 #include "compiler/driver/ModelLanguageServer.h"
+#include "runtime/base/Counts.h"
 #include "runtime/base/OneOf.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
@@ -10,6 +11,7 @@
 using oriel::driver::CompileOptions;
 using oriel::driver::Emit;
 using oriel::runtime::oneOf;
+using oriel::runtime::positiveCount;
 
 namespace {
 
@@ -25,9 +27,9 @@ void addCompileOptions(CLI::App &app, CompileOptions &options, bool &explain) {
   app.add_option("-o,--output", options.output, "directory of the package to write");
   app.add_option("--batch", options.batch, "rows of one micro-batch")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 30, "POSITIVE"));
-  app.add_option("--tokens", options.tokens, "tokens of one row")->capture_default_str()->check(CLI::Range(1, 1 << 30, "POSITIVE"));
-  app.add_option("--world", options.world, "ranks of the fsdp axis")->capture_default_str()->check(CLI::Range(1, 1 << 30, "POSITIVE"));
+      ->check(positiveCount());
+  app.add_option("--tokens", options.tokens, "tokens of one row")->capture_default_str()->check(positiveCount());
+  app.add_option("--world", options.world, "ranks of the fsdp axis")->capture_default_str()->check(positiveCount());
   app.add_option("--grad-slots", options.gradSlots, "slots of the gradient stack, 1 + log2(micro-batches per rank)")
       ->capture_default_str()
       ->check(CLI::Range(1, 32));

@@ -1,5 +1,6 @@
 // oriel bench: runs the training entry points of a package on made-up data and prints what every step took, as JSON.
 // What a cost model can be fitted to; the compiler never runs kernels itself.
+#include "runtime/base/Counts.h"
 #include "runtime/base/CpuFeatures.h"
 #include "runtime/base/Status.h"
 #include "runtime/communicator/local/LocalCommunicator.h"
@@ -89,7 +90,10 @@ void printEntry(const plan::EntryPoint &entry, const EntryTimes &times) {
 
 absl::Status run(const Options &options) {
   ORIEL_ASSIGN_OR_RETURN(std::shared_ptr<const runtime::Package> package, runtime::Package::load(options.package));
-  ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Device> device, openDevice({options.device, {options.threads, -1}}));
+  absl::StatusOr<std::unique_ptr<runtime::Device>> opened = openDevice({options.device, {options.threads, -1}});
+  if (!opened.ok())
+    return runtime::withContext(opened.status(), "--device " + options.device);
+  std::unique_ptr<runtime::Device> device = *std::move(opened);
   std::unique_ptr<runtime::Communicator> alone = std::move(runtime::createLocalGroup(1)[0]);
   ORIEL_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Executor> executor,
                          runtime::Executor::create(package, *device, *alone));
@@ -126,7 +130,7 @@ void addBenchCommand(CLI::App &app, Action *action) {
   command->add_option("--device", options->device, "cpu, cuda or cuda-emulated; the package is compiled for it")
       ->check(CLI::IsMember({"cpu", "cuda", "cuda-emulated"}))
       ->capture_default_str();
-  command->add_option("--threads", options->threads, "0: all cores")->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
+  command->add_option("--threads", options->threads, "0: all cores")->check(runtime::countOrZero());
   command->callback([action, options] { *action = [options] { return run(*options); }; });
 }
 

@@ -1,4 +1,5 @@
 // oriel eval: the validation loss of a checkpoint under a job's data, on any number of ranks.
+#include "runtime/base/Counts.h"
 #include "runtime/base/Status.h"
 #include "trainer/commands/Commands.h"
 #include "trainer/commands/OpenModel.h"
@@ -70,7 +71,7 @@ void addEvalCommand(CLI::App &app, Action *action) {
   command->add_option("--checkpoint", options->checkpoint,
                       "a checkpoint or a folder of them; default: the job's newest");
   command->add_option("--batches", options->batches, "micro-batches over all ranks; 0: the whole set")
-      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
+      ->check(runtime::countOrZero());
   command->add_option("--set", options->overrides, "override a key of the job")->allow_extra_args(false);
   command->callback([action, options] { *action = [options] { return run(*options); }; });
 }

@@ -1,4 +1,5 @@
 // oriel generate: text from a checkpoint, printed as it comes.
+#include "runtime/base/Counts.h"
 #include "runtime/base/Status.h"
 #include "trainer/commands/Commands.h"
 #include "trainer/commands/OpenModel.h"
@@ -65,18 +66,18 @@ void addGenerateCommand(CLI::App &app, Action *action) {
   command->add_option("checkpoint", options->checkpoint, "a checkpoint, a folder of them, or the job file of a run")
       ->required();
   command->add_option("--prompt", options->prompt, "text to continue");
-  command->add_option("--tokens", options->tokens, "tokens to add")->check(CLI::Range(int64_t{0}, int64_t{1} << 30));
+  command->add_option("--tokens", options->tokens, "tokens to add")->check(runtime::countOrZero());
   command->add_option("--temperature", options->sampling.temperature, "0: the likeliest token always")
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
   command->add_option("--top-k", options->sampling.topK, "draw from the k likeliest only; 0: from all")
-      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
+      ->check(runtime::countOrZero());
   command->add_option("--top-p", options->sampling.topP, "draw from the likeliest with this probability together")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", options->sampling.seed, "the same seed gives the same text")->capture_default_str();
   command->add_option("--context", options->context, "tokens the model looks back at; 0: as in training")
-      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
-  command->add_option("--threads", options->threads, "0: all cores")->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
+      ->check(runtime::countOrZero());
+  command->add_option("--threads", options->threads, "0: all cores")->check(runtime::countOrZero());
   command->callback([action, options] { *action = [options] { return run(*options); }; });
 }
 

@@ -1,4 +1,5 @@
 // oriel plan: what a step costs, for any number of ranks, without having the machines.
+#include "runtime/base/Counts.h"
 #include "runtime/base/Files.h"
 #include "runtime/base/Status.h"
 #include "trainer/commands/Commands.h"
@@ -61,11 +62,11 @@ void addPlanCommand(CLI::App &app, Action *action) {
   CLI::App *command = app.add_subcommand("plan", "buffers, peak memory and FLOPs of a step");
   command->add_option("path", options->path, "a job (.toml), a model (.oriel) or a package folder")->required();
   command->add_option("--world", options->world, "ranks of the fsdp axis")
-      ->check(CLI::Range(1, 1 << 30, "POSITIVE"))
+      ->check(runtime::positiveCount())
       ->capture_default_str();
-  command->add_option("--batch", options->batch, "rows of a micro-batch (of a model)")->check(CLI::Range(1, 1 << 30, "POSITIVE"));
-  command->add_option("--tokens", options->tokens, "tokens of a row (of a model)")->check(CLI::Range(1, 1 << 30, "POSITIVE"));
-  command->add_option("--grad-slots", options->slots, "gradient slots (of a model)")->check(CLI::Range(1, 1 << 30, "POSITIVE"));
+  command->add_option("--batch", options->batch, "rows of a micro-batch (of a model)")->check(runtime::positiveCount());
+  command->add_option("--tokens", options->tokens, "tokens of a row (of a model)")->check(runtime::positiveCount());
+  command->add_option("--grad-slots", options->slots, "gradient slots (of a model)")->check(runtime::positiveCount());
   command->add_option("--dtype", options->dtype, "of activations: f32 or bf16 (of a model)")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();

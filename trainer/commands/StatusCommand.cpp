@@ -1,4 +1,5 @@
 // oriel status and oriel coordinator: a running job seen from outside, and its control plane as a process of its own.
+#include "runtime/base/Counts.h"
 #include "runtime/base/Log.h"
 #include "runtime/base/Status.h"
 #include "runtime/coordinator/Coordinator.h"
@@ -88,7 +89,7 @@ void addCoordinatorCommand(CLI::App &app, Action *action) {
   command->add_option("--listen", options->listen, "HOST:PORT; port 0: any")->capture_default_str();
   command->add_option("--token", options->token, "secret of the job; better in the environment: ORIEL_JOB_TOKEN");
   command->add_option("--world", options->server.identity.world, "ranks expected; 0: as the first rank says")
-      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"));
+      ->check(runtime::countOrZero());
   command->callback([action, options] { *action = [options] { return serve(*options); }; });
 }
 

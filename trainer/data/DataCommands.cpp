@@ -5,6 +5,7 @@
 #include "trainer/data/TokenizeCorpus.h"
 #include "trainer/tokenizer/Tokenizer.h"
 
+#include "runtime/base/Counts.h"
 #include "runtime/base/OneOf.h"
 #include "runtime/base/Status.h"
 
@@ -49,10 +50,10 @@ void addTokenize(CLI::App &data, std::function<absl::Status()> *action) {
   app->add_option("--field", command->corpus.jsonField, "Text field of a JSONL record")->capture_default_str();
   app->add_option("--validation-every", command->corpus.validationEvery,
                   "Every Nth block of the texts goes to PREFIX-val, the rest to PREFIX-train; 0: no split")
-      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"))
+      ->check(runtime::countOrZero())
       ->capture_default_str();
   app->add_option("--block-bytes", command->corpus.blockBytes, "Size of a block of the split")
-      ->check(CLI::Range(1, 1 << 30, "POSITIVE"))
+      ->check(runtime::positiveCount())
       ->capture_default_str();
   app->callback([command, action] { *action = [command] { return runTokenize(*command); }; });
 }
@@ -107,7 +108,7 @@ void addInspect(CLI::App &data, std::function<absl::Status()> *action) {
   app->add_option("--tokenizer", command->tokenizer, "byte, or a sentencepiece .model file")->capture_default_str();
   app->add_option("--document", command->document, "Which document to show")->capture_default_str();
   app->add_option("--tokens", command->shownTokens, "How many of its tokens")
-      ->check(CLI::Range(0, 1 << 30, "NONNEGATIVE"))
+      ->check(runtime::countOrZero())
       ->capture_default_str();
   app->callback([command, action] { *action = [command] { return runInspect(*command); }; });
 }

@@ -138,7 +138,10 @@ private:
     DeviceRequest request = deviceOf(options_);
     if (options_.check)
       request.emulatorReport = [this](const runtime::emulated::LaunchReport &report) { reports_.add(report); };
-    ORIEL_ASSIGN_OR_RETURN(device_, trainer::openDevice(request));
+    absl::StatusOr<std::unique_ptr<runtime::Device>> device = trainer::openDevice(request);
+    if (!device.ok())
+      return runtime::withContext(device.status(), "--target " + options_.target);
+    device_ = *std::move(device);
     return absl::OkStatus();
   }
 

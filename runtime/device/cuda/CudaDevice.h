@@ -18,7 +18,7 @@ struct CudaOptions {
   int ordinal = 0; // which of the GPUs that CUDA_VISIBLE_DEVICES leaves
 };
 
-/// NotFound without a driver ("use --device cpu or install …"), or without such a GPU.
+/// NotFound without a driver ("take cpu instead, or install …"), or without such a GPU.
 absl::StatusOr<std::unique_ptr<Device>> createCudaDevice(const CudaOptions &options);
 
 /// A stream beside that of a CUDA device, for libraries that issue work of their own, and whether the device's own work

@@ -62,7 +62,7 @@ absl::StatusOr<Driver> openDriverFrom(const char *name) {
   void *library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
   if (!library)
     return absl::NotFoundError(absl::StrCat("no NVIDIA driver found (", name,
-                                            "): use --device cpu or install the NVIDIA driver of this "
+                                            "): take cpu instead, or install the NVIDIA driver of this "
                                             "machine's GPU"));
   Driver driver = {};
   Finder finder(library);

@@ -80,7 +80,7 @@ TEST_F(VerifyTest, SaysThatThereIsNoGpu) {
   VerifyOptions options;
   options.target = "cuda";
   std::ostringstream out;
-  EXPECT_THAT(verify(options, out).ToString(), HasSubstr("no NVIDIA driver found (libcuda.so.1): use --device cpu"));
+  EXPECT_THAT(verify(options, out).ToString(), HasSubstr("--target cuda: no NVIDIA driver found (libcuda.so.1): take cpu instead"));
 }
 
 TEST_F(VerifyTest, TheCommandLineChecksItsWords) {

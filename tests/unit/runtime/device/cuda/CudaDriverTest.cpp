@@ -21,7 +21,7 @@ TEST(CudaDriver, SaysWhatToDoWithoutADriver) {
   absl::Status status = openDriverFrom("libnodriver.so.1").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("no NVIDIA driver found (libnodriver.so.1): use --device cpu or install"));
+              HasSubstr("no NVIDIA driver found (libnodriver.so.1): take cpu instead, or install"));
 }
 
 TEST(CudaDriver, NamesTheFunctionThatAnOldDriverLacks) {
