@@ -4,6 +4,8 @@
 
 #include "kernels/common/Signature.h"
 
+#include <limits>
+
 using namespace mlir;
 
 namespace oriel::kernels {
@@ -32,17 +34,20 @@ tile::KernelOp buildAdamW(OpBuilder &builder, Location loc, StringRef symbol, co
   Scalar lr = option(HyperLearningRate), beta1 = option(HyperBeta1), beta2 = option(HyperBeta2), eps = option(HyperEps);
   Scalar fresh1 = 1.0 - beta1, fresh2 = 1.0 - beta2, shrink = lr * option(HyperWeightDecay);
   Scalar unbias1 = 1.0 / option(HyperBiasCorrection1), unbias2 = 1.0 / option(HyperBiasCorrection2);
-  Scalar clip = clipFactor(b.loadScalar(b.buffer(gradNorm), {b.index(0)}), option(HyperMaxGradNorm));
+  Scalar norm = b.loadScalar(b.buffer(gradNorm), {b.index(0)}), clip = clipFactor(norm, option(HyperMaxGradNorm));
+  Scalar isFinite = norm <= static_cast<double>(std::numeric_limits<float>::max()); // false for NaN
   Scalar row = b.x() * blocksPerCell;
   Value decay_R1 = b.load(b.buffer(decay), Place{{row}, 0, -1}, blocksPerCell, 1);
   b.loop(b.index(0), b.index(block), columns, [&](Scalar column) {
     Place place{{row, column}, 0, 1};
     auto load = [&](unsigned buffer) { return b.load(b.buffer(buffer), place, blocksPerCell, columns); };
     Value g_RC = b.map({load(grads)}, [&](Scalar g) { return g * clip; });
-    Value m_RC = b.map({load(m), g_RC}, [&](Scalar old, Scalar g) { return old * beta1 + g * fresh1; });
-    Value v_RC = b.map({load(v), g_RC}, [&](Scalar old, Scalar g) { return old * beta2 + g * g * fresh2; });
+    Value m_RC = b.map({load(m), g_RC},
+                       [&](Scalar old, Scalar g) { return select(isFinite, old * beta1 + g * fresh1, old); });
+    Value v_RC = b.map({load(v), g_RC},
+                       [&](Scalar old, Scalar g) { return select(isFinite, old * beta2 + g * g * fresh2, old); });
     Value p_RC = b.map({load(params), m_RC, v_RC, decay_R1}, [&](Scalar p, Scalar mean, Scalar square, Scalar d) {
-      return p * (1.0 - shrink * d) - lr * (mean * unbias1) / (sqrt(square * unbias2) + eps);
+      return select(isFinite, p * (1.0 - shrink * d) - lr * (mean * unbias1) / (sqrt(square * unbias2) + eps), p);
     });
     b.store(m_RC, b.buffer(m), place);
     b.store(v_RC, b.buffer(v), place);

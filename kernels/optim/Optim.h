@@ -27,6 +27,7 @@ enum HyperIndex {
 /// AdamW with decoupled decay (Loshchilov & Hutter, arXiv 1711.05101) after clipping by the global norm:
 ///   g = grads · min(1, max_norm / (grad_norm + 1e-6));  m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²
 ///   p = p·(1 - lr·weight_decay·decay) - lr · (m/bc1) / (sqrt(v/bc2) + eps)
+/// Where grad_norm is infinite or NaN, p, m and v keep their bits.
 ///   grads [n], grad_norm [1], hyper [8], decay [n/256]  →  params [n], m [n], v [n]  (all in place)
 std::string adamWSymbol(const FlatSpec &spec);
 tile::KernelOp buildAdamW(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol, const FlatSpec &spec);

@@ -11,6 +11,12 @@ class Recovery(OrielTest):
         status, _, _ = self.run_oriel("train", "job.toml", "--set", f"run_dir={run}", fail=fail, ranks=ranks)
         self.assertIn(status, (-signal.SIGKILL, 128 + signal.SIGKILL))
 
+    def exported_tensors(self, run):
+        """The bytes of the exported parameters, behind the header, which names the step."""
+        self.weights(run)
+        file = self.read(f"{run}-export/model.safetensors")
+        return file[8 + int.from_bytes(file[:8], "little"):]
+
     def assert_resumes(self, run, expected, ranks=1):
         self.train(run, ranks=ranks)
         self.assertEqual(self.checkpoints(run), self.checkpoints(expected))
@@ -115,15 +121,30 @@ class Recovery(OrielTest):
         self.assertRegex(err, r"step 0: the norm of the gradient is (-?nan|inf) \(samples 0 to 7; the loss is \d")
         self.assertEqual(self.checkpoints("run"), [])
 
+    def test_steps_that_are_not_finite_are_skipped_as_often_as_the_job_allows(self):
+        self.write("tiny.oriel", self.read("tiny.oriel").decode().replace(
+            "dim = d)", "dim = d, scale = 1e-28)\n  | linear(d, bias) | rms_norm(eps = 1e-30) | rms_norm(eps = 1e-30)"))
+        self.train("start", "training.steps=0")
+        start = self.exported_tensors("start")
+        skipping = ("optimizer.max_skipped=3", "validation.every=0")
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                run = f"skipping{ranks}"
+                self.train(run, "training.steps=2", *skipping, ranks=ranks)
+                self.assertEqual(self.checkpoints(run), ["step-000000002"])
+                self.assertTrue(self.exported_tensors(run) == start, "weights have changed")
+                status, _, err = self.run_oriel("train", "job.toml", *self.flags([f"run_dir={run}", *skipping]), ranks=ranks)
+                self.assertEqual(status, 1, err)
+                self.assertRegex(err, r"step 2 skipped: the norm of the gradient is .* \(3 in a row, optimizer.max_skipped = 3\)")
+                self.assertRegex(err, r"step 3: the norm of the gradient is .*, and 3 step\(s\) before it were skipped")
+
     def test_a_new_run_starts_with_the_weights_of_another(self):
         self.train("first", "training.steps=6")
         warm = ("training.init_from=first/checkpoints", "training.seed=3")
         self.train("copy", "training.steps=0", *warm)
         exported = []
         for run in ("copy", "first"):
-            self.weights(run)
-            file = self.read(f"{run}-export/model.safetensors")
-            exported.append(file[8 + int.from_bytes(file[:8], "little"):])  # behind the header, which names the step
+            exported.append(self.exported_tensors(run))
         self.assertEqual(exported[0], exported[1])
         self.train("one", "training.steps=4", *warm)
         self.train("two", "training.steps=4", *warm, ranks=2)

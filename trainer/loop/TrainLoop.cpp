@@ -19,6 +19,8 @@
 #include "trainer/optimizer/Parameters.h"
 #include "trainer/optimizer/Schedule.h"
 
+#include "absl/strings/numbers.h"
+
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -78,6 +80,7 @@ private:
 
   int64_t step_ = 0;       // steps done
   int64_t position_ = 0;   // samples consumed
+  int64_t skippedInRow_ = 0; // the last steps, whose loss or gradient was not finite
   int64_t triedStep_ = -1; // of the last checkpoint, committed or not: the same on all ranks
   absl::Status lastSave_;  // of that checkpoint, as this rank knows
   double peakFlops_ = 0;   // of all ranks
@@ -148,6 +151,8 @@ absl::Status Run::restore() {
     return startAnew();
   step_ = triedStep_ = loaded->info.step;
   position_ = loaded->info.position;
+  if (!absl::SimpleAtoi(loaded->info.extra["skipped_in_row"], &skippedInRow_))
+    skippedInRow_ = 0; // written before steps were skipped
   summary_.checkpoint = loaded->path;
   if (!leads())
     return absl::OkStatus();
@@ -200,12 +205,16 @@ absl::Status Run::oneStep(TrainStep &trainStep) {
   ORIEL_RETURN_IF_ERROR(failpoint("step", communicator_.rank(), step_));
   double start = monotonicSeconds();
   profiler_->beforeStep();
-  ORIEL_ASSIGN_OR_RETURN(StepOutcome outcome, trainStep.run(step_, position_, stopRequested()));
+  ORIEL_ASSIGN_OR_RETURN(StepOutcome outcome, trainStep.run(step_, position_, skippedInRow_, stopRequested()));
   profiler_->afterStep();
   double seconds = monotonicSeconds() - start;
   trainingSeconds_ += seconds;
   stepSeconds_ = stepSeconds_ == 0 ? seconds : 0.9 * stepSeconds_ + 0.1 * seconds;
   position_ += job_.training().batch();
+  skippedInRow_ = outcome.skipped.empty() ? 0 : skippedInRow_ + 1;
+  if (skippedInRow_ > 0)
+    journal_->note(fmt::format("step {} skipped: {}; weights and moments stay ({} in a row, optimizer.max_skipped = {})", step_,
+                               outcome.skipped, skippedInRow_, job_.optimizer().max_skipped()));
 
   StepReport report;
   report.learningRate = learningRate(job_, step_);
@@ -264,7 +273,7 @@ CheckpointInfo Run::checkpointInfo() const {
   info.extra = {{"model", setup_.state->plan().model()}, {"model_text", setup_.modelText},
                 {"tokenizer", job_.data().tokenizer()},  {"sequence", std::to_string(job_.training().sequence())},
                 {"dtype", job_.training().dtype()},      {"name", job_.name()},
-                {"settings", printNumerics(job_)}};
+                {"settings", printNumerics(job_)},       {"skipped_in_row", std::to_string(skippedInRow_)}};
   return info;
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace oriel::trainer {
 
@@ -17,7 +18,7 @@ TrainStep::TrainStep(const Job &job, TreeShare share, ModelState &state, const M
     : job_(job), share_(share), state_(state), data_(data), communicator_(communicator), beat_(std::move(beat)),
       gathered_(communicator.size() * (share.leaves + 1)), leafLoss_(communicator.size() * share.leaves) {}
 
-absl::StatusOr<StepOutcome> TrainStep::run(int64_t step, int64_t position, bool stopRequested) {
+absl::StatusOr<StepOutcome> TrainStep::run(int64_t step, int64_t position, int64_t skippedBefore, bool stopRequested) {
   std::string context = fmt::format("rank {}, step {}", communicator_.rank(), step);
   int64_t tokensPerStep = job_.training().batch() * job_.training().sequence();
   state_.lossScale[0] = static_cast<float>(1.0 / static_cast<double>(tokensPerStep));
@@ -27,26 +28,36 @@ absl::StatusOr<StepOutcome> TrainStep::run(int64_t step, int64_t position, bool 
   beat_("losses");
   if (absl::Status status = gatherLosses(stopRequested); !status.ok())
     return runtime::withContext(status, context);
-  ORIEL_RETURN_IF_ERROR(checkFinite(step, position));
+  StepOutcome outcome;
+  outcome.loss = treeSum(leafLoss_) / static_cast<double>(tokensPerStep);
+  for (int rank = 0; rank < communicator_.size(); ++rank)
+    outcome.stop |= gathered_[(rank + 1) * (share_.leaves + 1) - 1] != 0;
 
+  outcome.skipped = findBadLoss(position);
+  if (outcome.skipped.empty()) {
+    if (absl::Status status = update(step); !status.ok())
+      return runtime::withContext(status, context);
+    outcome.gradNorm = state_.gradNorm[0];
+    if (!std::isfinite(outcome.gradNorm))
+      outcome.skipped = fmt::format("the norm of the gradient is {} (samples {} to {}; the loss is {})", outcome.gradNorm,
+                                    position, position + job_.training().batch() - 1, outcome.loss);
+  } else {
+    outcome.gradNorm = std::numeric_limits<double>::quiet_NaN();
+  }
+  if (!outcome.skipped.empty() && skippedBefore >= job_.optimizer().max_skipped())
+    return asAgreed(absl::DataLossError(fmt::format(
+        "step {}: {}; the weights were not updated{}", step, outcome.skipped,
+        skippedBefore > 0 ? fmt::format(", and {} step(s) before it were skipped (optimizer.max_skipped)", skippedBefore) : "")));
+  return outcome;
+}
+
+// The kernel of the step changes nothing where the norm is not finite.
+absl::Status TrainStep::update(int64_t step) {
   beat_("update");
   ORIEL_RETURN_IF_ERROR(failpoint("update", communicator_.rank(), step));
   std::array<float, 8> hyper = hyperVector(job_, step);
   std::copy(hyper.begin(), hyper.end(), state_.hyper.begin());
-  if (absl::Status status = state_.executor().run("update"); !status.ok())
-    return runtime::withContext(status, context);
-
-  StepOutcome outcome;
-  outcome.loss = treeSum(leafLoss_) / static_cast<double>(tokensPerStep);
-  outcome.gradNorm = state_.gradNorm[0];
-  if (!std::isfinite(outcome.gradNorm))
-    return asAgreed(absl::DataLossError(fmt::format(
-        "step {}: the norm of the gradient is {} (samples {} to {}; the loss is {}): nothing of this step is saved, the newest "
-        "checkpoint is from before it",
-        step, outcome.gradNorm, position, position + job_.training().batch() - 1, outcome.loss)));
-  for (int rank = 0; rank < communicator_.size(); ++rank)
-    outcome.stop |= gathered_[(rank + 1) * (share_.leaves + 1) - 1] != 0;
-  return outcome;
+  return state_.executor().run("update");
 }
 
 absl::Status TrainStep::runLeaf(int64_t leaf, int64_t step, int64_t position) {
@@ -83,15 +94,14 @@ absl::Status TrainStep::gatherLosses(bool stopRequested) {
   return absl::OkStatus();
 }
 
-absl::Status TrainStep::checkFinite(int64_t step, int64_t position) const {
+std::string TrainStep::findBadLoss(int64_t position) const {
   for (size_t leaf = 0; leaf < leafLoss_.size(); ++leaf)
     if (!std::isfinite(leafLoss_[leaf])) {
       int64_t first = position + static_cast<int64_t>(leaf) * job_.training().micro_batch();
-      return asAgreed(absl::DataLossError(fmt::format(
-          "step {}: the loss of micro-batch {} (samples {} to {}, rank {}) is {}; the weights were not updated", step,
-          leaf, first, first + job_.training().micro_batch() - 1, leaf / share_.leaves, leafLoss_[leaf])));
+      return fmt::format("the loss of micro-batch {} (samples {} to {}, rank {}) is {}", leaf, first,
+                         first + job_.training().micro_batch() - 1, leaf / share_.leaves, leafLoss_[leaf]);
     }
-  return absl::OkStatus();
+  return "";
 }
 
 } // namespace oriel::trainer

@@ -5,6 +5,9 @@
 //   all-gather of leaf losses and stop requests       (every rank sums the same numbers in the same order)
 //   run update                                         (norm, AdamW on the rank's shares, all-gather)
 //
+// A step whose loss or gradient is not finite changes no weight and no moment. It is an error, or skipped where
+// optimizer.max_skipped allows: every rank decides alike, from the same numbers.
+//
 // Nothing is allocated after the first step.
 #pragma once
 
@@ -14,6 +17,7 @@
 #include "trainer/state/ModelState.h"
 
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace oriel::trainer {
@@ -22,6 +26,7 @@ struct StepOutcome {
   double loss = 0;     // nats per token, of the weights before the update
   double gradNorm = 0; // before clipping
   bool stop = false;   // some rank was asked to stop: the same answer on all ranks
+  std::string skipped; // why weights and moments are those before the step; empty when they are not
 };
 
 class TrainStep {
@@ -30,15 +35,18 @@ public:
   TrainStep(const Job &job, TreeShare share, ModelState &state, const MixedDataset &data,
             runtime::Communicator &communicator, std::function<void(const char *)> beat);
 
-  /// Step `step` on the samples from `position` on. Errors name the step; a loss that is not finite is an error on
-  /// every rank and leaves the weights untouched.
-  absl::StatusOr<StepOutcome> run(int64_t step, int64_t position, bool stopRequested);
+  /// Step `step` on the samples from `position` on; the `skippedBefore` steps right before it were skipped. Errors name
+  /// the step. A loss or gradient that is not finite leaves the weights untouched: DataLoss on every rank once
+  /// optimizer.max_skipped steps in a row were skipped.
+  absl::StatusOr<StepOutcome> run(int64_t step, int64_t position, int64_t skippedBefore, bool stopRequested);
 
 private:
   absl::Status runMicro(int64_t leaf);
   absl::Status runLeaf(int64_t leaf, int64_t step, int64_t position);
   absl::Status gatherLosses(bool stopRequested);
-  absl::Status checkFinite(int64_t step, int64_t position) const;
+  absl::Status update(int64_t step);
+  /// What is wrong with the first loss that is not finite; empty when all are.
+  std::string findBadLoss(int64_t position) const;
 
   const Job &job_;
   const TreeShare share_;

@@ -3,7 +3,10 @@
 #include "kernels/optim/Optim.h"
 #include "tests/support/kernels/KernelRunner.h"
 #include "gtest/gtest.h"
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 
 using namespace oriel::kernels;
 using namespace oriel::testing;
@@ -94,6 +97,33 @@ TEST(AdamWTest, ClipsDecaysAndSteps) {
     expectClose(m, expectedM, 1e-6, "m");
     expectClose(v, expectedV, 1e-6, "v");
     expectClose(params, expectedP, 1e-6, "params");
+  }
+}
+
+TEST(AdamWTest, KeepsEveryBitWhereTheNormIsNotFinite) {
+  const int64_t n = 2 * 4096;
+  FlatSpec spec{n};
+  for (float norm : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN(),
+                     std::numeric_limits<float>::max()}) {
+    Floats grads = randomFloats(n, 1), params = randomFloats(n, 2), m = randomFloats(n, 3), v = randomFloats(n, 4);
+    grads[5] = norm;
+    for (float &x : v)
+      x = std::abs(x);
+    Floats decay(n / 256), hyper(HyperCount), gradNorm(1);
+    gradNorm[0] = norm;
+    const float values[] = {1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 1.0f, 0.19f, 0.0975f};
+    std::copy(std::begin(values), std::end(values), hyper.begin());
+    Floats oldParams = params, oldM = m, oldV = v;
+    runKernel(buildAdamW, adamWSymbol(spec), spec, {grads, gradNorm, hyper, decay, params, m, v});
+    auto isKept = [&](const Floats &now, const Floats &old) {
+      return std::equal(now.begin(), now.end(), old.begin(), [](float a, float b) {
+        return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
+      });
+    };
+    bool finite = std::isfinite(norm);
+    EXPECT_EQ(isKept(params, oldParams), !finite) << norm;
+    EXPECT_EQ(isKept(m, oldM), !finite) << norm;
+    EXPECT_EQ(isKept(v, oldV), !finite) << norm;
   }
 }
 
