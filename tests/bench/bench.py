@@ -254,4 +254,5 @@ def main():
         (measure_twin if options.twin else measure)(model, options)
 
 
-main()
+if __name__ == "__main__":
+    main()
