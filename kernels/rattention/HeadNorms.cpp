@@ -60,8 +60,8 @@ tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef sy
   unsigned dswaScale = signature.outputF32(partShape), drlaScale = signature.outputF32(partShape);
   int64_t blocks = partialCount(spec.tokens), block = partialRows(spec.tokens), cols = tileSize(spec.valueDim);
   int64_t rows = rowTile(spec);
-  TileBuilder b = signature.open(loc, symbol, {blocks, spec.heads, spec.batch}, "gradient of a sum of two head norms");
-  Scalar begin = b.x() * block, end = min(begin + block, spec.tokens), head = b.y(), batch = b.z();
+  TileBuilder b = signature.open(loc, symbol, {spec.heads, blocks, spec.batch}, "gradient of a sum of two head norms");
+  Scalar head = b.x(), batch = b.z(), begin = b.y() * block, end = min(begin + block, spec.tokens);
   auto loadScale = [&](unsigned scale) { return b.load(b.buffer(scale), Place{{head, b.index(0)}, -1, 1}, 1, cols); };
   Value swaScale_1E = loadScale(swaScale), rlaScale_1E = loadScale(rlaScale);
   auto step = [&](Scalar token, ValueRange carried) -> TileBuilder::Values {
@@ -80,7 +80,7 @@ tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef sy
   };
   Value start[] = {b.zeros(1, cols), b.zeros(1, cols)};
   TileBuilder::Values sums = b.loop(begin, end, rows, start, step);
-  Place part{{batch * blocks + b.x(), head, b.index(0)}, -1, 2};
+  Place part{{batch * blocks + b.y(), head, b.index(0)}, -1, 2};
   b.store(sums[0], b.buffer(dswaScale), part);
   b.store(sums[1], b.buffer(drlaScale), part);
   return b.op();
