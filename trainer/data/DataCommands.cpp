@@ -1,6 +1,7 @@
 // The command lines of `oriel data`. Only words and printing; the work is in TokenizeCorpus, Tokenizer and TokenFile.
 #include "trainer/data/DataCommands.h"
 
+#include "trainer/data/ImportShards.h"
 #include "trainer/data/TokenFile.h"
 #include "trainer/data/TokenizeCorpus.h"
 #include "trainer/tokenizer/Tokenizer.h"
@@ -56,6 +57,29 @@ void addTokenize(CLI::App &data, std::function<absl::Status()> *action) {
       ->check(runtime::positiveCount())
       ->capture_default_str();
   app->callback([command, action] { *action = [command] { return runTokenize(*command); }; });
+}
+
+struct ImportCommand {
+  ImportOptions options;
+  std::string output;
+};
+
+void addImport(CLI::App &data, std::function<absl::Status()> *action) {
+  auto command = std::make_shared<ImportCommand>();
+  ImportOptions &options = command->options;
+  CLI::App *app = data.add_subcommand("import", "Make a token file of shards in the format of llm.c");
+  app->add_option("SHARD", options.shards, "Shards, in the order of the text")->required();
+  app->add_option("-o,--output", command->output, "Prefix of the files to write")->required();
+  app->add_option("--separator", options.separator, "Id between documents (GPT-2: 50256, Llama 3: 128000)");
+  app->add_option("--vocab", options.vocab, "Number of ids (GPT-2: 50257, Llama 3: 128256)")
+      ->check(runtime::positiveCount());
+  app->callback([command, action] {
+    *action = [command]() -> absl::Status {
+      ORIEL_ASSIGN_OR_RETURN(TokenSet set, importShards(command->options, command->output));
+      printSet("train", set);
+      return absl::OkStatus();
+    };
+  });
 }
 
 void addTrainTokenizer(CLI::App &data, std::function<absl::Status()> *action) {
@@ -119,6 +143,7 @@ void addDataCommands(CLI::App &app, std::function<absl::Status()> *action) {
   CLI::App *data = app.add_subcommand("data", "Prepare token files and tokenizers");
   data->require_subcommand(1);
   addTokenize(*data, action);
+  addImport(*data, action);
   addTrainTokenizer(*data, action);
   addInspect(*data, action);
 }

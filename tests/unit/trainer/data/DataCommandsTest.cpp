@@ -51,6 +51,20 @@ TEST(DataCommands, TokenizeSplitAndInspect) {
   EXPECT_FALSE(runCommand({"data", "inspect", folder / "out/t-val", "--document", "999"}).ok());
 }
 
+TEST(DataCommands, ImportThenInspect) {
+  TemporaryFolder folder;
+  std::string header("\x88\xd8\x34\x01\x01\0\0\0\x04\0\0\0", 12); // 20240520, version 1, 4 tokens
+  header.resize(1024, '\0');
+  writeText(folder / "a.bin", header + std::string("\x00\x01h\0i\0\x00\x01", 8));
+  std::string printed;
+  absl::Status status = runCommand({"data", "import", folder / "a.bin", "-o", folder / "x", "--separator", "256", "--vocab", "257"},
+                                   &printed);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(printed, HasSubstr("x.bin: 1 documents, 3 tokens"));
+  ASSERT_TRUE(runCommand({"data", "inspect", folder / "x"}, &printed).ok());
+  EXPECT_THAT(printed, HasSubstr("begins:\nhi\n"));
+}
+
 TEST(DataCommands, TrainTokenizerThenTokenizeWithIt) {
   TemporaryFolder folder;
   std::string text;
