@@ -195,6 +195,7 @@ FailureOr<OwningOpRef<ModuleOp>> lower(MLIRContext &context, const CompileOption
 
 LogicalResult compile(const CompileOptions &options, llvm::raw_ostream &out, llvm::raw_ostream &errors) {
   MLIRContext context;
+  context.printOpOnDiagnostic(false);
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler diagnostics(sources, &context, errors);
   FailureOr<CodeTarget> target = parseTarget(options.target, options.cpu, errors);

@@ -101,6 +101,7 @@ static LogicalResult printKernels(ModuleOp module, llvm::raw_ostream &out) {
 
 LogicalResult explain(const CompileOptions &options, llvm::raw_ostream &out, llvm::raw_ostream &errors) {
   MLIRContext context;
+  context.printOpOnDiagnostic(false);
   llvm::SourceMgr sources;
   SourceMgrDiagnosticHandler diagnostics(sources, &context, errors);
   auto module = lower(context, options, errors);

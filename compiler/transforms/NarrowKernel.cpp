@@ -240,6 +240,12 @@ bool isReadOnly(tile::KernelOp kernel, Value buffer) {
   return llvm::none_of(buffer.getUsers(), [](Operation *user) { return isa<tile::StoreOp, tile::ScatterAddOp>(user); });
 }
 
+/// Where the model first calls the kernel.
+Location calledFrom(tile::KernelOp kernel) {
+  auto name = dyn_cast<NameLoc>(kernel.getLoc());
+  return name ? name.getChildLoc() : kernel.getLoc();
+}
+
 /// Moves a load that only one side of a branch reads there.
 void sinkLoads(tile::KernelOp kernel) {
   SmallVector<tile::LoadOp> loads;
@@ -261,7 +267,7 @@ tile::KernelOp narrowKernel(tile::KernelOp kernel, llvm::ArrayRef<bool> isNarrow
   builder.setInsertionPointAfter(kernel);
   auto result = cast<tile::KernelOp>(builder.clone(*kernel));
   result.setSymName(symbol);
-  result->setLoc(NameLoc::get(builder.getStringAttr(symbol)));
+  result->setLoc(NameLoc::get(builder.getStringAttr(symbol), calledFrom(kernel)));
   SmallVector<Type> types(result.getArgumentTypes());
   for (auto [i, buffer] : llvm::enumerate(result.getBuffers())) {
     if (!isNarrow[i])

@@ -91,9 +91,9 @@ static LogicalResult refuse(tile::KernelOp kernel, const TilePlacement &placemen
   if (!placement.isConsistent())
     return kernel.emitOpError("carries a tile of a loop to its own transpose, which no layout in registers can be; "
                               "transpose it before or after the loop");
-  return kernel.emitOpError("needs ") << placement.sharedBytes() << " bytes of shared memory for its tiles and "
-                                      << target.chip << " has " << target.sharedBytes
-                                      << "; use a smaller chunk or head size";
+  return kernel.emitError() << kernel.getSymName() << " needs " << placement.sharedBytes()
+                            << " bytes of shared memory for its tiles and " << target.chip << " has "
+                            << target.sharedBytes << "; use a smaller chunk or head size";
 }
 
 namespace {

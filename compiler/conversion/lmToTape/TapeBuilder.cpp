@@ -4,11 +4,11 @@ using namespace mlir;
 
 namespace oriel::conversion {
 
-void KernelSet::require(StringRef symbol, Build build) {
+void KernelSet::require(StringRef symbol, Location caller, Build build) {
   if (!built_.insert(symbol).second)
     return;
   OpBuilder builder = OpBuilder::atBlockEnd(module_.getBody());
-  build(builder, NameLoc::get(builder.getStringAttr(symbol)), symbol);
+  build(builder, NameLoc::get(builder.getStringAttr(symbol), caller), symbol);
 }
 
 TapeBuilder::TapeBuilder(tape::ProgramOp program, KernelSet &kernels)
@@ -21,7 +21,7 @@ RankedTensorType TapeBuilder::f32(ArrayRef<int64_t> shape) {
 
 SmallVector<Value> TapeBuilder::call(StringRef symbol, KernelSet::Build build, TypeRange results, ValueRange inputs,
                                      ArrayRef<Update> updates) {
-  kernels_.require(symbol, build);
+  kernels_.require(symbol, loc_, build);
   SmallVector<int64_t> ties;
   SmallVector<Value> inits;
   if (!updates.empty())

@@ -14,8 +14,8 @@ public:
   explicit KernelSet(mlir::ModuleOp module) : module_(module) {}
 
   using Build = llvm::function_ref<void(mlir::OpBuilder &, mlir::Location, llvm::StringRef symbol)>;
-  /// Builds the kernel at the end of the module unless it is there.
-  void require(llvm::StringRef symbol, Build build);
+  /// Builds the kernel at the end of the module unless it is there. Its errors point at the first caller.
+  void require(llvm::StringRef symbol, mlir::Location caller, Build build);
 
 private:
   mlir::ModuleOp module_;
