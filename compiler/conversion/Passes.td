@@ -35,7 +35,7 @@ def LmToTapePass : Pass<"oriel-lm-to-tape", "::mlir::ModuleOp"> {
     Option<"world", "world", "int64_t", "1", "Ranks of the fsdp mesh axis">,
     Option<"gradSlots", "grad-slots", "int64_t", "2", "Slots of the gradient buffer: depth of the micro-batch tree + 1">,
     Option<"bucketBytes", "bucket-bytes", "int64_t", "26214400", "Bytes of gradients that ranks sum in one collective; 0: all in one">,
-    Option<"tiles", "tiles", "std::string", "\"cpu\"", "What tiles are sized for: cpu, nvidia, nvidia-bf16 or nvidia-warpgroup">,
+    Option<"tiles", "tiles", "std::string", "\"cpu\"", "What tiles are sized for: cpu, nvidia, nvidia-large, nvidia-bf16 or nvidia-warpgroup">,
   ];
   let dependentDialects = ["::oriel::tape::TapeDialect", "::oriel::tile::TileDialect", "::mlir::arith::ArithDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::math::MathDialect"];

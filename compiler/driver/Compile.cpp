@@ -40,9 +40,9 @@ static StringRef chipOf(const CompileOptions &options) { return StringRef(option
 static std::string tilesFor(const CompileOptions &options) {
   if (!isForNvidia(options))
     return "cpu";
-  if (!options.bf16)
-    return "nvidia";
   std::optional<codegen::nvidia::NvidiaTarget> target = codegen::nvidia::NvidiaTarget::byChip(chipOf(options));
+  if (!options.bf16)
+    return target && target->hasLargeBlocks() ? "nvidia-large" : "nvidia";
   return target && target->hasWgmma ? "nvidia-warpgroup" : "nvidia-bf16";
 }
 

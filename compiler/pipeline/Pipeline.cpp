@@ -89,7 +89,7 @@ struct CompileOptions : mlir::PassPipelineOptions<CompileOptions> {
                                llvm::cl::desc("bytes of the whole plan; 0: no limit; -1: least; -2: auto")};
   Option<std::string> scheduleFile{*this, "schedule-file", llvm::cl::desc("tape.schedule text to use")};
   Option<bool> bf16{*this, "bf16", llvm::cl::desc("activations in bf16"), llvm::cl::init(false)};
-  Option<std::string> tiles{*this, "tiles", llvm::cl::desc("what tiles are sized for: cpu, nvidia, nvidia-bf16 or nvidia-warpgroup"),
+  Option<std::string> tiles{*this, "tiles", llvm::cl::desc("what tiles are sized for: cpu, nvidia, nvidia-large, nvidia-bf16 or nvidia-warpgroup"),
                             llvm::cl::init("cpu")};
 };
 } // namespace

@@ -35,7 +35,7 @@ struct PipelineOptions {
   int64_t cores = 0;         ///< of the CPU that the descriptor is scaled to; 0: the descriptor's
   std::string tuningFile;    ///< tuning record; empty: none
   std::string problemFile;   ///< where the schedule problem is written as text; empty: nowhere
-  std::string tiles = "cpu"; ///< what the tiles of kernels are sized for: "cpu", "nvidia", "nvidia-bf16" or "nvidia-warpgroup"
+  std::string tiles = "cpu"; ///< what the tiles of kernels are sized for: "cpu", "nvidia", "nvidia-large", "nvidia-bf16" or "nvidia-warpgroup"
   transforms::KernelProbe *probe = nullptr; ///< of the GPU's kernels, while the schedule is chosen; null: none
   bool bf16 = false;         ///< activations and the operands of products in bf16; otherwise all is f32
 };

@@ -35,8 +35,9 @@ static AttentionSpec withTiles(AttentionSpec spec, int64_t queryTile, int64_t ke
 }
 
 /// Rows and columns of a block of scores that one block of a GPU takes beside its keys, values and sums. Warpgroups take 64 rows
-/// even where the tokens are fewer: the rest is masked. Of a wide bf16 head under full attention a block holds 64 tokens
-/// (queries; in dkdv keys), so that the others pass by half as often as for 32, and as few of those at a time as have room.
+/// even where the tokens are fewer: the rest is masked. Of a wide head under full attention a block holds 64 tokens where
+/// they have room (queries; in dkdv keys), so that the others pass by half as often as for 32, as few of them at a time as
+/// leave it: in bf16, and in f32 the keys of dkdv on GPUs with large blocks.
 static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target, bool holdsKeys) {
   spec.sharedCache = spec.window < 0;
   int64_t dim = std::max(spec.headDim, spec.valueDim);
@@ -45,8 +46,9 @@ static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target, bool ho
     spec.queryTile = spec.keyTile = 64;
     return spec;
   }
-  if (dim > 128 && spec.window < 0 && target != TileTarget::Nvidia) {
-    int64_t passing = isWarpgroup && holdsKeys ? 16 : 32;
+  bool isHeld = isGpuOfBf16(target) || (target == TileTarget::NvidiaLarge && holdsKeys);
+  if (dim > 128 && spec.window < 0 && isHeld) {
+    int64_t passing = holdsKeys && target != TileTarget::NvidiaBf16 ? 16 : 32;
     spec.queryTile = holdsKeys ? passing : 64;
     spec.keyTile = holdsKeys ? 64 : passing;
     return spec;

@@ -11,6 +11,7 @@ std::optional<TileTarget> tileTargetNamed(llvm::StringRef name) {
   return llvm::StringSwitch<std::optional<TileTarget>>(name)
       .Case("cpu", TileTarget::Cpu)
       .Case("nvidia", TileTarget::Nvidia)
+      .Case("nvidia-large", TileTarget::NvidiaLarge)
       .Case("nvidia-bf16", TileTarget::NvidiaBf16)
       .Case("nvidia-warpgroup", TileTarget::NvidiaWarpgroup)
       .Default(std::nullopt);

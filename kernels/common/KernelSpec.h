@@ -20,12 +20,16 @@ class KernelOp;
 namespace oriel::kernels {
 
 /// What tiles are sized for: the caches of a CPU core, or the registers and the shared memory of one block of a GPU. Of
-/// the latter, NvidiaBf16 is for products of bf16, and NvidiaWarpgroup for those on GPUs with wgmma, which multiply 64
+/// the latter, Nvidia is for products of f32, and NvidiaLarge for those on GPUs whose blocks have 227 KiB of shared memory
+/// and not 163; NvidiaBf16 is for products of bf16, and NvidiaWarpgroup for those on GPUs with wgmma, which multiply 64
 /// rows at a time.
-enum class TileTarget { Cpu, Nvidia, NvidiaBf16, NvidiaWarpgroup };
+enum class TileTarget { Cpu, Nvidia, NvidiaLarge, NvidiaBf16, NvidiaWarpgroup };
 
 constexpr bool isGpu(TileTarget target) { return target != TileTarget::Cpu; }
-/// "cpu", "nvidia", "nvidia-bf16" or "nvidia-warpgroup"; nothing for any other name.
+constexpr bool isGpuOfBf16(TileTarget target) {
+  return target == TileTarget::NvidiaBf16 || target == TileTarget::NvidiaWarpgroup;
+}
+/// "cpu", "nvidia", "nvidia-large", "nvidia-bf16" or "nvidia-warpgroup"; nothing for any other name.
 std::optional<TileTarget> tileTargetNamed(llvm::StringRef name);
 
 /// Makes a C identifier from a stem and one number per letter: `SymbolName("rla_fwd").add("d", 64).str()` is

@@ -20,11 +20,10 @@ struct ChunkGradInputs {
 } // namespace
 
 bool runsSideBySide(const RlaSpec &spec, TileTarget target) {
-  bool isOfBf16 = isGpu(target) && target != TileTarget::Nvidia;
   constexpr int64_t bf16Bytes = 2, mostBytes = 64 << 10; // beside phi(q), phi(k), values and cotangents of the chunk
   int64_t states = spec.initialState == InitialState::None ? 1 : 2;
   int64_t stateBytes = states * 2 * tileSize(spec.headDim) * tileSize(spec.valueDim) * bf16Bytes;
-  return isOfBf16 && spec.twoPass && spec.saveEvery == 1 && stateBytes <= mostBytes;
+  return isGpuOfBf16(target) && spec.twoPass && spec.saveEvery == 1 && stateBytes <= mostBytes;
 }
 
 static ChunkGradInputs addInputs(Signature &signature, const RlaSpec &spec, bool takesInitialState) {

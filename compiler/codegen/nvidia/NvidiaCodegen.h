@@ -33,6 +33,8 @@ struct NvidiaTarget {
   static NvidiaTarget sm80() { return {}; }                                      // A100
   static NvidiaTarget sm90a() { return {"sm_90a", "+ptx80", 227 * 1024, true}; } // H100, H200
   static NvidiaTarget sm100a() { return {"sm_100a", "+ptx86", 227 * 1024}; }     // B200
+  /// Whether tiles for NvidiaLarge (kernels/common/KernelSpec.h) have room.
+  bool hasLargeBlocks() const { return sharedBytes >= 227 * 1024; }
   /// "sm_80", "sm_90a" or "sm_100a"; nothing for any other name.
   static std::optional<NvidiaTarget> byChip(llvm::StringRef chip);
   static llvm::ArrayRef<NvidiaTarget> all();

@@ -221,7 +221,7 @@ struct LmToTapePass : impl::LmToTapePassBase<LmToTapePass> {
   void runOnOperation() override {
     std::optional<kernels::TileTarget> target = kernels::tileTargetNamed(tiles);
     if (!target) {
-      getOperation().emitError() << "oriel-lm-to-tape: tiles are sized for 'cpu', 'nvidia', 'nvidia-bf16' or 'nvidia-warpgroup', not "
+      getOperation().emitError() << "oriel-lm-to-tape: tiles are sized for 'cpu', 'nvidia', 'nvidia-large', 'nvidia-bf16' or 'nvidia-warpgroup', not "
                                     "for '"
                                  << tiles << "'";
       return signalPassFailure();

@@ -1,11 +1,17 @@
-// Tests that of wide heads a block of a GPU holds 64 queries (keys in dkdv) where products are of bf16, and fewer tokens pass by.
+// Tests that of wide heads a block of a GPU holds 64 queries (keys in dkdv) where products are of bf16, and fewer tokens pass by; in f32 it
+// holds 64 keys where blocks are large.
 // RUN: oriel-opt "%s" --oriel-compile="tiles=nvidia" | FileCheck "%s" --check-prefix=F32
+// RUN: oriel-opt "%s" --oriel-compile="tiles=nvidia-large" | FileCheck "%s" --check-prefix=LARGE
 // RUN: oriel-opt "%s" --oriel-compile="bf16 tiles=nvidia-bf16" | FileCheck "%s" --check-prefix=BF16
 // RUN: oriel-opt "%s" --oriel-compile="bf16 tiles=nvidia-warpgroup" | FileCheck "%s" --check-prefix=WARPGROUP
 
 // F32-DAG: tape.call @attn_fwd_{{[a-z0-9_]*}}q32_k32
 // F32-DAG: tape.call @attn_dq_{{[a-z0-9_]*}}q32_k32
 // F32-DAG: tape.call @attn_dkdv_{{[a-z0-9_]*}}q32_k32
+
+// LARGE-DAG: tape.call @attn_fwd_{{[a-z0-9_]*}}q32_k32
+// LARGE-DAG: tape.call @attn_dq_{{[a-z0-9_]*}}q32_k32
+// LARGE-DAG: tape.call @attn_dkdv_{{[a-z0-9_]*}}q16_k64
 
 // BF16-DAG: tape.call @attn_fwd_{{[a-z0-9_]*}}q64_k32
 // BF16-DAG: tape.call @attn_dq_{{[a-z0-9_]*}}q64_k32

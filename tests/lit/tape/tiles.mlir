@@ -27,7 +27,7 @@
 // CPU-DAG: tape.call @attn_grad_
 // CPU-DAG: tape.call @rla_fwd_{{[a-z0-9_]*}}eb64
 
-// ERROR: error: oriel-lm-to-tape: tiles are sized for 'cpu', 'nvidia', 'nvidia-bf16' or 'nvidia-warpgroup', not for 'abacus'
+// ERROR: error: oriel-lm-to-tape: tiles are sized for 'cpu', 'nvidia', 'nvidia-large', 'nvidia-bf16' or 'nvidia-warpgroup', not for 'abacus'
 
 func.func @f(%q: tensor<2x300x2x64xf32>, %k: tensor<2x300x1x64xf32>, %v: tensor<2x300x1x64xf32>, %wide: tensor<1x40x1x128xf32>)
     -> (tensor<2x300x2x64xf32>, tensor<2x300x2x64xf32>, tensor<1x40x1x128xf32>, tensor<2x300x2x64xf32>)

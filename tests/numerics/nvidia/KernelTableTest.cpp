@@ -143,7 +143,8 @@ TEST_F(KernelTableTest, EveryKernelAssemblesForEveryGpu) {
   if (version.empty())
     GTEST_SKIP() << "ptxas is not on PATH: no kernel was assembled";
   for (int headDim : {64, 128, 256}) {
-    addKernelsOf(modelText(headDim), "sm_80", /*isBf16=*/false, [](const NvidiaTarget &) { return true; });
+    addKernelsOf(modelText(headDim), "sm_80", /*isBf16=*/false, [](const NvidiaTarget &on) { return !on.hasLargeBlocks(); });
+    addKernelsOf(modelText(headDim), "sm_90a", /*isBf16=*/false, [](const NvidiaTarget &on) { return on.hasLargeBlocks(); });
     addKernelsOf(modelText(headDim), "sm_80", /*isBf16=*/true, [](const NvidiaTarget &on) { return !on.hasWgmma; });
     addKernelsOf(modelText(headDim), "sm_90a", /*isBf16=*/true, [](const NvidiaTarget &on) { return on.hasWgmma; });
   }

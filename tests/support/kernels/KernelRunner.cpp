@@ -65,7 +65,7 @@ kernels::TileTarget tileTarget() {
   if (!runsOnNvidia())
     return kernels::TileTarget::Cpu;
   if (!usesBf16Storage())
-    return kernels::TileTarget::Nvidia;
+    return nvidiaTarget().hasLargeBlocks() ? kernels::TileTarget::NvidiaLarge : kernels::TileTarget::Nvidia;
   return nvidiaTarget().hasWgmma ? kernels::TileTarget::NvidiaWarpgroup : kernels::TileTarget::NvidiaBf16;
 }
 
