@@ -70,6 +70,12 @@ class BadInput(OrielTest):
         self.write("bad.oriel", MODELS[3][1])
         self.check(self.train_with("model=bad.oriel"), MODELS[3][2], ["run"])
 
+    def test_heads_too_wide_for_a_gpu(self):
+        self.write("wide.oriel", MODEL.replace("head_dim = 16", "head_dim = 512"))
+        err = self.check(self.orielc("wide.oriel", "--target", "nvidia:sm_80", "-o", "package"), "bytes of shared memory", ["package"])
+        self.assertRegex(err, r"wide\.oriel:\d+:\d+: error: ")
+        self.assertNotIn("tile.kernel", err)
+
     def test_jobs(self):
         job = self.read("job.toml").decode().split("[training]")[0]
         for name, text, words in JOBS:

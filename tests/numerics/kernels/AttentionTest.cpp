@@ -177,6 +177,25 @@ TEST(AttentionTest, TilesOfGpus) {
   }
 }
 
+/// Each kernel with its own tiles for heads above 128, which a block of a GPU holds in other ways than narrow ones.
+TEST(AttentionTest, OwnTilesOfWideHeads) {
+  for (int64_t dim : {144, 256}) {
+    Case c = makeCase(makeSpec(150, 2, 1, dim, dim, -1), 37);
+    AttentionSpec ofQueries = withGradientTiles(c.spec, tileTarget()), ofKeys = withKeyGradientTiles(c.spec, tileTarget());
+    runKernel(buildAttention, symbol(c.spec, "fwd"), c.spec, {c.q, c.k, c.v, c.docStart, c.o, c.lse});
+    runKernel(buildAttentionDelta, symbol(c.spec, "delta"), c.spec, {c.o, c.dout, c.delta});
+    runKernel(buildAttentionDq, symbol(ofQueries, "dq"), ofQueries,
+              {c.q, c.k, c.v, c.dout, c.lse, c.delta, c.docStart, c.dq});
+    runKernel(buildAttentionDkDv, symbol(ofKeys, "dkdv"), ofKeys,
+              {c.q, c.k, c.v, c.dout, c.lse, c.delta, c.docStart, c.dk, c.dv});
+    Reference expected(c);
+    expectClose(c.o, expected.o, 1e-5, "o");
+    expectClose(c.dq, expected.dq, 2e-5, "dq");
+    expectClose(c.dk, expected.dk, 2e-5, "dk");
+    expectClose(c.dv, expected.dv, 2e-5, "dv");
+  }
+}
+
 /// A document packed behind another gives what it gives alone, up to the order of sums.
 TEST(AttentionTest, PackedEqualsAlone) {
   const int64_t length = 90;
