@@ -121,22 +121,30 @@ class Recovery(OrielTest):
         self.assertRegex(err, r"step 0: the norm of the gradient is (-?nan|inf) \(samples 0 to 7; the loss is \d")
         self.assertEqual(self.checkpoints("run"), [])
 
-    def test_steps_that_are_not_finite_are_skipped_as_often_as_the_job_allows(self):
-        self.write("tiny.oriel", self.read("tiny.oriel").decode().replace(
-            "dim = d)", "dim = d, scale = 1e-28)\n  | linear(d, bias) | rms_norm(eps = 1e-30) | rms_norm(eps = 1e-30)"))
-        self.train("start", "training.steps=0")
-        start = self.exported_tensors("start")
-        skipping = ("optimizer.max_skipped=3", "validation.every=0")
+    def assert_skips(self, model, start, why):
+        """Trains `model`, whose every step is bad: skips three steps, then ends; the weights stay those of the run `start`."""
+        self.write("tiny.oriel", self.read("tiny.oriel").decode().replace("dim = d)", model))
+        skipping = ("optimizer.max_skipped=3", "data.validation=''")
+        self.train(start, "training.steps=0", *skipping)
+        weights = self.exported_tensors(start)
         for ranks in (1, 2):
             with self.subTest(ranks=ranks):
-                run = f"skipping{ranks}"
+                run = f"{start}-{ranks}"
                 self.train(run, "training.steps=2", *skipping, ranks=ranks)
                 self.assertEqual(self.checkpoints(run), ["step-000000002"])
-                self.assertTrue(self.exported_tensors(run) == start, "weights have changed")
+                self.assertTrue(self.exported_tensors(run) == weights, "weights have changed")
                 status, _, err = self.run_oriel("train", "job.toml", *self.flags([f"run_dir={run}", *skipping]), ranks=ranks)
                 self.assertEqual(status, 1, err)
-                self.assertRegex(err, r"step 2 skipped: the norm of the gradient is .* \(3 in a row, optimizer.max_skipped = 3\)")
-                self.assertRegex(err, r"step 3: the norm of the gradient is .*, and 3 step\(s\) before it were skipped")
+                self.assertRegex(err, rf"step 2 skipped: {why}.* \(3 in a row, optimizer.max_skipped = 3\)")
+                self.assertRegex(err, rf"step 3: {why}.*, and 3 step\(s\) before it were skipped")
+
+    def test_steps_whose_gradient_is_not_finite_are_skipped_as_often_as_the_job_allows(self):
+        self.assert_skips("dim = d, scale = 1e-28)\n  | linear(d, bias) | rms_norm(eps = 1e-30) | rms_norm(eps = 1e-30)",
+                          "gradient", "the norm of the gradient is ")
+
+    def test_steps_whose_loss_is_not_finite_are_skipped_as_often_as_the_job_allows(self):
+        self.assert_skips("dim = d, scale = 1e30)\n  | gated_mlp(hidden = 32, activation = silu)", "loss",
+                          r"the loss of micro-batch 0 \(samples \d+ to \d+, rank 0\) is -?nan")
 
     def test_a_new_run_starts_with_the_weights_of_another(self):
         self.train("first", "training.steps=6")

@@ -127,7 +127,14 @@ absl::StatusOr<std::vector<int64_t>> documentStarts(const std::string &path, con
 
 absl::StatusOr<TokenFile> TokenFile::open(const std::string &prefix) {
   const std::string indexPath = prefix + ".idx";
-  ORIEL_ASSIGN_OR_RETURN(runtime::MappedFile indexFile, runtime::MappedFile::open(indexPath));
+  absl::StatusOr<runtime::MappedFile> opened = runtime::MappedFile::open(indexPath);
+  if (absl::IsNotFound(opened.status()) && (prefix.ends_with(".bin") || prefix.ends_with(".idx")))
+    return absl::NotFoundError(
+        fmt::format("{}: there is no {}: give the prefix of a token file without its ending; of a shard of llm.c make one "
+                    "with `oriel data import`",
+                    prefix, indexPath));
+  ORIEL_RETURN_IF_ERROR(opened.status());
+  const runtime::MappedFile indexFile = *std::move(opened);
   ORIEL_ASSIGN_OR_RETURN(Index index, readHeader(indexPath, indexFile.bytes()));
   ORIEL_ASSIGN_OR_RETURN(std::vector<int64_t> sequences, sequenceStarts(indexPath, index));
   TokenFile file;

@@ -16,7 +16,7 @@ absl::Status finishSet(TokenFileWriter &writer, TokenSet &set) {
   set.tokens = writer.tokenCount();
   if (set.tokens == 0)
     return absl::InvalidArgumentError(
-        fmt::format("{} would be empty: give more text, or smaller blocks for the split", set.prefix));
+        fmt::format("{} would be empty: give more text, or smaller blocks for the split (--block-bytes)", set.prefix));
   return absl::OkStatus();
 }
 

@@ -71,6 +71,14 @@ TEST(TokenFile, ReadsDocumentsOfSeveralSequences) {
   EXPECT_EQ(file->documentStart(1), 3);
 }
 
+TEST(TokenFile, TellsThatAPrefixHasNoEnding) {
+  TemporaryFolder folder;
+  writeFile(folder / "x", 300, {{1, 2}});
+  absl::Status status = TokenFile::open(folder / "x.bin").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(status.message(), testing::AllOf(HasSubstr("x.bin: there is no "), HasSubstr("without its ending"), HasSubstr("oriel data import")));
+}
+
 class BrokenTokenFile : public testing::Test {
 protected:
   void SetUp() override {
