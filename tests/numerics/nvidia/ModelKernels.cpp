@@ -3,28 +3,32 @@
 #include "compiler/driver/Compile.h"
 #include "mlir/IR/Builders.h"
 #include "runtime/base/Files.h"
+#include "runtime/base/TemporaryFolder.h"
 #include "llvm/Support/raw_ostream.h"
-#include <filesystem>
-#include <unistd.h>
 
 namespace oriel::testing {
 
 mlir::OwningOpRef<mlir::ModuleOp> kernelsOf(const TrainingStep &step, mlir::MLIRContext &context) {
-  std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("oriel-model-" + std::to_string(getpid()) + ".oriel");
-  if (absl::Status status = runtime::writeFileAtomically(path, step.model); !status.ok()) {
+  auto folder = runtime::TemporaryFolder::create("oriel-model");
+  absl::Status status = folder.status();
+  if (status.ok())
+    status = runtime::writeFileAtomically(folder->path() + "/model.oriel", step.model);
+  if (status.ok())
+    status = runtime::writeFileAtomically(folder->path() + "/schedule.mlir", step.schedule);
+  if (!status.ok()) {
     llvm::errs() << status.ToString() << "\n";
     return nullptr;
   }
   driver::CompileOptions options;
-  options.input = path;
+  options.input = folder->path() + "/model.oriel";
+  if (!step.schedule.empty())
+    options.scheduleFile = folder->path() + "/schedule.mlir";
   options.batch = step.batch;
   options.tokens = step.tokens;
   options.target = "nvidia-emulated:" + step.chip; // the schedules that are chosen without ptxas
   options.bf16 = step.isBf16;
   options.emit = driver::Emit::Tape;
   auto module = driver::lower(context, options, llvm::errs());
-  std::filesystem::remove(path);
   if (failed(module))
     return nullptr;
   mlir::OwningOpRef<mlir::ModuleOp> kernels = mlir::ModuleOp::create((*module)->getLoc());

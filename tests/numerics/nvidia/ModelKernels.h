@@ -16,6 +16,7 @@ struct TrainingStep {
   int64_t batch, tokens;
   std::string chip = "sm_80"; ///< whose schedule it has
   bool isBf16 = false;
+  std::string schedule = ""; ///< text of tape.schedule ops; empty: as the compiler chooses
 };
 
 /// A module of kernels and nothing else; null after a failure, which is printed.
