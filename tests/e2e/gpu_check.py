@@ -79,7 +79,7 @@ class GpuCheck(OrielTest):
         if result.returncode == 0:
             self.skipTest("this machine has a GPU")
         self.assertEqual(result.returncode, 1)
-        self.assertRegex(result.stderr, r"\Aoriel: no NVIDIA driver found \(libcuda.so.1\)[^\n]*\n\Z")
+        self.assertRegex(result.stderr, r"\Aoriel: --target cuda: no NVIDIA driver found \(libcuda.so.1\)[^\n]*\n\Z")
         self.assertFalse(os.path.exists(self.path("out.json")))
 
 

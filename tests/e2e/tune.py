@@ -187,7 +187,7 @@ open(sys.argv[sys.argv.index("-o") + 1], "w").write("no machine code")
                 (f"tape.schedule {mixer} chunk 32 save_every 1\ntape.tiles {mixer} rla_states columns 32",
                  r"tiles are given for rla_states, which does not run"),
                 ("tape.tiles @layers.1.mixer.attention attn_dkdv rows 512 columns 512 warps 8",
-                 r"attn_dkdv cannot have the given tiles \(rows 512 columns 512 warps 8\): needs \d+ bytes of shared memory")):
+                 r"attn_dkdv cannot have the given tiles \(rows 512 columns 512 warps 8\): \w+ needs \d+ bytes of shared memory")):
             status, _, err = schedule("--schedule", self.write("s.mlir", text))
             self.assertEqual(status, 1)
             self.assertRegex(err, r"tiny\.oriel:\d+:\d+: error: " + why)
