@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import struct
 import time
 
@@ -83,6 +84,27 @@ class Commands(OrielTest):
             self.assertIn("nats/token", text)
             self.assertNotIn("nats/byte", text)
         self.assertNotRegex(out, r"(?m)^sample ")
+
+    def test_a_tokenizer_json_makes_tokens_trains_and_generates(self):
+        tokenizer = os.path.join(os.path.dirname(__file__), "../unit/trainer/tokenizer/huggingface/bytes.json")
+        shutil.copy(tokenizer, self.path("tokenizer.json"))
+        out = self.oriel("data", "tokenize", self.shared("story.txt"), "--tokenizer", "tokenizer.json", "--output", "words",
+                         "--validation-every", "20")
+        tokens = sum(map(int, re.findall(r"(\d+) tokens", out)))
+        self.assertLess(tokens, os.path.getsize(self.shared("story.txt")) / 2)
+        story = self.read(self.shared("story.txt")).decode()
+        shown = self.oriel("data", "inspect", "words-train", "--tokenizer", "tokenizer.json", "--tokens", "50")
+        self.assertIn(story[:60], shown)
+        self.write("tiny.oriel", self.read("tiny.oriel").decode().replace("vocab = 257", "vocab = 703"))
+        summary = self.train("run", "data.train=words-train", "data.validation=words-val", "data.tokenizer=tokenizer.json",
+                             "training.steps=3", "sample.tokens=5", "sample.prompt=the king")
+        self.assertIn("nats/byte", summary)
+        text = self.oriel("generate", "run/checkpoints", "--prompt", "the king", "--tokens", "12")
+        self.assertTrue(text.startswith("the king"))
+        self.write("tokenizer.json", self.read("tokenizer.json").replace(b'"pre_tokenizer":{"type":"Sequence"', b'"pre_tokenizer":{"type":"Bert"'))
+        status, _, err = self.run_oriel("train", "job.toml", "--set", "data.tokenizer=tokenizer.json")
+        self.assertEqual(status, 2, err)
+        self.assertRegex(err, r"data.tokenizer: .*tokenizer.json: pre_tokenizer.type Bert is not supported; supported: ByteLevel")
 
     def test_a_cached_package_starts_at_once_and_a_damaged_one_is_rebuilt(self):
         cache = {"ORIEL_CACHE": self.path("cache")}

@@ -48,6 +48,7 @@ FENCED = [
     (r"^(dnnl|oneapi)", ["runtime/device/cpu"]),
     (r"^(cuda|nvrtc|cublas)", ["runtime/device/cuda", "tests"]),
     (r"^hwloc", ["runtime/device/cpu"]),
+    (r"^(pcre2|utf8proc)", ["trainer/tokenizer/huggingface"]),
     (r"^nccl", ["runtime/communicator/nccl", "tests"]),
 ]
 # Parts of the compiler that must build without MLIR as well.

@@ -42,7 +42,7 @@ void addTokenize(CLI::App &data, std::function<absl::Status()> *action) {
   CLI::App *app = data.add_subcommand("tokenize", "Turn text or JSONL files into token files (Megatron .bin and .idx)");
   app->add_option("INPUT", command->corpus.inputs, "Text or JSONL files")->required();
   app->add_option("-o,--output", command->output, "Prefix of the files to write")->required();
-  app->add_option("--tokenizer", command->tokenizer, "byte, or a sentencepiece .model file")->capture_default_str();
+  app->add_option("--tokenizer", command->tokenizer, "byte, a sentencepiece .model file, or a tokenizer.json")->capture_default_str();
   app->add_option("--documents", command->corpus.documents, "What one document is")
       ->type_name("TEXT")
       ->transform(runtime::oneOf<DocumentKind>(
@@ -129,7 +129,7 @@ void addInspect(CLI::App &data, std::function<absl::Status()> *action) {
   auto command = std::make_shared<InspectCommand>();
   CLI::App *app = data.add_subcommand("inspect", "Check token files and show a document");
   app->add_option("PREFIX", command->prefix, "Prefix of .bin and .idx")->required();
-  app->add_option("--tokenizer", command->tokenizer, "byte, or a sentencepiece .model file")->capture_default_str();
+  app->add_option("--tokenizer", command->tokenizer, "byte, a sentencepiece .model file, or a tokenizer.json")->capture_default_str();
   app->add_option("--document", command->document, "Which document to show")->capture_default_str();
   app->add_option("--tokens", command->shownTokens, "How many of its tokens")
       ->check(runtime::countOrZero())

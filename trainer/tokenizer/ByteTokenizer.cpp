@@ -1,6 +1,7 @@
 // Bytes as tokens. Also the factory, since this is the tokenizer that needs no file.
 #include "trainer/tokenizer/ByteTokenizer.h"
 #include "trainer/tokenizer/SentencePieceTokenizer.h"
+#include "trainer/tokenizer/huggingface/HuggingFaceTokenizer.h"
 
 #include "fmt/format.h"
 
@@ -27,8 +28,11 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> makeTokenizer(const std::string &spec
     return std::make_unique<ByteTokenizer>();
   if (spec.ends_with(".model"))
     return loadSentencePiece(spec);
-  return absl::InvalidArgumentError(
-      fmt::format("unknown tokenizer '{}'; write \"byte\" or the path of a sentencepiece .model file", spec));
+  if (spec.ends_with(".json"))
+    return loadHuggingFace(spec);
+  return absl::InvalidArgumentError(fmt::format(
+      "unknown tokenizer '{}'; write \"byte\", or the path of a sentencepiece .model file or of a tokenizer.json",
+      spec));
 }
 
 } // namespace oriel::trainer

@@ -1,5 +1,5 @@
-// Text to token ids and back: byte level, or a sentencepiece model. Interface only; see ByteTokenizer.cpp and
-// SentencePieceTokenizer.cpp. Thread safe after creation.
+// Text to token ids and back: byte level, a sentencepiece model, or a tokenizer.json of Hugging Face. Interface only; see
+// ByteTokenizer.cpp, SentencePieceTokenizer.cpp and huggingface/HuggingFaceTokenizer.h. Thread safe after creation.
 #pragma once
 
 #include "absl/status/status.h"
@@ -29,7 +29,7 @@ public:
   virtual std::string name() const = 0;
 };
 
-/// "byte", or the path of a sentencepiece .model file.
+/// "byte", or the path of a sentencepiece .model file or of a tokenizer.json (any name that ends in .json).
 absl::StatusOr<std::unique_ptr<Tokenizer>> makeTokenizer(const std::string &spec);
 
 /// Trains a sentencepiece unigram model with byte fallback on text files and writes `modelPath` (ends in ".model").
