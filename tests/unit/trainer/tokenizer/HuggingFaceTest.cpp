@@ -87,7 +87,7 @@ TEST(HuggingFaceFile, MergesLongWords) {
   auto tokenizer = loadPatched("bytes.json", Json::object());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   std::string text;
-  for (int i = 0; i < 1'000'000; ++i)
+  for (int64_t i = 0; i < 1'000'000; ++i)
     text += static_cast<char>('a' + i * i % 26);
   const std::vector<int32_t> ids = (*tokenizer)->encode(text);
   EXPECT_LT(ids.size(), text.size());
