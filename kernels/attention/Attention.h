@@ -29,6 +29,9 @@ struct AttentionSpec {
   /// Cells that run together read through one cache, a GPU's, which a head's keys and values may overflow: walks are ordered
   /// so that each finds there what others have just read (README.md). Another order of sums.
   bool sharedCache = false;
+  /// In dkdv, queries and their cotangents wait in registers and take turns in one place of a block's shared memory,
+  /// which leaves room for more keys.
+  bool takesTurns = false;
 };
 /// The spec with the tiles that were fastest on CPUs (tests/bench/kernels), never longer than the row: small where much
 /// of a large tile would lie outside the window, large where keys or sums come from far caches.

@@ -111,6 +111,7 @@ private:
   Values walkByHead(const KeyBlock &keys, ValueRange start);
   Values walkAbreast(const KeyBlock &keys, ValueRange start);
   Values meet(Scalar head, Scalar query, const KeyBlock &keys, ValueRange carried);
+  Value inTurn(Value tile);
   Scalar firstHead() { return kvHead * (spec.heads / spec.kvHeads); }
   Scalar endHead() { return firstHead() + spec.heads / spec.kvHeads; }
 
@@ -130,6 +131,11 @@ KeyBlock KeyBlockProgram::loadKeys(Scalar key) {
   return {key, k_KD, b.transpose(blocks.scaled(k_KD)), b.transpose(v_KE)};
 }
 
+/// The tile as products read it from shared memory: where tiles take turns, a copy that is made here and not before.
+Value KeyBlockProgram::inTurn(Value tile) {
+  return spec.takesTurns ? b.map({tile}, [](Scalar x) { return x; }) : tile;
+}
+
 /// Adds what one block of queries of one head gives to dk [K,D] and dv [K,E].
 KeyBlockProgram::Values KeyBlockProgram::meet(Scalar head, Scalar query, const KeyBlock &keys, ValueRange carried) {
   Place rows = blocks.rows(query, head), perQuery = blocks.perQuery(head, query, /*transposed=*/false);
@@ -139,12 +145,15 @@ KeyBlockProgram::Values KeyBlockProgram::meet(Scalar head, Scalar query, const K
   Value delta_Q1 = b.load(b.buffer(buffers.delta), perQuery, spec.queryTile, 1);
   ScoreBlock block = blocks.queryBlock(query, /*transposed=*/false);
   block.firstKey = keys.first;
-  Value s_QK = blocks.scores(b.precise(b.dot(q_QD, keys.scaledK_DK)), block);
-  Value dp_QK = b.precise(b.dot(do_QE, keys.v_EK));
+  Value s_QK = blocks.scores(b.precise(b.dot(inTurn(q_QD), keys.scaledK_DK)), block);
+  Value doInTurn_QE = inTurn(do_QE), dp_QK = b.precise(b.dot(doInTurn_QE, keys.v_EK));
   auto [p_QK, ds_QK] = scoreGradients(b, blocks, spec, s_QK, dp_QK, lse_Q1, delta_Q1);
   if (dq)
     b.accumulate(b.dot(ds_QK, keys.k_KD), b.buffer(*dq), rows);
-  return {b.dotAT(ds_QK, q_QD, carried[0]), b.dotAT(p_QK, do_QE, carried[1])};
+  if (!spec.takesTurns)
+    return {b.dotAT(ds_QK, q_QD, carried[0]), b.dotAT(p_QK, do_QE, carried[1])};
+  Value dv_KE = b.dotAT(p_QK, doInTurn_QE, carried[1]); // before q has its second turn
+  return {b.dotAT(ds_QK, inTurn(q_QD), carried[0]), dv_KE};
 }
 
 /// The last tile may reach behind these queries: what it and the visits of these keys leave there, zero or not, is

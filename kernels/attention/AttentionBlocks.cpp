@@ -16,6 +16,7 @@ std::string symbol(const AttentionSpec &spec, StringRef stage) {
       .add("w", spec.window)
       .flag("doc", spec.documents)
       .flag("shared", spec.sharedCache)
+      .flag("turns", spec.takesTurns)
       .add("q", spec.queryTile)
       .add("k", spec.keyTile)
       .add("s", spec.scale)
@@ -37,7 +38,7 @@ static AttentionSpec withTiles(AttentionSpec spec, int64_t queryTile, int64_t ke
 /// Rows and columns of a block of scores that one block of a GPU takes beside its keys, values and sums. Warpgroups take 64 rows
 /// even where the tokens are fewer: the rest is masked. Of a wide head under full attention a block holds 64 tokens where
 /// they have room (queries; in dkdv keys), so that the others pass by half as often as for 32, as few of them at a time as
-/// leave it: in bf16, and in f32 the keys of dkdv on GPUs with large blocks.
+/// leave it: in bf16, and in f32 the keys of dkdv, which leave room for no more than one operand where blocks are small.
 static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target, bool holdsKeys) {
   spec.sharedCache = spec.window < 0;
   int64_t dim = std::max(spec.headDim, spec.valueDim);
@@ -46,11 +47,11 @@ static AttentionSpec withGpuTiles(AttentionSpec spec, TileTarget target, bool ho
     spec.queryTile = spec.keyTile = 64;
     return spec;
   }
-  bool isHeld = isGpuOfBf16(target) || (target == TileTarget::NvidiaLarge && holdsKeys);
-  if (dim > 128 && spec.window < 0 && isHeld) {
+  if (dim > 128 && spec.window < 0 && (isGpuOfBf16(target) || holdsKeys)) {
     int64_t passing = holdsKeys && target != TileTarget::NvidiaBf16 ? 16 : 32;
     spec.queryTile = holdsKeys ? passing : 64;
     spec.keyTile = holdsKeys ? 64 : passing;
+    spec.takesTurns = target == TileTarget::Nvidia && holdsKeys;
     return spec;
   }
   int64_t tile = dim <= 64 ? 64 : 32;

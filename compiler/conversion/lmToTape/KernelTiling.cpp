@@ -19,6 +19,7 @@ KernelTiling::KernelTiling(Operation *op, StringRef kernel) {
 kernels::AttentionSpec KernelTiling::of(kernels::AttentionSpec spec) const {
   spec.queryTile = rows_ ? rows_ : spec.queryTile;
   spec.keyTile = columns_ ? columns_ : spec.keyTile;
+  spec.takesTurns = spec.takesTurns && !rows_ && !columns_; // that is of the kernel's own tiles
   return spec;
 }
 
