@@ -3,14 +3,17 @@
 #ifndef ORIEL_RUNTIME_BASE_AWAKECLOCK_H
 #define ORIEL_RUNTIME_BASE_AWAKECLOCK_H
 
+#include "runtime/base/Clock.h"
+
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <utility>
 
 namespace oriel::runtime {
 
-/// A monotonic clock on which at most `longestGap` passes between two readings, so it must be read more often than that.
-/// Thread safe.
+/// A monotonic clock on which at most `longestGap` passes between two readings, so it must be read more often than
+/// that. Thread safe.
 class AwakeClock {
 public:
   using Steady = std::chrono::steady_clock;
@@ -35,6 +38,21 @@ private:
   std::mutex mutex_;
   Steady::time_point last_;
   Steady::duration absent_{};
+};
+
+/// A deadline for a wait on peers that polls, at least every AwakeClock::longestGap: a process that was stopped for
+/// longer than its patience and goes on still gives its peers, who may have been stopped with it, what was left.
+class AwakeDeadline {
+public:
+  explicit AwakeDeadline(Deadline deadline,
+                         std::function<AwakeClock::Steady::time_point()> source = &AwakeClock::Steady::now)
+      : clock_(std::move(source)), end_(clock_.seconds() + deadline.secondsLeft()) {}
+
+  bool expired() { return clock_.seconds() >= end_; }
+
+private:
+  AwakeClock clock_;
+  const double end_;
 };
 
 } // namespace oriel::runtime

@@ -56,20 +56,34 @@ class Recovery(OrielTest):
                 self.train(run, ranks=ranks)
                 self.assert_same_run(run, "whole")
 
-    def test_a_process_that_was_stopped_for_longer_than_heartbeats_may_be_silent_goes_on(self):
-        process = self.start("train", "job.toml", "--set", "training.steps=1000000", "--set", "checkpoint.every=0")
-        metrics = self.path("run/metrics/metrics.jsonl")
-        self.wait_for(lambda: os.path.exists(metrics) and os.path.getsize(metrics) > 0)
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(17)  # heartbeats may be silent for 15 s
-        stopped_at = os.path.getsize(metrics)
-        process.send_signal(signal.SIGCONT)
+    def test_ranks_that_were_stopped_for_longer_than_they_wait_for_each_other_go_on(self):
+        jobs = []
+        for ranks in (1, 2):
+            process = self.start("train", "job.toml", *self.flags([
+                f"run_dir=run{ranks}", "training.steps=1000000", "checkpoint.every=0", "distributed.deadline=14"]), ranks=ranks)
+            metrics = self.path(f"run{ranks}/metrics/metrics.jsonl")
+            self.wait_for(lambda: os.path.exists(metrics) and os.path.getsize(metrics) > 0)
+            jobs.append((process, self.children(process.pid) if ranks > 1 else [process.pid], metrics))
+        pids = [pid for _, job_pids, _ in jobs for pid in job_pids]
+        self.assertEqual(len(pids), 3)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(17)  # heartbeats may be silent for 15 s, ranks for 14 s
+        stopped_at = [os.path.getsize(metrics) for _, _, metrics in jobs]
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
         time.sleep(2)  # for a heartbeat, and to be judged by it
-        process.terminate()
-        out, err = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 0, err)
-        self.assertIn("stopped after step", out)
-        self.assertGreater(os.path.getsize(metrics), stopped_at)
+        for (process, job_pids, metrics), size in zip(jobs, stopped_at):
+            os.kill(job_pids[0], signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, err)
+            self.assertIn("stopped after step", out)
+            self.assertGreater(os.path.getsize(metrics), size)
+
+    @staticmethod
+    def children(pid):
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(child) for child in file.read().split()]
 
     def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(self):
         self.train("whole")

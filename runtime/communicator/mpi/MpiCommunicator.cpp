@@ -1,6 +1,7 @@
 // Posts sends and receives, then polls. See the header for why no MPI collective is used.
 #include "runtime/communicator/mpi/MpiCommunicator.h"
 
+#include "runtime/base/AwakeClock.h"
 #include "runtime/base/Status.h"
 #include "runtime/communicator/Call.h"
 #include "runtime/communicator/TreeOrder.h"
@@ -131,6 +132,7 @@ absl::Status MpiCommunicator::wait(const Call &call, Deadline deadline) {
   finished_.resize(std::max(finished_.size(), requests_.size()));
   statuses_.resize(finished_.size());
   Backoff backoff;
+  AwakeDeadline patience(deadline);
   for (int left = count; left > 0;) {
     int done = 0;
     int code = MPI_Testsome(count, requests_.data(), &done, finished_.data(), statuses_.data());
@@ -141,7 +143,7 @@ absl::Status MpiCommunicator::wait(const Call &call, Deadline deadline) {
       backoff.progressed();
       continue;
     }
-    if (deadline.expired()) {
+    if (patience.expired()) {
       std::vector<int> late;
       for (int i = 0; i < count; ++i)
         if (requests_[i] != MPI_REQUEST_NULL && std::find(late.begin(), late.end(), peers_[i]) == late.end())

@@ -1,5 +1,6 @@
 #include "runtime/communicator/nccl/NcclCollectives.h"
 
+#include "runtime/base/AwakeClock.h"
 #include "runtime/base/Status.h"
 #include "runtime/communicator/Call.h"
 
@@ -207,8 +208,9 @@ void NcclCollectives::observe() {
 /// Polls until NCCL has taken what was issued on `comm`.
 absl::Status NcclCollectives::await(const Call &call, nccl::Comm comm, nccl::Result state, Deadline deadline) {
   patience_ = deadline.span();
+  AwakeDeadline patience(deadline);
   for (; state == nccl::inProgress; std::this_thread::sleep_for(pollPause)) {
-    if (deadline.expired())
+    if (patience.expired())
       return fail(late(call, deadline));
     if (nccl::Result asked = library_.commGetAsyncError(comm, &state); asked != nccl::success)
       state = asked;
@@ -223,6 +225,7 @@ absl::Status NcclCollectives::finish(Deadline deadline) {
   if (!broken_.ok())
     return call.broken(broken_);
   patience_ = deadline.span();
+  AwakeDeadline patience(deadline);
   for (int polls = 0;; ++polls) {
     absl::StatusOr<bool> idle = stream_.deviceIsIdle();
     observe();
@@ -231,7 +234,7 @@ absl::Status NcclCollectives::finish(Deadline deadline) {
     ORIEL_RETURN_IF_ERROR(askForErrors(call));
     if (*idle)
       break;
-    if (deadline.expired() && !collectivesAreDone())
+    if (patience.expired() && !collectivesAreDone())
       return fail(late(call, deadline));
     if (polls > 1000) // a step without a collective to wait for ends sooner
       std::this_thread::sleep_for(pollPause);

@@ -23,5 +23,16 @@ TEST(AwakeClock, PassesOverAbsences) {
   EXPECT_EQ(clock.now() - start, 17s);
 }
 
+TEST(AwakeDeadline, LeavesPeersTheRestOfTheirTimeAfterAnAbsence) {
+  AwakeClock::Steady::time_point source{100s};
+  AwakeDeadline deadline(Deadline::after(60), [&] { return source; });
+  for (int i = 0; i < 10; ++i, source += 5s)
+    EXPECT_FALSE(deadline.expired()) << i;
+  source += 3600s;
+  EXPECT_FALSE(deadline.expired()) << "53 of 60 s";
+  source += 7500ms;
+  EXPECT_TRUE(deadline.expired());
+}
+
 } // namespace
 } // namespace oriel::runtime
