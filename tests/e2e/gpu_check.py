@@ -50,6 +50,7 @@ class GpuCheck(OrielTest):
         self.assertGreater(ours["best_gigabytes_per_second"], 0)
         self.assertRegex(result.stdout, r"Oriel tiny +32 +[0-9.]+ +[0-9]+ ")
         self.assertRegex(result.stdout, r"not compared: PyTorch[^\n]*")  # absent, or without a GPU
+        self.assertIn("golden cases: 4 of 4 ran (f32 and bf16 of each); tensors: 12 agree, 0 differ\n", result.stdout)
 
     def test_the_bundle_starts_with_its_own_glibc(self):
         """As on a machine whose glibc is older than the one of the machine that made the bundle."""
@@ -64,8 +65,10 @@ class GpuCheck(OrielTest):
 
     def test_a_missing_package_is_counted(self):
         shutil.rmtree(glob.glob(self.path("bundle/packages/sm_80/group_rmsnorm-*"))[0])
-        self.check("--emulated")
+        result = self.check("--emulated")
         self.assertEqual(json.loads(self.read("out.json"))["golden"]["f32"]["not_run"], 1)
+        self.assertEqual(result.returncode, 3, result.stderr)
+        self.assertIn("golden cases: 2 of 4 ran (f32 and bf16 of each); tensors: 6 agree, 0 differ\n", result.stdout)
 
     def test_a_bundle_for_gpus_is_not_for_the_emulator(self):
         for library in glob.glob(self.path("bundle/packages/sm_80/*/*/kernels.so")):
