@@ -1,4 +1,5 @@
 """Tests that a run which was killed, stopped or damaged goes on to the result of the unbroken one, bit for bit."""
+import json
 import os
 import signal
 import time
@@ -159,6 +160,46 @@ class Recovery(OrielTest):
     def test_steps_whose_loss_is_not_finite_are_skipped_as_often_as_the_job_allows(self):
         self.assert_skips("dim = d, scale = 1e30)\n  | gated_mlp(hidden = 32, activation = silu)", "loss",
                           r"the loss of micro-batch 0 \(samples \d+ to \d+, rank 0\) is -?nan")
+
+    def test_a_skipped_step_leaves_no_trace_in_those_after_it(self):
+        # All rows are alike and the rate is constant, so that only what a skipped step changes can make a difference.
+        self.write("alike.txt", "a king saw the sea and the queen found a gold ship "[:48] * 400)
+        self.oriel("data", "tokenize", "alike.txt", "--output", "alike")
+        settings = ("data.train=alike", "data.validation=''", "data.shuffle=false", "schedule.kind=constant", "schedule.warmup_steps=0",
+                    "optimizer.max_skipped=1")
+        tiny = self.read("tiny.oriel").decode()
+        good, bad = (tiny.replace("dim = d)", f"dim = d, scale = {scale})\n  | gated_mlp(hidden = 32, activation = silu)")
+                     for scale in ("1.0", "1e30"))
+        self.write("tiny.oriel", good)
+        self.train("clean", "training.steps=3", *settings)
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                run = f"skipping-{ranks}"
+                for steps, model in enumerate((good, bad, good, bad, good), 1):
+                    self.write("tiny.oriel", model)
+                    status, _, err = self.run_oriel("train", "job.toml", *self.flags([f"run_dir={run}", f"training.steps={steps}", *settings]),
+                                                    ranks=ranks)
+                    self.assertEqual(status, 0, err)
+                    self.assertEqual(f"step {steps - 1} skipped: the loss of micro-batch 0" in err, model == bad, err)
+                self.assertTrue(self.exported_tensors(run) == self.exported_tensors("clean"), "the weights differ")
+
+    def test_metrics_on_a_full_disk_cost_a_warning(self):
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small tmpfs needs root")
+        folder = self.path("small")
+        os.mkdir(folder)
+        if os.system(f"mount -t tmpfs -o size=8k none '{folder}' 2>/dev/null") != 0:
+            self.skipTest("tmpfs cannot be mounted here")
+        try:
+            status, _, err = self.run_oriel("train", "job.toml", *self.flags(["training.steps=60", "metrics.dir=small"]))
+            self.assertEqual(status, 0, err)
+            self.assertRegex(err, r"step \d+: metrics are not written, training goes on: .*small/metrics.jsonl: No space left")
+            with open(os.path.join(folder, "metrics.jsonl")) as file:
+                records = [json.loads(line) for line in file]
+            self.assertGreater(len(records), 10)
+            self.assertEqual(self.checkpoints("run")[-1], "step-000000060")
+        finally:
+            os.system(f"umount '{folder}'")
 
     def test_a_new_run_starts_with_the_weights_of_another(self):
         self.train("first", "training.steps=6")

@@ -17,12 +17,12 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::open(const Job &job, int64_t f
   return journal;
 }
 
-absl::Status Journal::step(const StepReport &report, double stepSeconds) {
+void Journal::step(const StepReport &report, double stepSeconds) {
   if (!speaking_)
-    return absl::OkStatus();
+    return;
   progress_->update(report);
   if (report.step % job_.metrics().every() != 0 && report.step != job_.training().steps())
-    return absl::OkStatus();
+    return;
   Scalars scalars = {{"train/loss", report.loss},
                      {"train/learning_rate", report.learningRate},
                      {"train/grad_norm", report.gradNorm},
@@ -30,14 +30,24 @@ absl::Status Journal::step(const StepReport &report, double stepSeconds) {
                      {"perf/step_seconds", stepSeconds}};
   if (report.mfu)
     scalars.emplace_back("perf/mfu", *report.mfu);
-  return metrics_->add(report.step, scalars);
+  record(report.step, scalars);
 }
 
-absl::Status Journal::validation(int64_t step, double nats) {
+void Journal::validation(int64_t step, double nats) {
   if (!speaking_)
-    return absl::OkStatus();
+    return;
   note(fmt::format("step {}: validation loss {:.4f}", step, nats));
-  return metrics_->add(step, {{"validation/loss", nats}});
+  record(step, {{"validation/loss", nats}});
+}
+
+void Journal::record(int64_t step, const Scalars &scalars) {
+  if (absl::Status status = metrics_->add(step, scalars); !status.ok()) {
+    if (missing_++ == 0)
+      note(fmt::format("step {}: metrics are not written, training goes on: {}", step, std::string(status.message())));
+  } else if (missing_ > 0) {
+    note(fmt::format("step {}: metrics are written again; {} records before it are missing", step, missing_));
+    missing_ = 0;
+  }
 }
 
 void Journal::note(const std::string &line) {

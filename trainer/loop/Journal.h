@@ -20,9 +20,10 @@ public:
   /// Opens the metrics files of the job, continuing after `firstStep`. `speaking`: false on ranks above 0.
   static absl::StatusOr<std::unique_ptr<Journal>> open(const Job &job, int64_t firstStep, bool speaking);
 
-  /// A step was done (report.step counts it). Errors of the metrics files are returned once, then ignored.
-  absl::Status step(const StepReport &report, double stepSeconds);
-  absl::Status validation(int64_t step, double nats);
+  /// A step was done (report.step counts it). Records that cannot be written cost a warning, not the run: the first, and when
+  /// one can be written again, how many are missing.
+  void step(const StepReport &report, double stepSeconds);
+  void validation(int64_t step, double nats);
   void note(const std::string &line);
   void finishBar();
 
@@ -32,8 +33,11 @@ public:
 private:
   Journal(const Job &job, bool speaking) : job_(job), speaking_(speaking) {}
 
+  void record(int64_t step, const Scalars &scalars);
+
   const Job &job_;
   const bool speaking_;
+  int64_t missing_ = 0; // records in a row that could not be written
   std::optional<MetricsWriter> metrics_;
   std::optional<Progress> progress_;
 };

@@ -22,7 +22,7 @@ absl::StatusOr<RunLock> RunLock::take(const std::string &runDir) {
     char holder[32] = {};
     ssize_t length = ::pread(descriptor, holder, sizeof holder - 1, 0);
     std::string who(holder, length > 0 ? static_cast<size_t>(length) : 0);
-    return absl::AlreadyExistsError(fmt::format("{} is in use by another run (process {})", runDir, who));
+    return absl::AlreadyExistsError(fmt::format("{} is in use by another run (process {}): wait for it, end it, or name another run_dir", runDir, who));
   }
   std::string self = std::to_string(getpid());
   if (::ftruncate(descriptor, 0) != 0 || ::pwrite(descriptor, self.data(), self.size(), 0) < 0)

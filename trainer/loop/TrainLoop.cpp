@@ -80,7 +80,8 @@ private:
 
   int64_t step_ = 0;       // steps done
   int64_t position_ = 0;   // samples consumed
-  int64_t skippedInRow_ = 0; // the last steps, whose loss or gradient was not finite
+  int64_t skipped_ = 0;      // steps whose loss or gradient was not finite
+  int64_t skippedInRow_ = 0; // the last of them, without one between
   int64_t triedStep_ = -1; // of the last checkpoint, committed or not: the same on all ranks
   absl::Status lastSave_;  // of that checkpoint, as this rank knows
   double peakFlops_ = 0;   // of all ranks
@@ -99,7 +100,7 @@ absl::Status Run::open() {
   absl::Status locked;
   if (leads()) {
     absl::StatusOr<RunLock> lock = RunLock::take(job_.run_dir());
-    locked = lock.status();
+    locked = runtime::withContext(lock.status(), "run_dir");
     if (lock.ok()) {
       lock_ = *std::move(lock);
       locked = refuseToMixRuns();
@@ -151,8 +152,9 @@ absl::Status Run::restore() {
     return startAnew();
   step_ = triedStep_ = loaded->info.step;
   position_ = loaded->info.position;
-  if (!absl::SimpleAtoi(loaded->info.extra["skipped_in_row"], &skippedInRow_))
-    skippedInRow_ = 0; // written before steps were skipped
+  for (auto [fact, count] : {std::pair("skipped", &skipped_), std::pair("skipped_in_row", &skippedInRow_)})
+    if (!absl::SimpleAtoi(loaded->info.extra[fact], count))
+      *count = 0; // written before steps were skipped
   summary_.checkpoint = loaded->path;
   if (!leads())
     return absl::OkStatus();
@@ -205,13 +207,14 @@ absl::Status Run::oneStep(TrainStep &trainStep) {
   ORIEL_RETURN_IF_ERROR(failpoint("step", communicator_.rank(), step_));
   double start = monotonicSeconds();
   profiler_->beforeStep();
-  ORIEL_ASSIGN_OR_RETURN(StepOutcome outcome, trainStep.run(step_, position_, skippedInRow_, stopRequested()));
+  ORIEL_ASSIGN_OR_RETURN(StepOutcome outcome, trainStep.run({step_, position_, skipped_, skippedInRow_, stopRequested()}));
   profiler_->afterStep();
   double seconds = monotonicSeconds() - start;
   trainingSeconds_ += seconds;
   stepSeconds_ = stepSeconds_ == 0 ? seconds : 0.9 * stepSeconds_ + 0.1 * seconds;
   position_ += job_.training().batch();
   skippedInRow_ = outcome.skipped.empty() ? 0 : skippedInRow_ + 1;
+  skipped_ += outcome.skipped.empty() ? 0 : 1;
   if (skippedInRow_ > 0)
     journal_->note(fmt::format("step {} skipped: {}; weights and moments stay ({} in a row, optimizer.max_skipped = {})", step_,
                                outcome.skipped, skippedInRow_, job_.optimizer().max_skipped()));
@@ -227,7 +230,8 @@ absl::Status Run::oneStep(TrainStep &trainStep) {
   summary_.trainLoss = outcome.loss;
   summary_.stopped = outcome.stop && step_ < job_.training().steps();
   control_->client().report({step_, outcome.loss, report.tokensPerSecond});
-  return journal_->step(report, seconds);
+  journal_->step(report, seconds);
+  return absl::OkStatus();
 }
 
 absl::Status Run::loop() {
@@ -257,7 +261,8 @@ absl::Status Run::runValidation() {
                                                setup_.tokenizer.get(), communicator_, patience(),
                                                [this](const char *phase) { beat(phase); }));
   validatedStep_ = step_;
-  return journal_->validation(step_, validation_->perToken());
+  journal_->validation(step_, validation_->perToken());
+  return absl::OkStatus();
 }
 
 CheckpointInfo Run::checkpointInfo() const {
@@ -273,7 +278,8 @@ CheckpointInfo Run::checkpointInfo() const {
   info.extra = {{"model", setup_.state->plan().model()}, {"model_text", setup_.modelText},
                 {"tokenizer", job_.data().tokenizer()},  {"sequence", std::to_string(job_.training().sequence())},
                 {"dtype", job_.training().dtype()},      {"name", job_.name()},
-                {"settings", printNumerics(job_)},       {"skipped_in_row", std::to_string(skippedInRow_)}};
+                {"settings", printNumerics(job_)},       {"skipped", std::to_string(skipped_)},
+                {"skipped_in_row", std::to_string(skippedInRow_)}};
   return info;
 }
 

@@ -18,7 +18,8 @@ TrainStep::TrainStep(const Job &job, TreeShare share, ModelState &state, const M
     : job_(job), share_(share), state_(state), data_(data), communicator_(communicator), beat_(std::move(beat)),
       gathered_(communicator.size() * (share.leaves + 1)), leafLoss_(communicator.size() * share.leaves) {}
 
-absl::StatusOr<StepOutcome> TrainStep::run(int64_t step, int64_t position, int64_t skippedBefore, bool stopRequested) {
+absl::StatusOr<StepOutcome> TrainStep::run(const StepStart &start) {
+  const int64_t step = start.step, position = start.position;
   std::string context = fmt::format("rank {}, step {}", communicator_.rank(), step);
   int64_t tokensPerStep = job_.training().batch() * job_.training().sequence();
   state_.lossScale[0] = static_cast<float>(1.0 / static_cast<double>(tokensPerStep));
@@ -26,7 +27,7 @@ absl::StatusOr<StepOutcome> TrainStep::run(int64_t step, int64_t position, int64
     if (absl::Status status = runLeaf(leaf, step, position); !status.ok())
       return runtime::withContext(status, context);
   beat_("losses");
-  if (absl::Status status = gatherLosses(stopRequested); !status.ok())
+  if (absl::Status status = gatherLosses(start.stopRequested); !status.ok())
     return runtime::withContext(status, context);
   StepOutcome outcome;
   outcome.loss = treeSum(leafLoss_) / static_cast<double>(tokensPerStep);
@@ -35,7 +36,7 @@ absl::StatusOr<StepOutcome> TrainStep::run(int64_t step, int64_t position, int64
 
   outcome.skipped = findBadLoss(position);
   if (outcome.skipped.empty()) {
-    if (absl::Status status = update(step); !status.ok())
+    if (absl::Status status = update(start); !status.ok())
       return runtime::withContext(status, context);
     outcome.gradNorm = state_.gradNorm[0];
     if (!std::isfinite(outcome.gradNorm))
@@ -44,18 +45,20 @@ absl::StatusOr<StepOutcome> TrainStep::run(int64_t step, int64_t position, int64
   } else {
     outcome.gradNorm = std::numeric_limits<double>::quiet_NaN();
   }
-  if (!outcome.skipped.empty() && skippedBefore >= job_.optimizer().max_skipped())
+  if (!outcome.skipped.empty() && start.skippedInRow >= job_.optimizer().max_skipped())
     return asAgreed(absl::DataLossError(fmt::format(
         "step {}: {}; the weights were not updated{}", step, outcome.skipped,
-        skippedBefore > 0 ? fmt::format(", and {} step(s) before it were skipped (optimizer.max_skipped)", skippedBefore) : "")));
+        start.skippedInRow > 0
+            ? fmt::format(", and {} step(s) before it were skipped (optimizer.max_skipped)", start.skippedInRow)
+             : "")));
   return outcome;
 }
 
 // The kernel of the step changes nothing where the norm is not finite.
-absl::Status TrainStep::update(int64_t step) {
+absl::Status TrainStep::update(const StepStart &start) {
   beat_("update");
-  ORIEL_RETURN_IF_ERROR(failpoint("update", communicator_.rank(), step));
-  std::array<float, 8> hyper = hyperVector(job_, step);
+  ORIEL_RETURN_IF_ERROR(failpoint("update", communicator_.rank(), start.step));
+  std::array<float, 8> hyper = hyperVector(job_, start.step, start.step - start.skipped);
   std::copy(hyper.begin(), hyper.end(), state_.hyper.begin());
   return state_.executor().run("update");
 }

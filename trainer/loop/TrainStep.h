@@ -1,7 +1,8 @@
 // One optimizer step: micro-batches along the fixed binary tree, the losses of all ranks, clipped AdamW.
 //
 //   for each leaf of this rank:   rows -> IO buffers, run micro into its slot, run the additions that close subtrees
-//                                 (of several ranks, last_micro for the last leaf: it adds and sums over ranks by itself)
+//                                 (of several ranks, last_micro for the last leaf: it adds and sums over ranks by
+//                                 itself)
 //   all-gather of leaf losses and stop requests       (every rank sums the same numbers in the same order)
 //   run update                                         (norm, AdamW on the rank's shares, all-gather)
 //
@@ -29,22 +30,30 @@ struct StepOutcome {
   std::string skipped; // why weights and moments are those before the step; empty when they are not
 };
 
+/// Where a step begins; the same on all ranks.
+struct StepStart {
+  int64_t step = 0;           // 0 is the first
+  int64_t position = 0;       // its first sample
+  int64_t skipped = 0;        // steps before it that changed nothing: Adam's bias correction counts the others
+  int64_t skippedInRow = 0;   // those right before it
+  bool stopRequested = false; // of this rank
+};
+
 class TrainStep {
 public:
   /// All references outlive it. `beat` is called before each piece of work with its name.
   TrainStep(const Job &job, TreeShare share, ModelState &state, const MixedDataset &data,
             runtime::Communicator &communicator, std::function<void(const char *)> beat);
 
-  /// Step `step` on the samples from `position` on; the `skippedBefore` steps right before it were skipped. Errors name
-  /// the step. A loss or gradient that is not finite leaves the weights untouched: DataLoss on every rank once
-  /// optimizer.max_skipped steps in a row were skipped.
-  absl::StatusOr<StepOutcome> run(int64_t step, int64_t position, int64_t skippedBefore, bool stopRequested);
+  /// Errors name the step. A loss or gradient that is not finite leaves weights and moments untouched: DataLoss on
+  /// every rank once optimizer.max_skipped steps in a row were skipped.
+  absl::StatusOr<StepOutcome> run(const StepStart &start);
 
 private:
   absl::Status runMicro(int64_t leaf);
   absl::Status runLeaf(int64_t leaf, int64_t step, int64_t position);
   absl::Status gatherLosses(bool stopRequested);
-  absl::Status update(int64_t step);
+  absl::Status update(const StepStart &start);
   /// What is wrong with the first loss that is not finite; empty when all are.
   std::string findBadLoss(int64_t position) const;
 

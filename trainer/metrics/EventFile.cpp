@@ -88,23 +88,12 @@ absl::StatusOr<std::unique_ptr<EventFile>> EventFile::create(const std::string &
   ::gethostname(host, sizeof host - 1);
   const double now = wallNow();
   std::string path = fmt::format("{}/events.out.tfevents.{}.{}.{}", dir, static_cast<int64_t>(now), host, ::getpid());
-  std::FILE *file = std::fopen(path.c_str(), "ab");
-  if (!file)
-    return runtime::errnoStatus(path);
-  std::unique_ptr<EventFile> events(new EventFile(path, file));
+  ORIEL_ASSIGN_OR_RETURN(AppendFile file, AppendFile::open(path));
+  std::unique_ptr<EventFile> events(new EventFile(std::move(file)));
   std::string version = eventHead(now, 0);
   appendBytes(version, 3, "brain.Event:2");
-  ORIEL_RETURN_IF_ERROR(events->write(version));
+  ORIEL_RETURN_IF_ERROR(events->file_.append(tfRecord(version)));
   return events;
-}
-
-EventFile::~EventFile() { std::fclose(file_); }
-
-absl::Status EventFile::write(const std::string &payload) {
-  std::string record = tfRecord(payload);
-  if (std::fwrite(record.data(), 1, record.size(), file_) != record.size() || std::fflush(file_) != 0)
-    return runtime::errnoStatus(path_);
-  return absl::OkStatus();
 }
 
 absl::Status EventFile::add(int64_t step, double wallSeconds,
@@ -119,7 +108,7 @@ absl::Status EventFile::add(int64_t step, double wallSeconds,
   }
   std::string event = eventHead(wallSeconds, step);
   appendBytes(event, 5, summary);
-  return write(event);
+  return file_.append(tfRecord(event));
 }
 
 } // namespace oriel::trainer

@@ -2,11 +2,12 @@
 // masked CRC-32C of the payload) around hand-encoded Event messages.
 #pragma once
 
+#include "trainer/metrics/AppendFile.h"
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,18 +28,15 @@ class EventFile {
 public:
   /// Creates <dir>/events.out.tfevents.<seconds>.<host>.<pid> and writes the version event.
   static absl::StatusOr<std::unique_ptr<EventFile>> create(const std::string &dir);
-  ~EventFile();
 
-  /// One event with a simple_value per scalar, flushed.
+  /// One event with a simple_value per scalar, written at once, or no part of it.
   absl::Status add(int64_t step, double wallSeconds, const std::vector<std::pair<std::string, double>> &scalars);
-  const std::string &path() const { return path_; }
+  const std::string &path() const { return file_.path(); }
 
 private:
-  EventFile(std::string path, std::FILE *file) : path_(std::move(path)), file_(file) {}
-  absl::Status write(const std::string &payload);
+  explicit EventFile(AppendFile file) : file_(std::move(file)) {}
 
-  std::string path_;
-  std::FILE *file_;
+  AppendFile file_;
 };
 
 } // namespace oriel::trainer

@@ -55,12 +55,11 @@ absl::StatusOr<MetricsWriter> MetricsWriter::open(const MetricsFiles &files, int
   ORIEL_RETURN_IF_ERROR(runtime::makeFolders(files.dir));
   MetricsWriter writer;
   if (files.jsonl) {
-    writer.jsonlPath_ = files.dir + "/metrics.jsonl";
+    const std::string path = files.dir + "/metrics.jsonl";
     if (resumeStep >= 0)
-      ORIEL_RETURN_IF_ERROR(dropLaterRecords(writer.jsonlPath_, resumeStep));
-    writer.jsonl_.reset(std::fopen(writer.jsonlPath_.c_str(), "ab"));
-    if (!writer.jsonl_)
-      return runtime::errnoStatus(writer.jsonlPath_);
+      ORIEL_RETURN_IF_ERROR(dropLaterRecords(path, resumeStep));
+    ORIEL_ASSIGN_OR_RETURN(AppendFile file, AppendFile::open(path));
+    writer.jsonl_.emplace(std::move(file));
   }
   if (files.tensorboard) {
     ORIEL_ASSIGN_OR_RETURN(writer.events_, EventFile::create(files.dir));
@@ -75,8 +74,7 @@ absl::Status MetricsWriter::add(int64_t step, const Scalars &scalars) {
     for (const auto &[name, value] : scalars)
       record[name] = numberJson(value);
     std::string line = record.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-    if (std::fwrite(line.data(), 1, line.size(), jsonl_.get()) != line.size() || std::fflush(jsonl_.get()) != 0)
-      return runtime::errnoStatus(jsonlPath_);
+    ORIEL_RETURN_IF_ERROR(jsonl_->append(line));
   }
   return events_ ? events_->add(step, now, scalars) : absl::OkStatus();
 }

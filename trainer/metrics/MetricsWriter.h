@@ -1,14 +1,15 @@
 // Numbers of a run on disk: metrics.jsonl and a TensorBoard event file. One writer per run (rank 0), one thread.
 #pragma once
 
+#include "trainer/metrics/AppendFile.h"
 #include "trainer/metrics/EventFile.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 #include <cstdint>
-#include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,16 +30,12 @@ public:
   /// all.
   static absl::StatusOr<MetricsWriter> open(const MetricsFiles &files, int64_t resumeStep = -1);
 
-  /// One record, flushed: {"step": 12, "time": 1764000000.1, "train/loss": 2.5, …}. Names as in TensorBoard. NaN and
+  /// One record, written at once, or no part of it: {"step": 12, "time": 1764000000.1, "train/loss": 2.5, …}. Names as in TensorBoard. NaN and
   /// infinities are written as strings, since JSON has no numbers for them.
   absl::Status add(int64_t step, const Scalars &scalars);
 
 private:
-  struct CloseFile {
-    void operator()(std::FILE *file) const { std::fclose(file); }
-  };
-  std::string jsonlPath_;
-  std::unique_ptr<std::FILE, CloseFile> jsonl_;
+  std::optional<AppendFile> jsonl_;
   std::unique_ptr<EventFile> events_;
 };
 

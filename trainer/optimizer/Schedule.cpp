@@ -56,11 +56,11 @@ std::vector<std::string> scheduleWarnings(const Job &job) {
   return warnings;
 }
 
-std::array<float, 8> hyperVector(const Job &job, int64_t step) {
+std::array<float, 8> hyperVector(const Job &job, int64_t step, int64_t updates) {
   const OptimizerOptions &options = job.optimizer();
   // In double: 1 - beta2^1 is 0.05 with seven good digits only when rounded once.
-  double correction1 = 1 - std::pow(options.beta1(), static_cast<double>(step + 1));
-  double correction2 = 1 - std::pow(options.beta2(), static_cast<double>(step + 1));
+  double correction1 = 1 - std::pow(options.beta1(), static_cast<double>(updates + 1));
+  double correction2 = 1 - std::pow(options.beta2(), static_cast<double>(updates + 1));
   return {static_cast<float>(learningRate(job, step)),
           static_cast<float>(options.beta1()),
           static_cast<float>(options.beta2()),

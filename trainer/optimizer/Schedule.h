@@ -20,7 +20,7 @@ double learningRate(const Job &job, int64_t step);
 std::vector<std::string> scheduleWarnings(const Job &job);
 
 /// [lr, beta1, beta2, eps, weight_decay, max_grad_norm, bias_correction1, bias_correction2] of step `step` (0 is the
-/// first); bias_correction_i = 1 - beta_i^(step+1).
-std::array<float, 8> hyperVector(const Job &job, int64_t step);
+/// first) after `updates` <= step steps that changed the moments; bias_correction_i = 1 - beta_i^(updates+1).
+std::array<float, 8> hyperVector(const Job &job, int64_t step, int64_t updates);
 
 } // namespace oriel::trainer

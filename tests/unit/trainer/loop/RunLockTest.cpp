@@ -16,6 +16,7 @@ TEST(RunLock, HasOneOwner) {
     absl::Status second = RunLock::take(run).status();
     EXPECT_TRUE(absl::IsAlreadyExists(second));
     EXPECT_NE(second.message().find(std::to_string(getpid())), std::string::npos) << second;
+    EXPECT_NE(second.message().find("or name another run_dir"), std::string::npos) << second;
     RunLock moved = *std::move(first);
     EXPECT_TRUE(absl::IsAlreadyExists(RunLock::take(run).status())) << "moving keeps it";
   }

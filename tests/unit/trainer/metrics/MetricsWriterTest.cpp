@@ -7,11 +7,14 @@
 #include "gtest/gtest.h"
 
 #include <cmath>
+#include <csignal>
+#include <sys/resource.h>
 
 namespace oriel::trainer {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Pair;
 
@@ -30,6 +33,31 @@ TEST(MetricsWriter, AppendsAndReadsBack) {
   EXPECT_THAT(*train, ElementsAre(Pair(1, 5.5), Pair(3, 4.5)));
   EXPECT_THAT(*validation, ElementsAre(Pair(2, 4.0)));
   EXPECT_EQ(readScalar(folder / "none", "x").status().code(), absl::StatusCode::kNotFound);
+}
+
+// A limit on the size of files stands for a full disk.
+TEST(MetricsWriter, ARecordThatDoesNotFitLeavesNoPartOfIt) {
+  TemporaryFolder folder;
+  auto writer = MetricsWriter::open({folder / "m", true, false});
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  rlimit before;
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit little{1000, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &little), 0);
+  int64_t records = 0;
+  absl::Status status;
+  for (; status.ok() && records < 100; ++records)
+    status = writer->add(records, {{"loss", 1.0 / static_cast<double>(records + 2)}});
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("metrics.jsonl: "));
+  ASSERT_LT(records, 100);
+  ASSERT_TRUE(writer->add(100, {{"loss", 7.0}}).ok());
+  auto series = *readScalar(folder / "m", "loss");
+  ASSERT_EQ(series.size(), static_cast<size_t>(records)) << readText(folder / "m/metrics.jsonl");
+  EXPECT_THAT(series.back(), Pair(100, 7.0));
+  EXPECT_THAT(readText(folder / "m/metrics.jsonl"), EndsWith("}\n"));
 }
 
 TEST(MetricsWriter, ResumeDropsWhatTheDeadRunWroteLater) {
