@@ -5,6 +5,8 @@
 
 #include "fmt/format.h"
 
+#include <filesystem>
+
 namespace oriel::trainer {
 
 std::vector<int32_t> ByteTokenizer::encode(std::string_view text) const {
@@ -30,9 +32,12 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> makeTokenizer(const std::string &spec
     return loadSentencePiece(spec);
   if (spec.ends_with(".json"))
     return loadHuggingFace(spec);
-  return absl::InvalidArgumentError(fmt::format(
-      "unknown tokenizer '{}'; write \"byte\", or the path of a sentencepiece .model file or of a tokenizer.json",
-      spec));
+  std::error_code ignored;
+  if (const std::string inside = spec + "/tokenizer.json"; std::filesystem::exists(inside, ignored))
+    return loadHuggingFace(inside);
+  return absl::InvalidArgumentError(fmt::format("unknown tokenizer '{}'; write \"byte\", or the path of a "
+                                                "sentencepiece .model file or of a tokenizer.json or its folder",
+                                                spec));
 }
 
 } // namespace oriel::trainer

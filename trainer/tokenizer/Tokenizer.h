@@ -29,7 +29,8 @@ public:
   virtual std::string name() const = 0;
 };
 
-/// "byte", or the path of a sentencepiece .model file or of a tokenizer.json (any name that ends in .json).
+/// "byte", or the path of a sentencepiece .model file or of a tokenizer.json (any name that ends in .json) or of the
+/// folder that holds one.
 absl::StatusOr<std::unique_ptr<Tokenizer>> makeTokenizer(const std::string &spec);
 
 /// Trains a sentencepiece unigram model with byte fallback on text files and writes `modelPath` (ends in ".model").

@@ -78,6 +78,9 @@ TEST(HuggingFaceFile, NamesTheTokenThatEndsADocument) {
     EXPECT_EQ((*configured)->endOfDocument(), 701);
     EXPECT_EQ((*configured)->name(), folder / "tokenizer.json");
   }
+  auto byFolder = makeTokenizer(folder.path());
+  ASSERT_TRUE(byFolder.ok()) << byFolder.status();
+  EXPECT_EQ((*byFolder)->name(), folder / "tokenizer.json");
   writeText(folder / "tokenizer_config.json", R"({"eos_token": "<none>"})");
   EXPECT_THAT(std::string(makeTokenizer(folder / "tokenizer.json").status().message()), HasSubstr("no token '<none>'"));
 }
