@@ -17,9 +17,16 @@ using dnnl::memory;
 
 namespace {
 
+/// Products of bf16 are ours where oneDNN, too, would multiply pairs; CPUs with more (AMX) or less are its own.
+bool isPaired(const GemmSpec &spec) {
+  static const bool multipliesPairs = dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16;
+  return multipliesPairs && PairedTile::takes(spec);
+}
+
 /// Limits of tiles, found by measurement on Zen 4 (tests/bench/NOTES.md). Weight gradients, whose K is tokens, want
 /// wide tiles and K in ranges; products with a short K want the columns cut before the rows. A tile of bf16 is worth
-/// packing when it is larger than one of f32: it takes half the time.
+/// packing when it is larger than one of f32: it takes half the time. Paired tiles pack less, so they may be smaller,
+/// and gain more from a longer range.
 struct TileLimits {
   int64_t widestTile;    // columns
   int64_t shortestTile;  // rows
@@ -33,6 +40,8 @@ constexpr int64_t tileMultiple = 16; // of f32 in a wide register
 /// oneDNN's brgemm wants dense matrices, so tiles of whole rows of the result. In f32 it is faster where the second
 /// operand is turned and K is long.
 TileLimits limitsFor(const GemmSpec &spec) {
+  if (isPaired(spec) && spec.transposeA)
+    return {512, 128, 128 * 256, 2048};
   if (spec.dtype == DType::BF16)
     return {1024, 256, 256 * 256, 512};
   if (!spec.transposeA && spec.transposeB && spec.n <= 1024 && spec.k >= 512)
@@ -98,6 +107,12 @@ TileGrid TileGrid::of(const GemmSpec &spec) {
 }
 
 absl::StatusOr<TileProduct> TileProduct::create(const GemmSpec &spec, const dnnl::engine &engine, int threads) {
+  if (isPaired(spec)) {
+    TileProduct product;
+    product.paired_ = PairedTile(spec);
+    product.scratchBytes_ = product.paired_->scratchBytes();
+    return product;
+  }
   try {
     OneThread guard;
     auto a = matrixDesc(spec.m, spec.k, spec.lda, spec.transposeA, spec.dtype);
@@ -129,8 +144,13 @@ absl::StatusOr<TileProduct> TileProduct::create(const GemmSpec &spec, const dnnl
   }
 }
 
-bool TileProduct::run(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c,
-                      void *scratch) const {
+bool TileProduct::run(int thread, const dnnl::stream &stream, const PairedTile::Operands &operands, void *c,
+                      const PairedTile::Operands &next, void *scratch) const {
+  auto [a, b] = operands;
+  if (paired_) {
+    paired_->run(operands, c, next, scratch);
+    return true;
+  }
   if (!widened_)
     return execute(thread, stream, a, b, c, scratch);
   void *copies = static_cast<std::byte *>(scratch) + (scratchBytes_ + 63) / 64 * 64;
@@ -225,16 +245,22 @@ absl::StatusOr<std::shared_ptr<CpuGemm>> CpuGemmLibrary::prepare(const GemmSpec 
 bool CpuGemmLibrary::runPiece(const CpuGemm &gemm, int64_t piece, int thread, const void *a, const void *b, void *c) {
   const GemmSpec &spec = gemm.spec;
   const TileGrid &grid = gemm.grid;
-  int64_t column = piece % grid.columns, row = piece / grid.columns % grid.rows,
-          split = piece / (grid.columns * grid.rows);
-  int64_t m = row * grid.tileM, n = column * grid.tileN, k = split * grid.tileK;
-  const void *aPiece = elementAt(a, spec.transposeA ? k * spec.lda + m : m * spec.lda + k, spec.dtype);
-  const void *bPiece = elementAt(b, spec.transposeB ? n * spec.ldb + k : k * spec.ldb + n, spec.dtype);
+  auto operandsOf = [&](int64_t which) -> PairedTile::Operands {
+    auto [row, column, split] = grid.at(which);
+    int64_t m = row * grid.tileM, n = column * grid.tileN, k = split * grid.tileK;
+    return {elementAt(a, spec.transposeA ? k * spec.lda + m : m * spec.lda + k, spec.dtype),
+            elementAt(b, spec.transposeB ? n * spec.ldb + k : k * spec.ldb + n, spec.dtype)};
+  };
+  // Threads take pieces as they come: most often every so many-th.
+  int64_t following = piece + pool_.threads();
+  PairedTile::Operands next = following < grid.pieces() ? operandsOf(following) : PairedTile::Operands{};
+  auto [row, column, split] = grid.at(piece);
+  int64_t m = row * grid.tileM, n = column * grid.tileN;
   const void *cPiece = split == 0 ? elementAt(c, m * spec.ldc + n, spec.cDType)
                                   : elementAt(partials_->data(), ((split - 1) * spec.m + m) * spec.n + n, DType::F32);
   void *scratch = scratch_->data() + scratchBytesPerThread_ * static_cast<size_t>(thread);
   return gemm.productOf(row, column, split)
-      .run(thread, streams_[static_cast<size_t>(thread)], aPiece, bPiece, const_cast<void *>(cPiece), scratch);
+      .run(thread, streams_[static_cast<size_t>(thread)], operandsOf(piece), const_cast<void *>(cPiece), next, scratch);
 }
 
 /// sum += partial 1 + partial 2 + …, from left to right; `stride` elements lie between two partials.

@@ -1,8 +1,8 @@
-// Matrix products of fixed shape by oneDNN, the only place that knows oneDNN.
+// Matrix products of fixed shape by oneDNN, the only place that knows oneDNN, or, in bf16, by PairedTile.
 //
 // oneDNN on several threads splits K when M·N is small, and then the number of threads changes bits. So the work is
 // divided here: the product is cut into tiles, and a long K into ranges, by a rule that looks at the shape alone
-// (TileGrid); each piece is one product that oneDNN runs on one thread, and threads take pieces as they come. The
+// (TileGrid); each piece is one product that one thread runs, and threads take pieces as they come. The
 // ranges of K are added in order. Bits cannot depend on who computes a piece.
 //
 // A product is prepared once per shape; running it sets addresses and allocates no memory of ours (oneDNN makes a few
@@ -12,6 +12,7 @@
 #define ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 
 #include "runtime/device/Device.h"
+#include "runtime/device/cpu/PairedTile.h"
 #include "runtime/device/cpu/WidenedTile.h"
 #include "runtime/device/cpu/WorkerPool.h"
 
@@ -33,19 +34,27 @@ struct TileGrid {
   int64_t rows, columns, splits;
 
   /// Halves wide tiles' columns, then rows, then K (of f32 results), then columns again, until there are enough pieces
-  /// for many threads or pieces would become inefficiently small. Looks at sizes and types only.
+  /// for many threads or pieces would become inefficiently small. Looks at sizes, types and the CPU's kind only.
   static TileGrid of(const GemmSpec &spec);
   int64_t pieces() const { return rows * columns * splits; }
+
+  struct Place {
+    int64_t row, column, split;
+  };
+  Place at(int64_t piece) const { return {piece / columns % rows, piece % columns, piece / (columns * rows)}; }
 };
 
 /// The product of one tile shape, with one set of oneDNN's memory handles per thread.
 class TileProduct {
 public:
-  /// Products of bf16 are widened to f32 where oneDNN has none for this CPU.
+  /// Products of bf16 are paired where the CPU does that and no better, and widened to f32 where oneDNN has none for
+  /// it.
   static absl::StatusOr<TileProduct> create(const GemmSpec &spec, const dnnl::engine &engine, int threads);
 
   size_t scratchBytes() const { return widened_ ? (scratchBytes_ + 63) / 64 * 64 + widened_->bytes() : scratchBytes_; }
-  bool run(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c, void *scratch) const;
+  /// `next`: the operands of the piece that the thread will probably take next, or nulls.
+  bool run(int thread, const dnnl::stream &stream, const PairedTile::Operands &operands, void *c,
+           const PairedTile::Operands &next, void *scratch) const;
 
 private:
   bool execute(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c, void *scratch) const;
@@ -55,8 +64,9 @@ private:
   };
   dnnl::matmul primitive_;
   std::vector<Handles> handles_;
-  size_t scratchBytes_ = 0; // of the primitive
+  size_t scratchBytes_ = 0; // of the primitive or the paired tile
   std::optional<WidenedTile> widened_;
+  std::optional<PairedTile> paired_; // in oneDNN's place
 };
 
 class CpuGemm final : public PreparedGemm {

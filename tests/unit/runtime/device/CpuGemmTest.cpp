@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -35,23 +36,43 @@ float fromBf16(uint16_t value) {
   return result;
 }
 
-/// One product with its operands; values of bf16 operands are rounded in `a` and `b` already.
+/// One product with its operands; values of bf16 matrices are rounded in `a`, `b` and `c` already.
 struct Product {
   GemmSpec spec;
   std::vector<float> a, b, c;
-  std::vector<uint16_t> aBf16, bBf16;
+  std::vector<uint16_t> aBf16, bBf16, cBf16;
 
   explicit Product(const GemmSpec &given) : spec(given) {
     a = randomFloats(static_cast<size_t>((spec.transposeA ? spec.k : spec.m) * spec.lda), 1);
     b = randomFloats(static_cast<size_t>((spec.transposeB ? spec.n : spec.k) * spec.ldb), 2);
     c = randomFloats(static_cast<size_t>(spec.m * spec.ldc), 3);
-    if (spec.dtype == DType::F32)
-      return;
-    for (auto [floats, halves] : {std::pair{&a, &aBf16}, std::pair{&b, &bBf16}})
-      for (float &value : *floats) {
-        halves->push_back(toBf16(value));
-        value = fromBf16(halves->back());
-      }
+    if (spec.dtype == DType::BF16) {
+      round(a, aBf16);
+      round(b, bBf16);
+    }
+    if (spec.cDType == DType::BF16)
+      round(c, cBf16);
+  }
+
+  static void round(std::vector<float> &values, std::vector<uint16_t> &rounded) {
+    for (float &value : values) {
+      rounded.push_back(toBf16(value));
+      value = fromBf16(rounded.back());
+    }
+  }
+
+  /// Makes what lies between the rows of a and b NaN.
+  void spoilPadding() {
+    auto spoil = [](std::vector<float> &values, std::vector<uint16_t> &rounded, int64_t columns, int64_t leading) {
+      for (size_t i = 0; i < values.size(); ++i)
+        if (static_cast<int64_t>(i) % leading >= columns) {
+          values[i] = NAN;
+          if (!rounded.empty())
+            rounded[i] = 0x7fc0;
+        }
+    };
+    spoil(a, aBf16, spec.transposeA ? spec.m : spec.k, spec.lda);
+    spoil(b, bBf16, spec.transposeB ? spec.k : spec.n, spec.ldb);
   }
 
   std::vector<float> run(int threads) const {
@@ -62,7 +83,13 @@ struct Product {
     bool narrow = spec.dtype == DType::BF16;
     const void *aData = narrow ? static_cast<const void *>(aBf16.data()) : a.data();
     const void *bData = narrow ? static_cast<const void *>(bBf16.data()) : b.data();
-    EXPECT_TRUE(device->gemm(**gemm, aData, bData, result.data()).ok());
+    if (cBf16.empty()) {
+      EXPECT_TRUE(device->gemm(**gemm, aData, bData, result.data()).ok());
+      return result;
+    }
+    std::vector<uint16_t> narrowResult = cBf16;
+    EXPECT_TRUE(device->gemm(**gemm, aData, bData, narrowResult.data()).ok());
+    std::transform(narrowResult.begin(), narrowResult.end(), result.begin(), fromBf16);
     return result;
   }
 
@@ -121,14 +148,42 @@ TEST(CpuGemm, AddsRangesOfALongKInOrder) {
     }
 }
 
-TEST(CpuGemm, TakesBf16OperandsWithF32Sums) {
-  GemmSpec spec = makeSpec(48, 80, 300, true, false, 1);
-  spec.dtype = DType::BF16;
-  Product product(spec);
-  std::vector<float> result = product.run(2);
-  for (int64_t row = 0; row < 48; ++row)
-    for (int64_t column = 0; column < 80; ++column)
-      ASSERT_NEAR(result[static_cast<size_t>(row * 80 + column)], product.expected(row, column), 3e-4);
+// Few rows and many, edges of every kind, K odd and longer than a block of it, columns in several blocks.
+TEST(CpuGemm, MultipliesBf16InEveryLayout) {
+  const int64_t sizes[][3] = {{1, 1, 1},    {48, 80, 300},  {64, 32, 64},   {71, 33, 101},
+                              {131, 50, 6}, {65, 17, 2500}, {70, 700, 600}, {300, 300, 2100}};
+  for (auto [m, n, k] : sizes)
+    for (int layout = 0; layout < 32; ++layout) {
+      GemmSpec spec = makeSpec(m, n, k, layout & 1, layout & 2, layout & 4 ? 1 : 0, layout & 8 ? 5 : 0);
+      spec.dtype = DType::BF16;
+      spec.cDType = layout & 16 ? DType::BF16 : DType::F32;
+      Product product(spec);
+      std::vector<float> result = product.run(2);
+      double rounding = spec.cDType == DType::BF16 ? 1.0 / 256 : 0;
+      for (int64_t row = 0; row < m; row += 1 + m / 40)
+        for (int64_t column = 0; column < spec.ldc; ++column) {
+          size_t at = static_cast<size_t>(row * spec.ldc + column);
+          if (column >= n) {
+            ASSERT_EQ(result[at], product.c[at]) << "padding was written";
+            continue;
+          }
+          double expected = product.expected(row, column);
+          ASSERT_NEAR(result[at], expected, 1e-6 * static_cast<double>(k) + 1e-6 + rounding * std::abs(expected))
+              << m << "x" << n << "x" << k << " layout " << layout << " at " << row << ", " << column;
+        }
+    }
+}
+
+TEST(CpuGemm, TakesNothingFromPadding) {
+  for (DType dtype : {DType::F32, DType::BF16})
+    for (int layout = 0; layout < 4; ++layout) {
+      GemmSpec spec = makeSpec(75, 45, layout & 1 ? 91 : 92, layout & 1, layout & 2, 1, 3);
+      spec.dtype = dtype;
+      Product product(spec);
+      product.spoilPadding();
+      for (float value : product.run(2))
+        ASSERT_TRUE(std::isfinite(value)) << nameOf(dtype) << " layout " << layout;
+    }
 }
 
 struct Shape {
