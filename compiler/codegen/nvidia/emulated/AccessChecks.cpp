@@ -1,5 +1,6 @@
 #include "compiler/codegen/nvidia/emulated/AccessChecks.h"
 #include "compiler/codegen/nvidia/WarpgroupInstruction.h"
+#include "compiler/codegen/nvidia/emulated/Imports.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/Dominators.h"
@@ -259,13 +260,6 @@ private:
     return "line " + std::to_string(line) + ": " + kernel_.lines[line - 1];
   }
 
-  Constant *text(StringRef characters) {
-    auto *array = ConstantDataArray::getString(module_.getContext(), characters);
-    auto *global = new GlobalVariable(module_, array->getType(), true, GlobalValue::PrivateLinkage, array);
-    global->setUnnamedAddr(GlobalValue::UnnamedAddr::Global);
-    return global;
-  }
-
   Constant *table(StructType *type, ArrayRef<Constant *> rows) {
     auto *array = ArrayType::get(type, rows.size());
     return new GlobalVariable(module_, array, true, GlobalValue::PrivateLinkage, ConstantArray::get(array, rows));
@@ -294,11 +288,11 @@ Constant *KernelChecks::entry(StructType *type) {
   SmallVector<Constant *> sites, buffers;
   for (const Site &site : sites_)
     sites.push_back(ConstantStruct::get(
-        siteType, {text(site.op), b_.getInt32(static_cast<int32_t>(site.kind)), b_.getInt32(site.buffer)}));
+        siteType, {constantText(module_, site.op), b_.getInt32(static_cast<int32_t>(site.kind)), b_.getInt32(site.buffer)}));
   for (const CheckedKernel::Buffer &buffer : kernel_.buffers)
     buffers.push_back(
-        ConstantStruct::get(bufferType, {text(buffer.type), b_.getInt64(buffer.bytes), b_.getInt64(buffer.isOutput)}));
-  return ConstantStruct::get(type, {text(kernel_.symbol), table(siteType, sites), b_.getInt64(sites.size()),
+        ConstantStruct::get(bufferType, {constantText(module_, buffer.type), b_.getInt64(buffer.bytes), b_.getInt64(buffer.isOutput)}));
+  return ConstantStruct::get(type, {constantText(module_, kernel_.symbol), table(siteType, sites), b_.getInt64(sites.size()),
                                     table(bufferType, buffers), b_.getInt64(buffers.size())});
 }
 

@@ -1,6 +1,6 @@
 // What emulated kernels call in place of NVVM intrinsics. Each function acts on the block that runs on this thread of
 // the host (BlockScheduler::running). To add one: declare and define it here, name it in intrinsicNamed, and let
-// compiler/codegen/nvidia/emulated/Retarget.cpp emit calls of that name.
+// compiler/codegen/nvidia/emulated/EmulatorCalls.cpp emit calls of that name.
 #ifndef ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_INTRINSICS_H
 #define ORIEL_RUNTIME_DEVICE_CUDA_EMULATED_INTRINSICS_H
 
