@@ -3,7 +3,7 @@
 #ifndef ORIEL_COMPILER_DRIVER_KERNELCODE_H
 #define ORIEL_COMPILER_DRIVER_KERNELCODE_H
 
-#include "compiler/codegen/cpu/CpuTarget.h"
+#include "compiler/codegen/host/CpuTarget.h"
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "compiler/conversion/tapeToPlan/BuildPlan.h"
 #include "mlir/IR/BuiltinOps.h"

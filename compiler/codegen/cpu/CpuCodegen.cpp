@@ -2,8 +2,10 @@
 #include "compiler/codegen/cpu/CpuCodegen.h"
 
 #include "compiler/codegen/EachKernel.h"
+#include "compiler/codegen/cpu/LowerToLlvm.h"
 #include "compiler/codegen/cpu/Lowering.h"
-#include "compiler/codegen/cpu/Stages.h"
+#include "compiler/codegen/host/EmitObject.h"
+#include "compiler/codegen/host/Link.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"

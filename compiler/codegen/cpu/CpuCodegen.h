@@ -1,13 +1,13 @@
 // Tile kernels → one shared library. The door of this folder: everything else here is private to it.
 //
-//   tile.kernel ─ScratchPlan, Lower*─▶ scf, arith, LLVM dialect ─LowerToLlvm─▶ LLVM dialect ─EmitObject─▶ .o ─Link─▶
+//   tile.kernel ─ScratchPlan, Lower*─▶ scf, arith, LLVM dialect ─LowerToLlvm─▶ LLVM IR ─host/EmitObject─▶ .o ─host/Link─▶
 //   .so
 //
 // Every kernel becomes an object of its own: they are compiled side by side, and each once (store/KernelStore.h).
 #ifndef ORIEL_COMPILER_CODEGEN_CPU_CPUCODEGEN_H
 #define ORIEL_COMPILER_CODEGEN_CPU_CPUCODEGEN_H
 
-#include "compiler/codegen/cpu/CpuTarget.h"
+#include "compiler/codegen/host/CpuTarget.h"
 #include "compiler/codegen/store/KernelStore.h"
 #include "dialects/tile/TileOps.h"
 #include "mlir/IR/BuiltinOps.h"

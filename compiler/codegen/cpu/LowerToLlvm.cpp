@@ -1,6 +1,7 @@
-// Two conversions: structured control flow and composite arith ops first, then everything to the LLVM dialect.
-#include "compiler/codegen/cpu/Stages.h"
+// Two conversions, structured control flow and composite arith ops first, then everything to the LLVM dialect; and IR.
+#include "compiler/codegen/cpu/LowerToLlvm.h"
 
+#include "compiler/codegen/host/EmitObject.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
@@ -12,7 +13,11 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/DialectConversion.h"
+#include "llvm/IR/Module.h"
 
 using namespace mlir;
 
@@ -95,6 +100,20 @@ LogicalResult lowerToLlvmDialect(ModuleOp module) {
   LLVMConversionTarget target(*context);
   target.addLegalOp<ModuleOp>();
   return applyFullConversion(module, target, std::move(patterns));
+}
+
+void prepareContext(MLIRContext &context) {
+  registerBuiltinDialectTranslation(context);
+  registerLLVMDialectTranslation(context);
+  context.loadDialect<LLVM::LLVMDialect, cf::ControlFlowDialect>();
+}
+
+std::unique_ptr<llvm::Module> translateToLlvm(ModuleOp module, const CpuTarget &target,
+                                              llvm::LLVMContext &context) {
+  std::unique_ptr<llvm::Module> result = translateModuleToLLVMIR(module, context, "oriel_kernels");
+  if (result)
+    setTargetAttributes(*result, target);
+  return result;
 }
 
 } // namespace oriel::codegen

@@ -3,7 +3,7 @@
 #ifndef ORIEL_COMPILER_CODEGEN_CPU_VECTORBUILDER_H
 #define ORIEL_COMPILER_CODEGEN_CPU_VECTORBUILDER_H
 
-#include "compiler/codegen/cpu/CpuTarget.h"
+#include "compiler/codegen/host/CpuTarget.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 

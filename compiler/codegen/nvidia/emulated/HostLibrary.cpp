@@ -1,6 +1,7 @@
 #include "compiler/codegen/nvidia/emulated/HostLibrary.h"
 #include "compiler/codegen/EachKernel.h"
-#include "compiler/codegen/cpu/Stages.h"
+#include "compiler/codegen/host/EmitObject.h"
+#include "compiler/codegen/host/Link.h"
 #include "compiler/codegen/nvidia/emulated/AccessChecks.h"
 #include "compiler/codegen/nvidia/emulated/Retarget.h"
 #include "mlir/IR/Builders.h"

@@ -2,7 +2,7 @@
 #ifndef ORIEL_COMPILER_CODEGEN_NVIDIA_EMULATED_HOSTLIBRARY_H
 #define ORIEL_COMPILER_CODEGEN_NVIDIA_EMULATED_HOSTLIBRARY_H
 
-#include "compiler/codegen/cpu/CpuTarget.h"
+#include "compiler/codegen/host/CpuTarget.h"
 #include "compiler/codegen/nvidia/NvidiaCodegen.h"
 #include "compiler/codegen/nvidia/emulated/KernelText.h"
 #include "compiler/codegen/store/KernelStore.h"

@@ -1,5 +1,5 @@
-// Finds a linker on the PATH and makes a shared library of one object.
-#include "compiler/codegen/cpu/Stages.h"
+// Finds a linker on the PATH and makes a shared library of objects.
+#include "compiler/codegen/host/Link.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"

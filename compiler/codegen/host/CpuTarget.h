@@ -1,6 +1,6 @@
 // The CPU that code is generated for: a name to tune for and the exact instruction-set extensions it may use.
-#ifndef ORIEL_COMPILER_CODEGEN_CPU_CPUTARGET_H
-#define ORIEL_COMPILER_CODEGEN_CPU_CPUTARGET_H
+#ifndef ORIEL_COMPILER_CODEGEN_HOST_CPUTARGET_H
+#define ORIEL_COMPILER_CODEGEN_HOST_CPUTARGET_H
 
 #include <cstdint>
 #include <string>

@@ -1,5 +1,5 @@
 // Finds the host's extensions through LLVM and keeps those that the generated code uses.
-#include "compiler/codegen/cpu/CpuTarget.h"
+#include "compiler/codegen/host/CpuTarget.h"
 
 #include <algorithm>
 

@@ -1,13 +1,8 @@
-// LLVM's part: IR for the chosen target, the optimiser, machine code.
-#include "compiler/codegen/cpu/Stages.h"
+// The optimiser and machine code.
+#include "compiler/codegen/host/EmitObject.h"
 
 #include <mutex>
 
-#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -45,20 +40,6 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &targe
   return std::unique_ptr<llvm::TargetMachine>(x86->createTargetMachine(llvm::Triple(tripleText), "x86-64",
                                                                        featureList(target), options, llvm::Reloc::PIC_,
                                                                        std::nullopt, llvm::CodeGenOptLevel::Default));
-}
-
-void prepareContext(mlir::MLIRContext &context) {
-  mlir::registerBuiltinDialectTranslation(context);
-  mlir::registerLLVMDialectTranslation(context);
-  context.loadDialect<mlir::LLVM::LLVMDialect, mlir::cf::ControlFlowDialect>();
-}
-
-std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module, const CpuTarget &target,
-                                              llvm::LLVMContext &context) {
-  std::unique_ptr<llvm::Module> result = mlir::translateModuleToLLVMIR(module, context, "oriel_kernels");
-  if (result)
-    setTargetAttributes(*result, target);
-  return result;
 }
 
 void setTargetAttributes(llvm::Module &module, const CpuTarget &target) {
