@@ -1,4 +1,4 @@
-// Matrix products of fixed shape by oneDNN, the only place that knows oneDNN, or, in bf16, by PairedTile.
+// Matrix products of fixed shape.
 //
 // oneDNN on several threads splits K when M·N is small, and then the number of threads changes bits. So the work is
 // divided here: the product is cut into tiles, and a long K into ranges, by a rule that looks at the shape alone
@@ -12,62 +12,18 @@
 #define ORIEL_RUNTIME_DEVICE_CPU_CPUGEMM_H
 
 #include "runtime/device/Device.h"
-#include "runtime/device/cpu/PairedTile.h"
-#include "runtime/device/cpu/WidenedTile.h"
+#include "runtime/device/cpu/TileGrid.h"
+#include "runtime/device/cpu/TileProduct.h"
 #include "runtime/device/cpu/WorkerPool.h"
 
 #include "absl/container/flat_hash_map.h"
 
 #include <array>
 #include <memory>
-#include <oneapi/dnnl/dnnl.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace oriel::runtime {
-
-/// How an m x n x k product is cut: rows x columns tiles of the result, and splits ranges of K. The last of each
-/// direction may be smaller.
-struct TileGrid {
-  int64_t tileM, tileN, tileK;
-  int64_t rows, columns, splits;
-
-  /// Halves wide tiles' columns, then rows, then K (of f32 results), then columns again, until there are enough pieces
-  /// for many threads or pieces would become inefficiently small. Looks at sizes, types and the CPU's kind only.
-  static TileGrid of(const GemmSpec &spec);
-  int64_t pieces() const { return rows * columns * splits; }
-
-  struct Place {
-    int64_t row, column, split;
-  };
-  Place at(int64_t piece) const { return {piece / columns % rows, piece % columns, piece / (columns * rows)}; }
-};
-
-/// The product of one tile shape, with one set of oneDNN's memory handles per thread.
-class TileProduct {
-public:
-  /// Products of bf16 are paired where the CPU does that and no better, and widened to f32 where oneDNN has none for
-  /// it.
-  static absl::StatusOr<TileProduct> create(const GemmSpec &spec, const dnnl::engine &engine, int threads);
-
-  size_t scratchBytes() const { return widened_ ? (scratchBytes_ + 63) / 64 * 64 + widened_->bytes() : scratchBytes_; }
-  /// `next`: the operands of the piece that the thread will probably take next, or nulls.
-  bool run(int thread, const dnnl::stream &stream, const PairedTile::Operands &operands, void *c,
-           const PairedTile::Operands &next, void *scratch) const;
-
-private:
-  bool execute(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c, void *scratch) const;
-
-  struct Handles {
-    dnnl::memory a, b, c, scratch;
-  };
-  dnnl::matmul primitive_;
-  std::vector<Handles> handles_;
-  size_t scratchBytes_ = 0; // of the primitive or the paired tile
-  std::optional<WidenedTile> widened_;
-  std::optional<PairedTile> paired_; // in oneDNN's place
-};
 
 class CpuGemm final : public PreparedGemm {
 public:
