@@ -13,6 +13,7 @@ namespace oriel::runtime {
 CpuGemmLibrary::CpuGemmLibrary(WorkerPool &pool) : pool_(pool), engine_(dnnl::engine::kind::cpu, 0) {
   for (int thread = 0; thread < pool.threads(); ++thread)
     streams_.emplace_back(engine_);
+  scratchOf_.resize(static_cast<size_t>(pool.threads()));
 }
 
 /// The product that makes a piece of one kind: its sizes, and where it writes.
@@ -95,9 +96,9 @@ bool CpuGemmLibrary::runPiece(const CpuGemm &gemm, int64_t piece, int thread, co
   int64_t m = row * grid.tileM, n = column * grid.tileN;
   const void *cPiece = split == 0 ? elementAt(c, m * spec.ldc + n, spec.cDType)
                                   : elementAt(partials_->data(), ((split - 1) * spec.m + m) * spec.n + n, DType::F32);
-  void *scratch = scratch_->data() + scratchBytesPerThread_ * static_cast<size_t>(thread);
   return gemm.productOf(row, column, split)
-      .run(thread, streams_[static_cast<size_t>(thread)], operandsOf(piece), const_cast<void *>(cPiece), next, scratch);
+      .run(thread, streams_[static_cast<size_t>(thread)], operandsOf(piece), const_cast<void *>(cPiece), next,
+           scratchOf_[static_cast<size_t>(thread)]);
 }
 
 /// sum += partial 1 + partial 2 + …, from left to right; `stride` elements lie between two partials.
@@ -131,6 +132,8 @@ void CpuGemmLibrary::addPartials(const CpuGemm &gemm, float *c) {
 absl::Status CpuGemmLibrary::run(const CpuGemm &gemm, const void *a, const void *b, void *c) {
   std::atomic<bool> ok = true;
   OneThread guard;
+  for (int thread = 0; thread < pool_.threads(); ++thread) // what lies packed there may have changed since
+    scratchOf_[static_cast<size_t>(thread)] = {scratch_->data() + scratchBytesPerThread_ * static_cast<size_t>(thread)};
   pool_.forEach(gemm.grid.pieces(), 1, [&](int64_t piece, int thread) {
     if (!runPiece(gemm, piece, thread, a, b, c))
       ok = false;

@@ -66,7 +66,8 @@ private:
   absl::flat_hash_map<std::string, std::shared_ptr<CpuGemm>> cache_;
   std::unique_ptr<DeviceMemory> scratch_;
   size_t scratchBytesPerThread_ = 0;
-  std::unique_ptr<DeviceMemory> partials_; // of the product that runs
+  std::vector<PairedTile::Scratch> scratchOf_; // of each thread, in the product that runs
+  std::unique_ptr<DeviceMemory> partials_;     // of the product that runs
 };
 
 } // namespace oriel::runtime

@@ -15,8 +15,8 @@ namespace oriel::runtime {
 namespace {
 
 constexpr int64_t lanes = 16, sumRows = 8;
-constexpr int64_t fewestRows = 64; // of c; below, packing b costs too much
-constexpr int64_t packedBytesOfB = 512 << 10; // of a block
+constexpr int64_t fewestRows = 64;                       // of c; below, packing b costs too much
+constexpr int64_t packedBytesOfB = 512 << 10;            // of a block
 constexpr int64_t longestBlock = 2048, shortBlock = 512; // of K: whole, or else so that a is read few times
 
 constexpr int64_t pieces(int64_t size, int64_t piece) { return (size + piece - 1) / piece; }
@@ -163,8 +163,14 @@ PairedTile::PairedTile(const GemmSpec &tile) : tile_(tile) {
     return;
   }
   blockM_ = 128, blockK_ = tile.k <= longestBlock ? tile.k : shortBlock;
-  int64_t most = std::max(panelColumns, packedBytesOfB / (wordsOf(blockK_) * panelRowBytes) * panelColumns);
+  int64_t most = mostColumnsPackedWhole(blockK_);
   blockN_ = pieces(pieces(tile.n, pieces(tile.n, most)), panelColumns) * panelColumns;
+}
+
+int64_t PairedTile::mostColumnsPackedWhole(int64_t k) {
+  if (k > longestBlock)
+    return 0;
+  return std::max<int64_t>(1, packedBytesOfB / (wordsOf(k) * panelRowBytes)) * panelColumns;
 }
 
 int64_t PairedTile::wordsOfA() const { return tile_.transposeA ? packedWords(blockK_, std::min(tile_.m, blockM_)) : 0; }
@@ -186,7 +192,7 @@ bool PairedTile::advance(Block &block) const {
   return (block.n += blockN_) < tile_.n;
 }
 
-void PairedTile::run(const Operands &operands, void *c, const Operands &next, void *scratch) const {
+void PairedTile::run(const Operands &operands, void *c, const Operands &next, Scratch &scratch) const {
   auto blockOfA = [&](const void *a, const Block &at) {
     PairsOperand whole{static_cast<const uint16_t *>(a), tile_.lda, tile_.m, tile_.k, tile_.transposeA};
     return a ? whole.block(at.m, at.k, blockM_, blockK_) : PairsOperand();
@@ -195,7 +201,7 @@ void PairedTile::run(const Operands &operands, void *c, const Operands &next, vo
     PairsOperand whole{static_cast<const uint16_t *>(b), tile_.ldb, tile_.n, tile_.k, !tile_.transposeB};
     return b ? whole.block(at.n, at.k, blockN_, blockK_) : PairsOperand();
   };
-  auto *bPanels = static_cast<uint32_t *>(scratch), *aPanels = bPanels + wordsOfB();
+  auto *bPanels = static_cast<uint32_t *>(scratch.at), *aPanels = bPanels + wordsOfB();
   Sums apart{aPanels + wordsOfA(), blockN_, DType::F32}, result{c, tile_.ldc, tile_.cDType};
 
   Fetch nextB;
@@ -205,7 +211,9 @@ void PairedTile::run(const Operands &operands, void *c, const Operands &next, vo
     more = advance(following);
     PairsOperand a = blockOfA(operands.a, at), b = blockOfB(operands.b, at);
     if (at.m == 0) {
-      b.pack(bPanels);
+      if (!scratch.packedB || scratch.packedB != operands.b)
+        b.pack(bPanels);
+      scratch.packedB = blockN_ >= tile_.n && blockK_ >= tile_.k ? operands.b : nullptr;
       Block other{tile_.m, at.n, at.k};
       PairsOperand soon = advance(other)         ? blockOfB(operands.b, other)
                           : next.b != operands.b ? blockOfB(next.b, {})

@@ -21,14 +21,20 @@ public:
   /// rows. Whether the CPU has AVX512_BF16 is the caller's to ask.
   static bool takes(const GemmSpec &tile);
   explicit PairedTile(const GemmSpec &tile);
+  /// How many columns of b fit scratch at once where a is not turned; 0 if K is too long for that.
+  static int64_t mostColumnsPackedWhole(int64_t k);
 
   struct Operands {
     const void *a = nullptr, *b = nullptr;
   };
-  /// `scratch` lies at a multiple of 64 bytes. Of `next`, the operands of the product that will run after this one
-  /// (null if unknown), only caches take notice. Thread safe with scratch of its own for each thread; the order of
-  /// sums depends on the tile's shape alone.
-  void run(const Operands &operands, void *c, const Operands &next, void *scratch) const;
+  /// A thread's own.
+  struct Scratch {
+    void *at = nullptr;            // scratchBytes(), at a multiple of 64 bytes
+    const void *packedB = nullptr; // the b that lies there packed, whole, from a tile of the same n and k; or null
+  };
+  /// Of `next`, the operands of the product that will run after this one (null if unknown), only caches take notice.
+  /// Thread safe; the order of sums depends on the tile's shape alone.
+  void run(const Operands &operands, void *c, const Operands &next, Scratch &scratch) const;
   size_t scratchBytes() const;
 
 private:

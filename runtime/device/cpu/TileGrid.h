@@ -13,6 +13,7 @@ namespace oriel::runtime {
 struct TileGrid {
   int64_t tileM, tileN, tileK;
   int64_t rows, columns, splits;
+  bool columnsInTurn; // pieces of one column, which share b, follow each other; else those of one row, which share a
 
   /// Halves wide tiles' columns, then rows, then K (of f32 results), then columns again, until there are enough pieces
   /// for many threads or pieces would become inefficiently small. Looks at sizes, types and the CPU's kind only.
@@ -22,7 +23,10 @@ struct TileGrid {
   struct Place {
     int64_t row, column, split;
   };
-  Place at(int64_t piece) const { return {piece / columns % rows, piece % columns, piece / (columns * rows)}; }
+  Place at(int64_t piece) const {
+    int64_t split = piece / (columns * rows), tile = piece % (columns * rows);
+    return columnsInTurn ? Place{tile % rows, tile / rows, split} : Place{tile / columns, tile % columns, split};
+  }
 };
 
 } // namespace oriel::runtime

@@ -75,17 +75,18 @@ absl::StatusOr<TileProduct> TileProduct::create(const GemmSpec &spec, const dnnl
 }
 
 bool TileProduct::run(int thread, const dnnl::stream &stream, const PairedTile::Operands &operands, void *c,
-                      const PairedTile::Operands &next, void *scratch) const {
+                      const PairedTile::Operands &next, PairedTile::Scratch &scratch) const {
   auto [a, b] = operands;
   if (paired_) {
     paired_->run(operands, c, next, scratch);
     return true;
   }
+  scratch.packedB = nullptr; // it is written over
   if (!widened_)
-    return execute(thread, stream, a, b, c, scratch);
-  void *copies = static_cast<std::byte *>(scratch) + (scratchBytes_ + 63) / 64 * 64;
+    return execute(thread, stream, a, b, c, scratch.at);
+  void *copies = static_cast<std::byte *>(scratch.at) + (scratchBytes_ + 63) / 64 * 64;
   WidenedTile::Operands wide = widened_->fill(a, b, c, copies);
-  bool ok = execute(thread, stream, wide.a, wide.b, wide.c, scratch);
+  bool ok = execute(thread, stream, wide.a, wide.b, wide.c, scratch.at);
   widened_->finish(wide, c);
   return ok;
 }

@@ -43,7 +43,7 @@ public:
   size_t scratchBytes() const { return widened_ ? (scratchBytes_ + 63) / 64 * 64 + widened_->bytes() : scratchBytes_; }
   /// `next`: the operands of the piece that the thread will probably take next, or nulls.
   bool run(int thread, const dnnl::stream &stream, const PairedTile::Operands &operands, void *c,
-           const PairedTile::Operands &next, void *scratch) const;
+           const PairedTile::Operands &next, PairedTile::Scratch &scratch) const;
 
 private:
   bool execute(int thread, const dnnl::stream &stream, const void *a, const void *b, void *c, void *scratch) const;
