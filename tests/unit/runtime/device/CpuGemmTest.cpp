@@ -148,10 +148,11 @@ TEST(CpuGemm, AddsRangesOfALongKInOrder) {
     }
 }
 
-// Few rows and many, edges of every kind, K odd and longer than a block of it, columns in several blocks.
+// Few rows and many, edges of every kind, K odd and longer than a block of it, columns in several blocks, pieces below
+// each other that share what is packed.
 TEST(CpuGemm, MultipliesBf16InEveryLayout) {
-  const int64_t sizes[][3] = {{1, 1, 1},    {48, 80, 300},  {64, 32, 64},   {71, 33, 101},
-                              {131, 50, 6}, {65, 17, 2500}, {70, 700, 600}, {300, 300, 2100}};
+  const int64_t sizes[][3] = {{1, 1, 1},      {48, 80, 300},  {64, 32, 64},     {71, 33, 101}, {131, 50, 6},
+                              {65, 17, 2500}, {70, 700, 600}, {300, 300, 2100}, {600, 96, 64}, {1100, 300, 34}};
   for (auto [m, n, k] : sizes)
     for (int layout = 0; layout < 32; ++layout) {
       GemmSpec spec = makeSpec(m, n, k, layout & 1, layout & 2, layout & 4 ? 1 : 0, layout & 8 ? 5 : 0);
