@@ -12,11 +12,11 @@ namespace fs = std::filesystem;
 
 namespace oriel::driver {
 
-/// A directory that is removed unless it was renamed away.
-class TemporaryFolder {
+/// A folder beside the package, in the same file system, that is removed unless it was renamed away.
+class FolderBeside {
 public:
-  explicit TemporaryFolder(const std::string &beside) : path_(beside + ".tmp-" + std::to_string(getpid())) {}
-  ~TemporaryFolder() {
+  explicit FolderBeside(const std::string &beside) : path_(beside + ".tmp-" + std::to_string(getpid())) {}
+  ~FolderBeside() {
     std::error_code ignored;
     fs::remove_all(path_, ignored);
   }
@@ -46,7 +46,7 @@ static absl::Status writeFiles(const std::string &folder, plan::Plan &plan, cons
 /// The old package, if any, is moved aside first: rename(2) does not replace a directory that has files.
 static absl::Status moveIntoPlace(const std::string &from, const std::string &to) {
   std::error_code error;
-  TemporaryFolder old(to + ".old");
+  FolderBeside old(to + ".old");
   if (fs::exists(to, error))
     fs::rename(to, old.path(), error);
   if (error)
@@ -65,7 +65,7 @@ LogicalResult writePackage(ModuleOp module, const CodeTarget &target, const std:
   std::string place = fs::path(output).lexically_normal().string();
   while (place.size() > 1 && place.back() == '/')
     place.pop_back();
-  TemporaryFolder folder(place);
+  FolderBeside folder(place);
   if (failed(report(runtime::makeFolders(folder.path()))))
     return failure();
 

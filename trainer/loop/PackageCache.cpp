@@ -92,7 +92,7 @@ absl::Status runCompiler(const PackageRequest &request, const std::string &compi
     return absl::OkStatus();
   std::string shown = request.modelPath.empty() ? "the model text" : request.modelPath;
   if (result.exitStatus <= 2)
-    return absl::InvalidArgumentError(fmt::format("orielc refused {}:\n{}", shown, diagnosticsOf(result)));
+    return absl::InvalidArgumentError(fmt::format("orielc could not compile {}:\n{}", shown, diagnosticsOf(result)));
   return absl::InternalError(
       fmt::format("orielc died on {} (status {}):\n{}", shown, result.exitStatus, diagnosticsOf(result)));
 }
