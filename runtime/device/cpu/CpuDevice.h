@@ -1,4 +1,4 @@
-// The CPU as a device: kernels as parallel loops over grid cells, large matrix products by oneDNN.
+// The CPU as a device: kernels as parallel loops over grid cells, large matrix products by CpuGemm.h.
 //
 // The number of threads changes no bit of any result: cells are independent, and no product splits its K dimension by
 // threads (CpuGemm.h says how; tests/unit/runtime/device/CpuGemmTest.cpp holds it to that).

@@ -6,6 +6,12 @@
 #define ORIEL_RUNTIME_DEVICE_CPU_PACKPAIRS_H
 
 #include <cstdint>
+
+// GCC 12 takes the undefined values of its own AVX-512 header for uninitialized ones.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 #include <immintrin.h>
 
 #define ORIEL_PAIRS_TARGET [[gnu::target("avx512f,avx512bw,avx512vl,avx512bf16")]]

@@ -1,8 +1,3 @@
-// GCC 12 takes the undefined values of its own AVX-512 header for uninitialized ones.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
 #include "runtime/device/cpu/PairedTile.h"
 
 #include "runtime/device/cpu/PackPairs.h"
