@@ -48,16 +48,18 @@ std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);
 tile::KernelOp buildAttention(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                               const AttentionSpec &spec);
 
-/// The gradient is two or three kernels: delta first, then either grad, or dq and dkdv in any order. grad makes the
-/// scores once (5 products per block instead of 7), but its cells are only the key/value heads of each row: see
-/// `hasManyGroups`. `delta[b,n,t] = sum_e do·o`:
+/// The gradient is two or three kernels: delta first, then either grad, or dq and dkdv. grad makes the scores once (5
+/// products per block instead of 7), but its cells are only the key/value heads of each row: see `hasManyGroups`.
+/// `delta[b,n,t] = sum_e do·o`:
 ///   o [B,T,N,E], do [B,T,N,E]  →  delta [B,N,T]
 tile::KernelOp buildAttentionDelta(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                    const AttentionSpec &spec);
-///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dq [B,T,N,D]
+/// `exact_delta[b,n,t] = sum_i p·dp` is the same number from the f32 p and dp that ds is made of, not from stored
+/// outputs: with it rows of ds sum to zero as closely as f32 has it.
+///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dq [B,T,N,D], exact_delta [B,N,T]
 tile::KernelOp buildAttentionDq(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                 const AttentionSpec &spec);
-/// dk and dv are summed over the query heads of a group.
+/// dk and dv are summed over the query heads of a group. `delta` is dq's exact_delta.
 ///   q, k, v, do [B,T,N,E], lse [B,N,T], delta [B,N,T] [, doc_start [B,T]]  →  dk [B,T,KV,D], dv [B,T,KV,E]
 tile::KernelOp buildAttentionDkDv(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                   const AttentionSpec &spec);

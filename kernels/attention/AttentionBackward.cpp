@@ -57,6 +57,7 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
   Signature signature(builder);
   AttentionGradBuffers buffers = addInputs(signature, spec);
   unsigned dq = signature.output({spec.batch, spec.tokens, spec.heads, spec.headDim});
+  unsigned exactDelta = signature.outputF32({spec.batch, spec.heads, spec.tokens});
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, spec.queryTile), spec.kvHeads, spec.batch},
                                  "gradient of attention for the queries");
   AttentionBlocks blocks(b, spec, buffers.docStart, b.z());
@@ -77,11 +78,15 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
       Value v_KE = b.load(b.buffer(buffers.v), blocks.rows(key, kvHead), spec.keyTile, valueDim);
       block.firstKey = key;
       Value s_KQ = blocks.scores(b.precise(b.dot(k_KD, q_DQ)), block), dp_KQ = b.precise(b.dot(v_KE, do_EQ));
-      Value ds_KQ = scoreGradients(b, blocks, spec, s_KQ, dp_KQ, lse_1Q, delta_1Q).second;
-      return {b.dotAT(ds_KQ, k_KD, carried[0])};
+      auto [p_KQ, ds_KQ] = scoreGradients(b, blocks, spec, s_KQ, dp_KQ, lse_1Q, delta_1Q);
+      Value ofBlock_1Q = b.reduceSum(b.map({p_KQ, dp_KQ}, [](Scalar p, Scalar dp) { return p * dp; }), 0);
+      Value exactDelta_1Q = b.map({carried[1], ofBlock_1Q}, [](Scalar sum, Scalar next) { return sum + next; });
+      return {b.dotAT(ds_KQ, k_KD, carried[0]), exactDelta_1Q};
     };
-    Value dq_QD = b.loop(keys.first, keys.second, spec.keyTile, b.zeros(spec.queryTile, dim), step)[0];
-    b.store(dq_QD, b.buffer(dq), rows);
+    Value start[] = {b.zeros(spec.queryTile, dim), b.zeros(1, spec.queryTile)};
+    TileBuilder::Values sums = b.loop(keys.first, keys.second, spec.keyTile, start, step);
+    b.store(sums[0], b.buffer(dq), rows);
+    b.store(sums[1], b.buffer(exactDelta), perQuery);
   });
   return b.op();
 }

@@ -78,8 +78,10 @@ void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
   auto buildDq = [&](OpBuilder &b, Location loc, StringRef name) {
     return kernels::buildAttentionDq(b, loc, name, dq);
   };
-  lowering.set(op.getDq(),
-               ofDq.call(lowering.tape, kernels::symbol(dq, "dq"), buildDq, op.getDq().getType(), inputs)[0]);
+  SmallVector<Value> dqAndDelta =
+      ofDq.call(lowering.tape, kernels::symbol(dq, "dq"), buildDq, {op.getDq().getType(), delta.getType()}, inputs);
+  lowering.set(op.getDq(), dqAndDelta[0]);
+  llvm::replace(inputs, delta, dqAndDelta[1]);
   auto buildDkDv = [&](OpBuilder &b, Location loc, StringRef name) {
     return kernels::buildAttentionDkDv(b, loc, name, dkdv);
   };

@@ -118,7 +118,7 @@ void benchAttention(const MixerShape &m, AttentionSpec s) {
   bench(("attn_fwd" + where).c_str(), buildAttention, symbol(s, "fwd"), s, {q, k, k, tokens, q, rows},
         {false, false, false, true}, pairs * 4 * m.headDim);
   std::vector<bool> integers = {false, false, false, false, false, false, true};
-  bench(("attn_dq" + where).c_str(), buildAttentionDq, symbol(s, "dq"), s, {q, k, k, q, rows, rows, tokens, q},
+  bench(("attn_dq" + where).c_str(), buildAttentionDq, symbol(s, "dq"), s, {q, k, k, q, rows, rows, tokens, q, rows},
         integers, pairs * 6 * m.headDim);
   bench(("attn_dkdv" + where).c_str(), buildAttentionDkDv, symbol(s, "dkdv"), s, {q, k, k, q, rows, rows, tokens, k, k},
         integers, pairs * 8 * m.headDim);

@@ -14,7 +14,7 @@ struct Case {
   AttentionSpec spec;
   Floats q, k, v, dout;
   Ints docStart;
-  Floats o, lse, delta, dq, dk, dv;
+  Floats o, lse, delta, dq, exactDelta, dk, dv;
   Floats dqOnce, dkOnce, dvOnce; // from the kernel that makes scores once
 };
 
@@ -38,30 +38,44 @@ Case makeCase(AttentionSpec spec, int64_t documentTokens) {
   c.dqOnce = c.dq, c.dkOnce = c.dk, c.dvOnce = c.dv;
   c.lse = Floats(spec.heads * rows);
   c.delta = Floats(spec.heads * rows);
+  c.exactDelta = Floats(spec.heads * rows, NAN);
   return c;
 }
 
-void runCase(Case &c) {
-  auto withDocuments = [&](std::vector<Argument> inputs, std::vector<Argument> outputs) {
-    if (c.spec.documents)
-      inputs.push_back(c.docStart);
-    inputs.insert(inputs.end(), outputs.begin(), outputs.end());
-    return inputs;
-  };
-  runKernel(buildAttention, symbol(c.spec, "fwd"), c.spec, withDocuments({c.q, c.k, c.v}, {c.o, c.lse}));
+std::vector<Argument> withDocuments(Case &c, std::vector<Argument> inputs, std::vector<Argument> outputs) {
+  if (c.spec.documents)
+    inputs.push_back(c.docStart);
+  inputs.insert(inputs.end(), outputs.begin(), outputs.end());
+  return inputs;
+}
+
+void runForward(Case &c) {
+  runKernel(buildAttention, symbol(c.spec, "fwd"), c.spec, withDocuments(c, {c.q, c.k, c.v}, {c.o, c.lse}));
   runKernel(buildAttentionDelta, symbol(c.spec, "delta"), c.spec, {c.o, c.dout, c.delta});
-  std::vector<Argument> inputs = {c.q, c.k, c.v, c.dout, c.lse, c.delta};
-  runKernel(buildAttentionDq, symbol(c.spec, "dq"), c.spec, withDocuments(inputs, {c.dq}));
-  runKernel(buildAttentionDkDv, symbol(c.spec, "dkdv"), c.spec, withDocuments(inputs, {c.dk, c.dv}));
-  runKernel(buildAttentionGrad, symbol(c.spec, "grad"), c.spec, withDocuments(inputs, {c.dqOnce, c.dkOnce, c.dvOnce}));
+}
+
+/// dq, then dk and dv from dq's delta.
+void runTwoKernels(Case &c, const AttentionSpec &ofQueries, const AttentionSpec &ofKeys) {
+  runKernel(buildAttentionDq, symbol(ofQueries, "dq"), ofQueries,
+            withDocuments(c, {c.q, c.k, c.v, c.dout, c.lse, c.delta}, {c.dq, c.exactDelta}));
+  runKernel(buildAttentionDkDv, symbol(ofKeys, "dkdv"), ofKeys,
+            withDocuments(c, {c.q, c.k, c.v, c.dout, c.lse, c.exactDelta}, {c.dk, c.dv}));
+}
+
+void runCase(Case &c) {
+  runForward(c);
+  runTwoKernels(c, c.spec, c.spec);
+  runKernel(buildAttentionGrad, symbol(c.spec, "grad"), c.spec,
+            withDocuments(c, {c.q, c.k, c.v, c.dout, c.lse, c.delta}, {c.dqOnce, c.dkOnce, c.dvOnce}));
 }
 
 /// Explicit softmax of every query of every head.
 struct Reference {
-  std::vector<double> o, lse, dq, dk, dv;
+  std::vector<double> o, lse, delta, dq, dk, dv;
 
   explicit Reference(const Case &c)
-      : o(c.o.size(), 0.0), lse(c.lse.size(), 0.0), dq(c.dq.size(), 0.0), dk(c.dk.size(), 0.0), dv(c.dv.size(), 0.0) {
+      : o(c.o.size(), 0.0), lse(c.lse.size(), 0.0), delta(c.lse.size(), 0.0), dq(c.dq.size(), 0.0),
+        dk(c.dk.size(), 0.0), dv(c.dv.size(), 0.0) {
     for (int64_t b = 0; b < c.spec.batch; ++b)
       for (int64_t n = 0; n < c.spec.heads; ++n)
         for (int64_t t = 0; t < c.spec.tokens; ++t)
@@ -88,20 +102,21 @@ struct Reference {
     }
     for (double x : score)
       sum += std::exp(x - peak);
-    double logSum = peak + std::log(sum), delta = 0;
-    lse[(b * s.heads + n) * s.tokens + t] = logSum;
+    int64_t at = (b * s.heads + n) * s.tokens + t;
+    double logSum = peak + std::log(sum);
+    lse[at] = logSum;
     for (int64_t i = begin; i <= t; ++i)
       for (int64_t e = 0; e < s.valueDim; ++e)
         o[oAt + e] += std::exp(score[i - begin] - logSum) * c.v[vAt(i) + e];
     for (int64_t e = 0; e < s.valueDim; ++e)
-      delta += o[oAt + e] * c.dout[oAt + e];
+      delta[at] += o[oAt + e] * c.dout[oAt + e];
     for (int64_t i = begin; i <= t; ++i) {
       double p = std::exp(score[i - begin] - logSum), dp = 0;
       for (int64_t e = 0; e < s.valueDim; ++e) {
         dp += double(c.dout[oAt + e]) * c.v[vAt(i) + e];
         dv[vAt(i) + e] += p * c.dout[oAt + e];
       }
-      double ds = p * (dp - delta) * slope[i - begin] * s.scale;
+      double ds = p * (dp - delta[at]) * slope[i - begin] * s.scale;
       for (int64_t d = 0; d < s.headDim; ++d) {
         dq[qAt + d] += ds * c.k[kAt(i) + d];
         dk[kAt(i) + d] += ds * c.q[qAt + d];
@@ -118,6 +133,7 @@ void check(const AttentionSpec &spec, int64_t documentTokens) {
   expectClose(c.o, expected.o, 1e-5, "o");
   expectClose(c.lse, expected.lse, 1e-5, "lse");
   expectClose(c.dq, expected.dq, 2e-5, "dq");
+  expectClose(c.exactDelta, expected.delta, 2e-5, "delta of dq");
   expectClose(c.dk, expected.dk, 2e-5, "dk");
   expectClose(c.dv, expected.dv, 2e-5, "dv");
   expectClose(c.dqOnce, expected.dq, 2e-5, "dq of grad");
@@ -186,18 +202,28 @@ TEST(AttentionTest, OwnTilesOfWideHeads) {
   for (int64_t dim : dims) {
     Case c = makeCase(makeSpec(150, 2, 1, dim, dim, -1), 37);
     AttentionSpec ofQueries = withGradientTiles(c.spec, tileTarget()), ofKeys = withKeyGradientTiles(c.spec, tileTarget());
-    runKernel(buildAttention, symbol(c.spec, "fwd"), c.spec, {c.q, c.k, c.v, c.docStart, c.o, c.lse});
-    runKernel(buildAttentionDelta, symbol(c.spec, "delta"), c.spec, {c.o, c.dout, c.delta});
-    runKernel(buildAttentionDq, symbol(ofQueries, "dq"), ofQueries,
-              {c.q, c.k, c.v, c.dout, c.lse, c.delta, c.docStart, c.dq});
-    runKernel(buildAttentionDkDv, symbol(ofKeys, "dkdv"), ofKeys,
-              {c.q, c.k, c.v, c.dout, c.lse, c.delta, c.docStart, c.dk, c.dv});
+    runForward(c);
+    runTwoKernels(c, ofQueries, ofKeys);
     Reference expected(c);
     expectClose(c.o, expected.o, 1e-5, "o");
     expectClose(c.dq, expected.dq, 2e-5, "dq");
+    expectClose(c.exactDelta, expected.delta, 2e-5, "delta of dq");
     expectClose(c.dk, expected.dk, 2e-5, "dk");
     expectClose(c.dv, expected.dv, 2e-5, "dv");
   }
+}
+
+/// What rounded outputs shift delta by reaches dq alone: dk and dv take theirs from dp.
+TEST(AttentionTest, ErrorsOfDeltaEndInDq) {
+  Case c = makeCase(makeSpec(150, 4, 2, 32, 32, 70), 37);
+  runForward(c);
+  for (float &delta : c.delta)
+    delta += 0.5f;
+  runTwoKernels(c, c.spec, c.spec);
+  Reference expected(c);
+  expectClose(c.exactDelta, expected.delta, 2e-5, "delta of dq");
+  expectClose(c.dk, expected.dk, 2e-5, "dk");
+  expectClose(c.dv, expected.dv, 2e-5, "dv");
 }
 
 /// A document packed behind another gives what it gives alone, up to the order of sums.

@@ -1,7 +1,6 @@
 // Golden data through the whole NVIDIA path without a GPU: lm text, orielc --target nvidia-emulated, package, the CUDA
 // executor over the emulated driver.
 #include "runtime/base/TemporaryFolder.h"
-#include "tests/numerics/verify/VerifyLines.h"
 #include "tests/support/golden/GoldenCases.h"
 #include "trainer/verify/VerifyCommand.h"
 
@@ -38,32 +37,32 @@ protected:
     return lines;
   }
 
-  /// f32 within 1e-3, which tf32 operands keep where no result is raised to a power of e or cancels: those products are
-  /// precise.
-  void expectOk() {
+  void expectOk(const std::string &tolerance) {
     std::vector<std::string> lines = run();
     EXPECT_EQ(status_, absl::OkStatus());
     EXPECT_FALSE(lines.empty());
     for (const std::string &line : lines) {
-      EXPECT_THAT(line, HasSubstr("tol 1.0e-03"));
+      EXPECT_THAT(line, HasSubstr("tol " + tolerance));
       EXPECT_THAT(line, EndsWith("  ok"));
     }
   }
 
-  /// bf16 kernels against f32 kernels on arguments that bf16 holds.
+  /// Within 1e-3, which tf32 operands keep where no result is raised to a power of e or cancels: those products are
+  /// precise.
+  void expectOkInF32() { expectOk("1.0e-03"); }
+
+  /// bf16 kernels against f32 kernels on arguments that bf16 holds. Sums that cancel are no exception: the gradient of
+  /// the keys' bias, which only rotary positions keep from being zero, has 9.5e-3 in c06_swa_only.
   void expectOkInBf16() {
     options_.dtype = "bf16";
-    std::vector<std::string> lines = run();
-    EXPECT_FALSE(lines.empty()) << status_;
-    for (const std::string &line : lines)
-      trainer::expectOkInBf16(line);
+    expectOk("1.0e-02");
   }
 
   VerifyOptions options_;
   absl::Status status_;
 };
 
-TEST_P(NvidiaRun, TensorsPass) { expectOk(); }
+TEST_P(NvidiaRun, TensorsPass) { expectOkInF32(); }
 
 TEST_P(NvidiaRun, TensorsPassInBf16) { expectOkInBf16(); }
 
@@ -82,7 +81,7 @@ protected:
 
 TEST_P(NvidiaRunOnHopper, TensorsPass) {
   options_.cases.resize(1);
-  expectOk();
+  expectOkInF32();
 }
 
 TEST_P(NvidiaRunOnHopper, TensorsPassInBf16) { expectOkInBf16(); }

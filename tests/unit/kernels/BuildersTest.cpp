@@ -125,7 +125,7 @@ TEST_F(BuildersTest, Attention) {
       spec.window = window, spec.documents = documents, spec.softCap = documents ? 20.0 : 0.0;
       check(buildAttention, symbol(spec, "fwd"), spec, documents ? 6 : 5, 2);
       check(buildAttentionDelta, symbol(spec, "delta"), spec, 3, 1);
-      check(buildAttentionDq, symbol(spec, "dq"), spec, documents ? 8 : 7, 1);
+      check(buildAttentionDq, symbol(spec, "dq"), spec, documents ? 9 : 8, 2);
       check(buildAttentionGrad, symbol(spec, "grad"), spec, documents ? 10 : 9, 3);
       check(buildAttentionDkDv, symbol(spec, "dkdv"), spec, documents ? 9 : 8, 2);
     }
