@@ -144,6 +144,20 @@ class Commands(OrielTest):
             self.assertIn(status, (1, 2))
             self.assertTrue(err.startswith("oriel: " + words), err)
 
+    def test_folders_that_a_run_cannot_write_to_are_told_before_anything_is_compiled(self):
+        cache = {"ORIEL_CACHE": self.path("cache")}
+        for ranks in (1, 2):
+            for key in ("run_dir", "checkpoint.dir", "metrics.dir"):
+                status, out, err = self.run_oriel("train", "job.toml", "--set", f"{key}=tiny.oriel/a", ranks=ranks, environment=cache)
+                self.assertEqual((status, out), (1, ""), err)
+                self.assertRegex(err, rf"\Aoriel: (rank 0: )?{key}: \S.*/tiny.oriel is no folder; name another folder\n")
+        os.makedirs(self.path("run/checkpoints/step-000000007"))
+        status, _, err = self.run_oriel("train", "job.toml", "--set", "training.resume=false", environment=cache)
+        self.assertEqual(status, 1, err)
+        self.assertTrue(err.startswith("oriel: training.resume is false, but "), err)
+        self.assertEqual(os.listdir(self.path("run")), ["checkpoints"])
+        self.assertFalse(os.path.exists(self.path("cache")))
+
     def test_a_profile_names_kernels_and_layers(self):
         out = self.oriel("train", "job.toml", "--profile", "--set", "training.steps=3", "--set", "run_dir=profiled")
         self.assertRegex(out, r"ms in the executor per training step, mean of 2\n")
@@ -172,7 +186,7 @@ class Commands(OrielTest):
             self.assertLess(float(row[2]), 7)
             status, _, err = self.run_oriel("train", "job.toml")
             self.assertEqual(status, 1)
-            self.assertIn("in use by another run", err)
+            self.assertRegex(err, r"\Aoriel: run_dir: .* is in use by another run \(process ")
         finally:
             process.terminate()
             out, err = process.communicate(timeout=120)

@@ -8,6 +8,7 @@
 #include "trainer/loop/Failpoint.h"
 #include "trainer/loop/Journal.h"
 #include "trainer/loop/PeakFlops.h"
+#include "trainer/loop/RunFolders.h"
 #include "trainer/loop/RunLock.h"
 #include "trainer/loop/RunSetup.h"
 #include "trainer/loop/Sample.h"
@@ -50,7 +51,6 @@ private:
   void beat(const char *phase) { watchdog_->beat(phase, step_); }
 
   absl::Status open();
-  absl::Status refuseToMixRuns() const;
   absl::Status restore();
   absl::Status startAnew();
   absl::Status measurePeak();
@@ -93,6 +93,7 @@ private:
 };
 
 absl::Status Run::open() {
+  ORIEL_RETURN_IF_ERROR(agree(communicator_, leads() ? checkRunFolders(job_, store_) : absl::OkStatus(), Deadline::after(patience())));
   ORIEL_ASSIGN_OR_RETURN(setup_, setUpRun(job_, communicator_)); // writes nothing into the run folder
   for (const char *entry : {"micro", communicator_.size() > 1 ? "last_micro" : "micro", "update"})
     if (!setup_.state->executor().hasEntry(entry))
@@ -103,7 +104,7 @@ absl::Status Run::open() {
     locked = runtime::withContext(lock.status(), "run_dir");
     if (lock.ok()) {
       lock_ = *std::move(lock);
-      locked = refuseToMixRuns();
+      locked = refuseToMixRuns(job_, store_); // again: there may have been another run while this one was compiled
     }
   }
   ORIEL_RETURN_IF_ERROR(agree(communicator_, locked, Deadline::after(patience())));
@@ -119,18 +120,6 @@ absl::Status Run::open() {
     spdlog::info("{} parameters, {}, {} rank(s); coordinator at {}", parameterCount(setup_.state->plan()),
                  setup_.device->description(), communicator_.size(), control_->address());
   return absl::OkStatus();
-}
-
-// Checkpoints are ordered by their step: those of a run that starts over among those of an older one would be pruned as
-// the older ones, and the next start would go on from the other run.
-absl::Status Run::refuseToMixRuns() const {
-  std::vector<int64_t> steps = store_.steps();
-  if (job_.training().resume() || steps.empty())
-    return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      fmt::format("training.resume is false, but {} holds checkpoints of an earlier run (the newest: step {}): name another "
-                  "run_dir, or move them away",
-                  store_.dir(), steps.back()));
 }
 
 absl::Status Run::restore() {

@@ -23,6 +23,21 @@ TEST(RunLock, HasOneOwner) {
   EXPECT_TRUE(RunLock::take(run).ok()) << "the file stays, the lock does not";
 }
 
+TEST(RunLock, LooksWithoutTouching) {
+  TemporaryFolder folder;
+  std::string run = folder / "run";
+  EXPECT_TRUE(RunLock::check(run).ok());
+  EXPECT_FALSE(std::filesystem::exists(run));
+  {
+    absl::StatusOr<RunLock> lock = RunLock::take(run);
+    ASSERT_TRUE(lock.ok()) << lock.status();
+    EXPECT_EQ(RunLock::check(run), RunLock::take(run).status());
+    EXPECT_TRUE(absl::IsAlreadyExists(RunLock::check(run)));
+  }
+  EXPECT_TRUE(RunLock::check(run).ok());
+  EXPECT_TRUE(RunLock::take(run).ok()) << "looking keeps nothing";
+}
+
 TEST(RunLock, DoesNotFollowALink) {
   TemporaryFolder folder;
   std::filesystem::create_directory(folder / "run");
