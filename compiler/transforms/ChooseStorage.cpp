@@ -34,6 +34,10 @@ public:
       entry->second = narrowableBuffers(kernelOf(call));
     return entry->second;
   }
+  /// Whether this buffer of the call would rather stay f32.
+  bool prefersF32(tape::CallOp call, unsigned buffer) {
+    return static_cast<bool>(kernelOf(call).getArgAttr(buffer, tile::kPrefersF32Attr));
+  }
   /// Makes the call agree with the types of its operands and results.
   void retype(tape::CallOp call);
   /// The symbol of the kernel that rounds `elements` numbers.
@@ -99,6 +103,7 @@ public:
   void run() {
     roundArguments();
     classify();
+    keepUnrounded();
     dropUselessRoundings();
     roundProductOperands();
     narrowValues();
@@ -112,6 +117,7 @@ private:
   void join(Value a, Value b) { classes_.join(number(a), number(b)); }
   void keep(Value value) { kept_.push_back(value); }
   void classifyOp(Operation &op);
+  void keepUnrounded();
   void dropUselessRoundings();
   void roundProductOperands();
   void narrowValues();
@@ -205,6 +211,24 @@ void ProgramStorage::classifyOp(Operation &op) {
     llvm::for_each(op.getOperands(), [&](Value value) { keep(value); }); // results of the program, collectives
     llvm::for_each(op.getResults(), [&](Value value) { keep(value); });
   }
+}
+
+/// Values that only kernels read that prefer f32 stay f32, unless they are saved.
+void ProgramStorage::keepUnrounded() {
+  llvm::DenseSet<unsigned> wanted, refused;
+  for (auto [value, number] : numbers_)
+    for (OpOperand &use : value.getUses()) {
+      auto call = dyn_cast<tape::CallOp>(use.getOwner());
+      auto matmul = dyn_cast<tape::MatmulOp>(use.getOwner());
+      bool isSameValue = isa<tape::ViewOp>(use.getOwner()) || (matmul && matmul.getInit() == value);
+      if (call && kernels_.prefersF32(call, bufferOf(call, use)))
+        wanted.insert(classes_[number]);
+      else if (!isSameValue)
+        refused.insert(classes_[number]);
+    }
+  for (unsigned members : wanted)
+    if (!refused.contains(members))
+      keptClasses_.insert(members);
 }
 
 /// A rounded argument that must be f32 after all is the argument.

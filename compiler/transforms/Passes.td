@@ -142,7 +142,8 @@ def ChooseStoragePass : Pass<"oriel-choose-storage", "::mlir::ModuleOp"> {
     * the program gives it to its caller (losses, gradients of parameters), or a collective moves it;
     * a kernel's buffer for it is not marked `tile.storage` (statistics, partial sums, recurrent states), or the kernel
       sums into that buffer;
-    * it shares memory (a view, a concat, an update in place) with a value that is held.
+    * it shares memory (a view, a concat, an update in place) with a value that is held;
+    * it is not saved, and all buffers that kernels read it through are marked `tile.prefers_f32`.
 
     Arguments stay f32 (parameters are the optimizer's master copies); steps that want bf16 get one rounded copy, made before
     the first of them. Both operands of every product are bf16; sums are f32. Kernels are replaced by their bf16 forms

@@ -27,6 +27,10 @@ inline constexpr llvm::StringLiteral kReplacesAttr = "tile.replaces";
 /// where --oriel-choose-storage decides so.
 inline constexpr llvm::StringLiteral kStorageAttr = "tile.storage";
 
+/// Beside `tile.storage`, on an input: a value that such buffers alone read stays f32 where it is not saved. It is then
+/// rounded once, behind the kernel, and not before it, too.
+inline constexpr llvm::StringLiteral kPrefersF32Attr = "tile.prefers_f32";
+
 } // namespace oriel::tile
 
 #include "dialects/tile/TileDialect.h.inc"

@@ -16,6 +16,12 @@ public:
 
   /// Each returns the place of the buffer, for TileBuilder::buffer.
   unsigned input(llvm::ArrayRef<int64_t> shape) { return add(shape, builder_.getF32Type(), /*isStorage=*/true); }
+  /// An activation that this kernel would rather read as its maker summed it: f32 where no other step needs it.
+  unsigned inputUnrounded(llvm::ArrayRef<int64_t> shape) {
+    unsigned place = input(shape);
+    attributes_[place].push_back(builder_.getNamedAttr(tile::kPrefersF32Attr, builder_.getUnitAttr()));
+    return place;
+  }
   unsigned inputF32(llvm::ArrayRef<int64_t> shape) { return add(shape, builder_.getF32Type(), /*isStorage=*/false); }
   unsigned inputI32(llvm::ArrayRef<int64_t> shape) { return add(shape, builder_.getI32Type(), /*isStorage=*/false); }
   unsigned output(llvm::ArrayRef<int64_t> shape) {

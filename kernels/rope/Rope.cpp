@@ -71,7 +71,8 @@ static void rotateHead(TileBuilder &b, const RopeSpec &spec, Value x, Value y, c
 tile::KernelOp buildRope(OpBuilder &builder, Location loc, StringRef symbol, const RopeSpec &spec) {
   Signature signature(builder);
   llvm::SmallVector<int64_t> shape = {spec.batch, spec.tokens, spec.heads, spec.headDim};
-  unsigned x = signature.input(shape);
+  // Products of queries with keys feel every rounding of both.
+  unsigned x = spec.inverse ? signature.input(shape) : signature.inputUnrounded(shape);
   unsigned cos = signature.inputF32({spec.tokens, spec.rotary / 2});
   unsigned sin = signature.inputF32({spec.tokens, spec.rotary / 2});
   unsigned docStart = spec.documents ? signature.inputI32({spec.batch, spec.tokens}) : 0;

@@ -81,6 +81,58 @@ tile.kernel @copy(%x: memref<16x32xf32> {tile.storage}, %y: memref<16x32xf32> {t
 
 // -----
 
+// Tests that a sum which only kernels read that prefer f32 is not rounded, nor what it starts from, unless it is saved or
+// something else reads it.
+tape.program @micro(%x: tensor<16x32xbf16> {tape.place = #tape.place<x + 0>}, %w: tensor<32x32xbf16> {tape.place = #tape.place<w + 0>}) -> (tensor<16x32xf32> {tape.place = #tape.place<y + 0>}) {
+  %z = tape.zero : tensor<16x32xf32>
+  %a = tape.matmul %x, %w into %z : (tensor<16x32xbf16>, tensor<32x32xbf16>, tensor<16x32xf32>) -> tensor<16x32xf32>
+  %v = tape.view %a[0] : tensor<16x32xf32> -> tensor<2x8x32xf32>
+  %r = tape.call @turn(%v) : (tensor<2x8x32xf32>) -> tensor<16x32xf32>
+  %b = tape.matmul %x, %w : (tensor<16x32xbf16>, tensor<32x32xbf16>) -> tensor<16x32xf32>
+  %bv = tape.view %b[0] : tensor<16x32xf32> -> tensor<2x8x32xf32>
+  %br = tape.call @turn(%bv) : (tensor<2x8x32xf32>) -> tensor<16x32xf32>
+  %bb = tape.call @add(%b, %br) : (tensor<16x32xf32>, tensor<16x32xf32>) -> tensor<16x32xf32>
+  %c = tape.matmul %x, %w : (tensor<16x32xbf16>, tensor<32x32xbf16>) -> tensor<16x32xf32>
+  %cv = tape.view %c[0] : tensor<16x32xf32> -> tensor<2x8x32xf32>
+  tape.save @layer %c bytes 2048 : tensor<16x32xf32>
+  %cr = tape.call @turn(%cv) : (tensor<2x8x32xf32>) -> tensor<16x32xf32>
+  %s = tape.call @add(%r, %cr) : (tensor<16x32xf32>, tensor<16x32xf32>) -> tensor<16x32xf32>
+  %y = tape.call @add(%s, %bb) : (tensor<16x32xf32>, tensor<16x32xf32>) -> tensor<16x32xf32>
+  tape.return %y : tensor<16x32xf32>
+}
+
+tile.kernel @turn(%x: memref<2x8x32xf32> {tile.prefers_f32, tile.storage}, %y: memref<16x32xf32> {tile.storage}) grid(%i, %j, %k) in [1, 1, 1] outputs 1 {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0, %c0] rows 1 cols 2 : memref<2x8x32xf32> -> tensor<16x32xf32>
+  tile.store %t, %y[%c0, %c0] rows 0 cols 1 : tensor<16x32xf32>, memref<16x32xf32>
+  tile.return
+}
+tile.kernel @add(%x: memref<16x32xf32> {tile.storage}, %w: memref<16x32xf32> {tile.storage}, %y: memref<16x32xf32> {tile.storage}) grid(%i, %j, %k) in [1, 1, 1] outputs 1 {
+  %c0 = arith.constant 0 : index
+  %t = tile.load %x[%c0, %c0] rows 0 cols 1 : memref<16x32xf32> -> tensor<16x32xf32>
+  %u = tile.load %w[%c0, %c0] rows 0 cols 1 : memref<16x32xf32> -> tensor<16x32xf32>
+  %m = tile.map ins(%t, %u : tensor<16x32xf32>, tensor<16x32xf32>) -> tensor<16x32xf32> {
+  ^bb0(%a: f32, %b: f32):
+    %p = arith.addf %a, %b : f32
+    tile.yield %p : f32
+  }
+  tile.store %m, %y[%c0, %c0] rows 0 cols 1 : tensor<16x32xf32>, memref<16x32xf32>
+  tile.return
+}
+
+// CHECK-LABEL: tape.program @micro(
+// CHECK: %[[Z:.*]] = tape.zero : tensor<16x32xf32>
+// CHECK: %[[A:.*]] = tape.matmul {{.*}} into %[[Z]] : {{.*}} -> tensor<16x32xf32>
+// CHECK: %[[V:.*]] = tape.view %[[A]][0] : tensor<16x32xf32> -> tensor<2x8x32xf32>
+// CHECK: tape.call @turn_bf16_01(%[[V]]) : (tensor<2x8x32xf32>) -> tensor<16x32xbf16>
+// CHECK: tape.matmul {{.*}} -> tensor<16x32xbf16>
+// CHECK: tape.call @turn_bf16({{.*}}) : (tensor<2x8x32xbf16>) -> tensor<16x32xbf16>
+// CHECK: tape.matmul {{.*}} -> tensor<16x32xbf16>
+// CHECK: tape.save {{.*}} bytes 1024
+// CHECK: tape.call @turn_bf16({{.*}}) : (tensor<2x8x32xbf16>) -> tensor<16x32xbf16>
+
+// -----
+
 // Tests that the operands of products are rounded where they are made, and that a block which a load brings goes to the
 // product as it lies in memory, while a sum reads it in f32.
 tape.program @micro(%x: tensor<16x32xf32> {tape.place = #tape.place<x + 0>}) -> (tensor<16x16xf32> {tape.place = #tape.place<y + 0>}) {
