@@ -41,15 +41,19 @@ AttentionSpec withDefaultTiles(AttentionSpec spec, TileTarget target = TileTarge
 AttentionSpec withGradientTiles(AttentionSpec spec, TileTarget target = TileTarget::Cpu);
 AttentionSpec withKeyGradientTiles(AttentionSpec spec, TileTarget target = TileTarget::Cpu);
 
-/// `stage` is "fwd", "delta", "dq", "dkdv" or "grad".
+/// And for row_grad: all keys that a block of queries sees are one tile.
+AttentionSpec withRowTiles(AttentionSpec spec);
+
+/// `stage` is "fwd", "delta", "dq", "dkdv", "grad" or "row_grad".
 std::string symbol(const AttentionSpec &spec, llvm::StringRef stage);
 
 ///   q [B,T,N,D], k [B,T,KV,D], v [B,T,KV,E] [, doc_start [B,T]]  →  o [B,T,N,E], lse [B,N,T]
 tile::KernelOp buildAttention(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                               const AttentionSpec &spec);
 
-/// The gradient is two or three kernels: delta first, then either grad, or dq and dkdv. grad makes the scores once (5
-/// products per block instead of 7), but its cells are only the key/value heads of each row: see `hasManyGroups`.
+/// The gradient is row_grad alone, or two or three kernels: delta first, then either grad, or dq and dkdv. row_grad and
+/// grad make the scores once (5 products per block instead of 7), but their cells are only the key/value heads of each
+/// row: see `hasManyGroups`.
 /// `delta[b,n,t] = sum_e do·o`:
 ///   o [B,T,N,E], do [B,T,N,E]  →  delta [B,N,T]
 tile::KernelOp buildAttentionDelta(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
@@ -68,6 +72,14 @@ tile::KernelOp buildAttentionDkDv(mlir::OpBuilder &b, mlir::Location loc, llvm::
 ///   [B,T,KV,E]
 tile::KernelOp buildAttentionGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                   const AttentionSpec &spec);
+/// What grad computes, without delta, which comes from whole rows of p and dp, for windows that see few keys. 5 products per
+/// block, too, and the same cells. dk and dv are sums in place.
+///   q, k, v, do [B,T,N,E], lse [B,N,T] [, doc_start [B,T]]  →  dq [B,T,N,D], dk [B,T,KV,D], dv [B,T,KV,E]
+tile::KernelOp buildAttentionRowGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
+                                     const AttentionSpec &spec);
+/// Whether p and dp of a block of queries and all keys that it sees fit the second cache of a core.
+inline bool seesFewKeys(const AttentionSpec &spec) { return spec.window >= 0 && spec.window <= 1024; }
+
 /// Whether the groups of all rows alone keep `cores` busy: the 5 products of grad, whose cells are the groups, take no
 /// longer than the 7 of dq and dkdv, which have cells for everyone.
 inline bool hasManyGroups(const AttentionSpec &spec, int64_t cores) {

@@ -25,14 +25,15 @@ tile::KernelOp buildAttentionDelta(OpBuilder &builder, Location loc, StringRef s
   return b.op();
 }
 
-static AttentionGradBuffers addInputs(Signature &signature, const AttentionSpec &spec) {
+AttentionGradBuffers addGradInputs(Signature &signature, const AttentionSpec &spec, bool hasDelta) {
   AttentionGradBuffers buffers;
   buffers.q = signature.input({spec.batch, spec.tokens, spec.heads, spec.headDim});
   buffers.k = signature.input({spec.batch, spec.tokens, spec.kvHeads, spec.headDim});
   buffers.v = signature.input({spec.batch, spec.tokens, spec.kvHeads, spec.valueDim});
   buffers.dout = signature.input({spec.batch, spec.tokens, spec.heads, spec.valueDim});
   buffers.lse = signature.inputF32({spec.batch, spec.heads, spec.tokens});
-  buffers.delta = signature.inputF32({spec.batch, spec.heads, spec.tokens});
+  if (hasDelta)
+    buffers.delta = signature.inputF32({spec.batch, spec.heads, spec.tokens});
   if (spec.documents)
     buffers.docStart = signature.inputI32({spec.batch, spec.tokens});
   return buffers;
@@ -43,11 +44,7 @@ static std::pair<Value, Value> scoreGradients(TileBuilder &b, const AttentionBlo
                                               Value scores, Value dp, Value lse, Value delta) {
   auto body = [&](TileBuilder &, ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
     Scalar s = in[0], p = exp(blocks.rescaled(s) - in[2]), ds = p * ((in[1] - in[3]) * spec.scale);
-    if (spec.softCap == 0)
-      return {p, ds};
-    // A masked score is huge; its probability is 0, and the slope must stay finite.
-    Scalar t = max(s * (1.0 / spec.softCap), -1.0);
-    return {p, ds * (1.0 - t * t)};
+    return {p, spec.softCap > 0 ? ds * blocks.slope(s) : ds};
   };
   TileBuilder::Values both = b.mapN({scores, dp, lse, delta}, body);
   return {both[0], both[1]};
@@ -55,7 +52,7 @@ static std::pair<Value, Value> scoreGradients(TileBuilder &b, const AttentionBlo
 
 tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symbol, const AttentionSpec &spec) {
   Signature signature(builder);
-  AttentionGradBuffers buffers = addInputs(signature, spec);
+  AttentionGradBuffers buffers = addGradInputs(signature, spec, /*hasDelta=*/true);
   unsigned dq = signature.output({spec.batch, spec.tokens, spec.heads, spec.headDim});
   unsigned exactDelta = signature.outputF32({spec.batch, spec.heads, spec.tokens});
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, spec.queryTile), spec.kvHeads, spec.batch},
@@ -70,7 +67,7 @@ tile::KernelOp buildAttentionDq(OpBuilder &builder, Location loc, StringRef symb
     Value q_DQ = b.transpose(blocks.scaled(b.load(b.buffer(buffers.q), rows, spec.queryTile, dim)));
     Value do_EQ = b.transpose(b.load(b.buffer(buffers.dout), rows, spec.queryTile, valueDim));
     Value lse_1Q = b.load(b.buffer(buffers.lse), perQuery, 1, spec.queryTile);
-    Value delta_1Q = b.load(b.buffer(buffers.delta), perQuery, 1, spec.queryTile);
+    Value delta_1Q = b.load(b.buffer(*buffers.delta), perQuery, 1, spec.queryTile);
     auto keyAt = blocks.keyOrder(head, keys);
     auto step = [&](Scalar at, ValueRange carried) -> TileBuilder::Values {
       Scalar key = keyAt(at);
@@ -147,7 +144,7 @@ KeyBlockProgram::Values KeyBlockProgram::meet(Scalar head, Scalar query, const K
   Value q_QD = b.load(b.buffer(buffers.q), rows, spec.queryTile, tileSize(spec.headDim));
   Value do_QE = b.load(b.buffer(buffers.dout), rows, spec.queryTile, tileSize(spec.valueDim));
   Value lse_Q1 = b.load(b.buffer(buffers.lse), perQuery, spec.queryTile, 1);
-  Value delta_Q1 = b.load(b.buffer(buffers.delta), perQuery, spec.queryTile, 1);
+  Value delta_Q1 = b.load(b.buffer(*buffers.delta), perQuery, spec.queryTile, 1);
   ScoreBlock block = blocks.queryBlock(query, /*transposed=*/false);
   block.firstKey = keys.first;
   Value s_QK = blocks.scores(b.precise(b.dot(inTurn(q_QD), keys.scaledK_DK)), block);
@@ -206,7 +203,7 @@ void KeyBlockProgram::emit(Scalar key, unsigned dk, unsigned dv) {
 
 tile::KernelOp buildAttentionDkDv(OpBuilder &builder, Location loc, StringRef symbol, const AttentionSpec &spec) {
   Signature signature(builder);
-  AttentionGradBuffers buffers = addInputs(signature, spec);
+  AttentionGradBuffers buffers = addGradInputs(signature, spec, /*hasDelta=*/true);
   unsigned dk = signature.output({spec.batch, spec.tokens, spec.kvHeads, spec.headDim});
   unsigned dv = signature.output({spec.batch, spec.tokens, spec.kvHeads, spec.valueDim});
   TileBuilder b = signature.open(loc, symbol, {ceilDiv(spec.tokens, spec.keyTile), spec.kvHeads, spec.batch},
@@ -217,7 +214,7 @@ tile::KernelOp buildAttentionDkDv(OpBuilder &builder, Location loc, StringRef sy
 
 tile::KernelOp buildAttentionGrad(OpBuilder &builder, Location loc, StringRef symbol, const AttentionSpec &spec) {
   Signature signature(builder);
-  AttentionGradBuffers buffers = addInputs(signature, spec);
+  AttentionGradBuffers buffers = addGradInputs(signature, spec, /*hasDelta=*/true);
   unsigned dq = signature.output({spec.batch, spec.tokens, spec.heads, spec.headDim});
   unsigned dk = signature.output({spec.batch, spec.tokens, spec.kvHeads, spec.headDim});
   unsigned dv = signature.output({spec.batch, spec.tokens, spec.kvHeads, spec.valueDim});

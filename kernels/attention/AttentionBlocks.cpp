@@ -93,6 +93,11 @@ AttentionSpec withGradientTiles(AttentionSpec spec, TileTarget target) {
   return withTiles(spec, 64, keys <= 2048 ? 64 : 128);
 }
 
+AttentionSpec withRowTiles(AttentionSpec spec) {
+  constexpr int64_t queryTile = 32;
+  return withTiles(spec, queryTile, tileSize(spec.window + queryTile));
+}
+
 std::pair<Scalar, Scalar> AttentionBlocks::visibleKeys(Scalar firstQuery) {
   Scalar begin = b_.index(0);
   if (spec_.window >= 0)
@@ -149,30 +154,45 @@ Scalar AttentionBlocks::hasHiddenPairs(const ScoreBlock &block) {
   return hidden;
 }
 
-Value AttentionBlocks::maskHidden(Value scores, const ScoreBlock &block) {
+/// The tile that `body` makes of each pair's elements of `inputs`.
+Value AttentionBlocks::mapVisible(TileBuilder::Values inputs, const ScoreBlock &block,
+                                  llvm::function_ref<Scalar(ArrayRef<Scalar> in, Scalar isVisible)> body) {
   Scalar lead = toI32(block.firstQuery - block.firstKey), firstKey = toI32(block.firstKey);
-  auto body = [&](TileBuilder &b, ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
+  if (block.docStart)
+    inputs.push_back(block.docStart);
+  auto perPair = [&](TileBuilder &b, ArrayRef<Scalar> in) -> llvm::SmallVector<Scalar> {
     Scalar query = block.transposed ? b.col() : b.row(), key = block.transposed ? b.row() : b.col();
     Scalar distance = lead + query - key;
     Scalar visible = distance >= 0;
     if (spec_.window >= 0)
       visible = visible & (distance <= spec_.window);
     if (block.docStart)
-      visible = visible & (firstKey + key >= in[1]);
-    return {select(visible, in[0], maskedScore)};
+      visible = visible & (firstKey + key >= in.back());
+    return {body(in, visible)};
   };
-  TileBuilder::Values inputs = {scores};
-  if (block.docStart)
-    inputs.push_back(block.docStart);
-  return b_.mapN(inputs, body).front();
+  return b_.mapN(inputs, perPair).front();
+}
+
+Value AttentionBlocks::capped(Value products) {
+  if (spec_.softCap == 0)
+    return products;
+  return b_.map({products}, [&](Scalar s) { return tanh(s * (restOfScale() / spec_.softCap)) * spec_.softCap; });
 }
 
 Value AttentionBlocks::scores(Value products, const ScoreBlock &block) {
-  if (spec_.softCap > 0)
-    products = b_.map({products}, [&](Scalar s) { return tanh(s * (restOfScale() / spec_.softCap)) * spec_.softCap; });
-  return b_.when(
-      hasHiddenPairs(block), products.getType(), [&] { return TileBuilder::Values{maskHidden(products, block)}; },
-      [&] { return TileBuilder::Values{products}; })[0];
+  Value all = capped(products);
+  auto masked = [&] {
+    return TileBuilder::Values{mapVisible({all}, block, [](ArrayRef<Scalar> in, Scalar isVisible) {
+      return select(isVisible, in[0], maskedScore);
+    })};
+  };
+  return b_.when(hasHiddenPairs(block), all.getType(), masked, [&] { return TileBuilder::Values{all}; })[0];
+}
+
+Value AttentionBlocks::weights(Value scores, Value lse, const ScoreBlock &block) {
+  return mapVisible({scores, lse}, block, [&](ArrayRef<Scalar> in, Scalar isVisible) {
+    return select(isVisible, exp(rescaled(in[0]) - in[1]), 0.0);
+  });
 }
 
 ScoreBlock AttentionBlocks::queryBlock(Scalar firstQuery, bool transposed) {

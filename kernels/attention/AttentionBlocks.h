@@ -5,6 +5,7 @@
 #define ORIEL_KERNELS_ATTENTION_ATTENTIONBLOCKS_H
 
 #include "kernels/attention/Attention.h"
+#include "kernels/common/Signature.h"
 #include "kernels/common/TileBuilder.h"
 
 #include <cmath>
@@ -50,6 +51,16 @@ public:
   /// `rescaled` gives each its last factor.
   mlir::Value scores(mlir::Value products, const ScoreBlock &block);
 
+  /// The two steps of `scores`, for those who mask as they exponentiate: products with the soft cap, and
+  /// exp(scores - lse), 0 where a pair is not visible. `lse` has one value per query.
+  mlir::Value capped(mlir::Value products);
+  mlir::Value weights(mlir::Value scores, mlir::Value lse, const ScoreBlock &block);
+  /// Of the soft cap c·tanh(x/c), from its value. A masked score is huge; its slope stays finite.
+  Scalar slope(Scalar score) const {
+    Scalar t = max(score * (1.0 / spec_.softCap), -1.0);
+    return 1.0 - t * t;
+  }
+
   /// The first query of cell `x` of a grid of blocks of queries.
   Scalar firstQueryOf(Scalar x);
   /// The first key of the block that the walk of `head` over `keys` has at step `at`, which is the first key of a block, too.
@@ -85,7 +96,8 @@ private:
   }
   double restOfScale() const { return spec_.scale == 0 ? 1 : spec_.scale / powerInScale(); }
   Scalar hasHiddenPairs(const ScoreBlock &block);
-  mlir::Value maskHidden(mlir::Value scores, const ScoreBlock &block);
+  mlir::Value mapVisible(TileBuilder::Values inputs, const ScoreBlock &block,
+                         llvm::function_ref<Scalar(llvm::ArrayRef<Scalar> in, Scalar isVisible)> body);
 
   TileBuilder &b_;
   const AttentionSpec &spec_;
@@ -95,9 +107,10 @@ private:
 
 /// Buffers of the gradient kernels.
 struct AttentionGradBuffers {
-  unsigned q, k, v, dout, lse, delta;
-  std::optional<unsigned> docStart;
+  unsigned q, k, v, dout, lse;
+  std::optional<unsigned> delta, docStart;
 };
+AttentionGradBuffers addGradInputs(Signature &signature, const AttentionSpec &spec, bool hasDelta);
 
 } // namespace oriel::kernels
 

@@ -17,6 +17,7 @@ std::string symbol(const HeadNormsSpec &spec) {
       .add("n", spec.heads)
       .add("e", spec.valueDim)
       .add("eps", spec.eps)
+      .flag("nodelta", !spec.delta)
       .str();
 }
 
@@ -56,8 +57,8 @@ tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef sy
   unsigned swaScale = signature.inputF32(scaleShape), rlaScale = signature.inputF32(scaleShape);
   unsigned dy = signature.input(rowsShape);
   unsigned dswa = signature.output(rowsShape), drla = signature.output(rowsShape);
-  unsigned delta = signature.outputF32({spec.batch, spec.heads, spec.tokens});
   unsigned dswaScale = signature.outputF32(partShape), drlaScale = signature.outputF32(partShape);
+  unsigned delta = spec.delta ? signature.outputF32({spec.batch, spec.heads, spec.tokens}) : 0;
   int64_t blocks = partialCount(spec.tokens), block = partialRows(spec.tokens), cols = tileSize(spec.valueDim);
   int64_t rows = rowTile(spec);
   TileBuilder b = signature.open(loc, symbol, {spec.heads, blocks, spec.batch}, "gradient of a sum of two head norms");
@@ -71,9 +72,10 @@ tile::KernelOp buildHeadNormsGrad(OpBuilder &builder, Location loc, StringRef sy
     Value dy_RE = load(dy);
     Value swa_RE = load(swa);
     Value window_1E = normGradient(b, spec, swa_RE, swaScale_1E, dy_RE, b.buffer(dswa), place);
-    // From dswa as attention will read it, rounded where it is stored in bf16.
-    Value delta_R1 = b.reduceSum(b.map({load(dswa), swa_RE}, [](Scalar d, Scalar x) { return d * x; }), 1);
-    b.store(delta_R1, b.buffer(delta), Place{{batch, head, token}, 2, -1, {}, end});
+    if (spec.delta) { // from dswa as attention will read it, rounded where it is stored in bf16
+      Value delta_R1 = b.reduceSum(b.map({load(dswa), swa_RE}, [](Scalar d, Scalar x) { return d * x; }), 1);
+      b.store(delta_R1, b.buffer(delta), Place{{batch, head, token}, 2, -1, {}, end});
+    }
     Value linear_1E = normGradient(b, spec, load(rla), rlaScale_1E, dy_RE, b.buffer(drla), place);
     auto plus = [](Scalar a, Scalar c) { return a + c; };
     return {b.map({carried[0], window_1E}, plus), b.map({carried[1], linear_1E}, plus)};

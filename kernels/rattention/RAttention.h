@@ -32,21 +32,22 @@ std::string symbol(const RAttentionSpec &spec);
 tile::KernelOp buildRAttention(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                const RAttentionSpec &spec);
 
-/// The gradient of the sum of the two norms, and for the gradient of attention delta[b,n,t] = sum_e dswa·swa, of dswa as
-/// it is stored.
+/// The gradient of the sum of the two norms, and for gradients of attention that start from it delta[b,n,t] = sum_e
+/// dswa·swa, of dswa as it is stored.
 struct HeadNormsSpec {
   int64_t batch = 0;
   int64_t tokens = 0;
   int64_t heads = 0;
   int64_t valueDim = 0;
   double eps = 0;
+  bool delta = true;
 
   int64_t partials() const;
 };
 std::string symbol(const HeadNormsSpec &spec);
 
 ///   swa [B,T,N,E], rla [B,T,N,E], swa_scale [N,E], rla_scale [N,E], dy [B,T,N,E]
-///   →  dswa [B,T,N,E], drla [B,T,N,E], delta [B,N,T], partial sums of dswa_scale and drla_scale [partials,N,E]
+///   →  dswa [B,T,N,E], drla [B,T,N,E], partial sums of dswa_scale and drla_scale [partials,N,E] [, delta [B,N,T]]
 tile::KernelOp buildHeadNormsGrad(mlir::OpBuilder &b, mlir::Location loc, llvm::StringRef symbol,
                                   const HeadNormsSpec &spec);
 

@@ -40,6 +40,17 @@ void lowerAttention(Lowering &lowering, lm::AttentionOp op) {
   lowering.set(op.getLse(), results[1]);
 }
 
+/// Whether one kernel makes the whole gradient. A GPU has more cores than any batch has groups: there blocks of queries
+/// and of keys are cells.
+bool isWhole(Lowering &lowering, const kernels::AttentionSpec &spec) {
+  return !kernels::isGpu(lowering.tiles) && kernels::hasManyGroups(spec, lowering.cores);
+}
+
+/// Whether that kernel walks over queries, and makes delta itself.
+bool goesByRows(Lowering &lowering, const kernels::AttentionSpec &spec) {
+  return isWhole(lowering, spec) && kernels::seesFewKeys(spec);
+}
+
 /// Row sums of do∘o. There are no products here: a GPU's tiles are the same whatever those run on.
 Value deltaOf(Lowering &lowering, lm::AttentionGradOp op) {
   if (Value known = lowering.deltas.lookup(op.getDresult()))
@@ -52,25 +63,37 @@ Value deltaOf(Lowering &lowering, lm::AttentionGradOp op) {
                             {lowering.get(op.getResult()), lowering.get(op.getDresult())})[0];
 }
 
+/// One kernel makes dq, dk and dv.
+template <typename Builder>
+void lowerWholeGradient(Lowering &lowering, lm::AttentionGradOp op, StringRef symbol, Builder build,
+                        ArrayRef<Value> inputs) {
+  SmallVector<Value> all = lowering.tape.call(symbol, build, op->getResultTypes(), inputs);
+  lowering.set(op.getDq(), all[0]);
+  lowering.set(op.getDk(), all[1]);
+  lowering.set(op.getDv(), all[2]);
+}
+
 void lowerAttentionGrad(Lowering &lowering, lm::AttentionGradOp op) {
   kernels::AttentionSpec spec = kernels::withGradientTiles(attentionSpec(op), lowering.tiles);
-  Value dresult = lowering.get(op.getDresult());
-  Value delta = deltaOf(lowering, op);
-  SmallVector<Value> inputs = {lowering.get(op.getQ()),   lowering.get(op.getK()),
-                               lowering.get(op.getV()),   dresult,
-                               lowering.get(op.getLse()), delta};
+  SmallVector<Value> inputs = {lowering.get(op.getQ()), lowering.get(op.getK()), lowering.get(op.getV()),
+                               lowering.get(op.getDresult()), lowering.get(op.getLse())};
+  SmallVector<Value> documents;
   if (op.getDocStart())
-    inputs.push_back(lowering.get(op.getDocStart()));
-  // A GPU has more cores than any batch has groups: there blocks of queries and of keys are cells.
-  if (!kernels::isGpu(lowering.tiles) && kernels::hasManyGroups(spec, lowering.cores)) {
-    auto buildGrad = [&](OpBuilder &b, Location loc, StringRef name) {
-      kernels::buildAttentionGrad(b, loc, name, spec);
+    documents.push_back(lowering.get(op.getDocStart()));
+  if (goesByRows(lowering, spec)) {
+    kernels::AttentionSpec rows = kernels::withRowTiles(spec);
+    inputs.append(documents);
+    auto build = [&](OpBuilder &b, Location loc, StringRef name) {
+      kernels::buildAttentionRowGrad(b, loc, name, rows);
     };
-    SmallVector<Value> all = lowering.tape.call(kernels::symbol(spec, "grad"), buildGrad, op->getResultTypes(), inputs);
-    lowering.set(op.getDq(), all[0]);
-    lowering.set(op.getDk(), all[1]);
-    lowering.set(op.getDv(), all[2]);
-    return;
+    return lowerWholeGradient(lowering, op, kernels::symbol(rows, "row_grad"), build, inputs);
+  }
+  Value delta = deltaOf(lowering, op);
+  inputs.push_back(delta);
+  inputs.append(documents);
+  if (isWhole(lowering, spec)) {
+    auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildAttentionGrad(b, loc, name, spec); };
+    return lowerWholeGradient(lowering, op, kernels::symbol(spec, "grad"), build, inputs);
   }
   KernelTiling ofDq(op, "attn_dq"), ofDkDv(op, "attn_dkdv");
   kernels::AttentionSpec dq = ofDq.of(spec);
@@ -298,18 +321,24 @@ void lowerFused(Lowering &lowering, lm::FusedRAttentionOp op) {
 void lowerHeadNormsGrad(Lowering &lowering, lm::HeadNormsGradOp op) {
   kernels::HeadNormsSpec spec{dimOf(op.getSwa(), 0), dimOf(op.getSwa(), 1), dimOf(op.getSwa(), 2),
                               dimOf(op.getSwa(), 3), op.getEps().convertToDouble()};
+  spec.delta = llvm::any_of(op.getDswa().getUsers(), [&](Operation *user) {
+    auto grad = dyn_cast<lm::AttentionGradOp>(user);
+    return grad && !goesByRows(lowering, attentionSpec(grad));
+  });
   SmallVector<Value> inputs = llvm::map_to_vector(op.getOperands(), [&](Value v) { return lowering.get(v); });
   Type rows = op.getDswa().getType(), partials = lowering.tape.f32({spec.partials(), spec.heads, spec.valueDim});
-  Type delta = lowering.tape.f32({spec.batch, spec.heads, spec.tokens});
+  SmallVector<Type> results = {rows, rows, partials, partials};
+  if (spec.delta)
+    results.push_back(lowering.tape.f32({spec.batch, spec.heads, spec.tokens}));
   auto build = [&](OpBuilder &b, Location loc, StringRef name) { kernels::buildHeadNormsGrad(b, loc, name, spec); };
-  SmallVector<Value> values =
-      lowering.tape.call(kernels::symbol(spec), build, {rows, rows, delta, partials, partials}, inputs);
+  SmallVector<Value> values = lowering.tape.call(kernels::symbol(spec), build, results, inputs);
   lowering.set(op.getDswa(), values[0]);
   lowering.set(op.getDrla(), values[1]);
-  lowering.deltas[op.getDswa()] = values[2];
+  if (spec.delta)
+    lowering.deltas[op.getDswa()] = values.back();
   Type scale = op.getDswaScale().getType();
-  lowering.set(op.getDswaScale(), sumPartials(lowering, values[3], spec.partials(), scale));
-  lowering.set(op.getDrlaScale(), sumPartials(lowering, values[4], spec.partials(), scale));
+  lowering.set(op.getDswaScale(), sumPartials(lowering, values[2], spec.partials(), scale));
+  lowering.set(op.getDrlaScale(), sumPartials(lowering, values[3], spec.partials(), scale));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -124,6 +124,12 @@ void benchAttention(const MixerShape &m, AttentionSpec s) {
         integers, pairs * 8 * m.headDim);
   bench(("attn_grad" + where).c_str(), buildAttentionGrad, symbol(s, "grad"), s,
         {q, k, k, q, rows, rows, tokens, q, k, k}, integers, pairs * 10 * m.headDim);
+  if (!seesFewKeys(s))
+    return;
+  AttentionSpec byRows = withRowTiles(s);
+  std::string tiles = " w" + std::to_string(s.window) + " q" + std::to_string(byRows.queryTile);
+  bench(("attn_row_grad" + tiles).c_str(), buildAttentionRowGrad, symbol(byRows, "row_grad"), byRows,
+        {q, k, k, q, rows, tokens, q, k, k}, {false, false, false, false, false, true}, pairs * 10 * m.headDim);
 }
 
 void benchFused(const MixerShape &m, int64_t chunk, int64_t saveEvery, bool twoPass) {
@@ -144,7 +150,7 @@ void benchFused(const MixerShape &m, int64_t chunk, int64_t saveEvery, bool twoP
         flops);
   HeadNormsSpec norms{m.batch, m.tokens, m.heads, m.headDim, 1e-6};
   bench("head_norms_bwd", buildHeadNormsGrad, symbol(norms), norms,
-        {q, q, scale, scale, q, q, q, m.rows(), norms.partials() * scale, norms.partials() * scale}, {}, 30.0 * q);
+        {q, q, scale, scale, q, q, q, norms.partials() * scale, norms.partials() * scale, m.rows()}, {}, 30.0 * q);
 }
 
 void benchMixers(const MixerShape &m) {

@@ -16,6 +16,9 @@ struct Case {
   Ints docStart;
   Floats o, lse, delta, dq, exactDelta, dk, dv;
   Floats dqOnce, dkOnce, dvOnce; // from the kernel that makes scores once
+  Floats dqByRows, dkByRows, dvByRows;
+
+  bool goesByRows() const { return !runsOnNvidia() && seesFewKeys(spec); }
 };
 
 /// Documents of `documentTokens` tokens each; 0: one document.
@@ -35,7 +38,7 @@ Case makeCase(AttentionSpec spec, int64_t documentTokens) {
   c.o = c.dout, c.dq = c.q, c.dk = c.k, c.dv = c.v;
   for (Floats *output : {&c.o, &c.dq, &c.dk, &c.dv})
     std::fill(output->begin(), output->end(), NAN);
-  c.dqOnce = c.dq, c.dkOnce = c.dk, c.dvOnce = c.dv;
+  c.dqOnce = c.dqByRows = c.dq, c.dkOnce = c.dkByRows = c.dk, c.dvOnce = c.dvByRows = c.dv;
   c.lse = Floats(spec.heads * rows);
   c.delta = Floats(spec.heads * rows);
   c.exactDelta = Floats(spec.heads * rows, NAN);
@@ -67,6 +70,11 @@ void runCase(Case &c) {
   runTwoKernels(c, c.spec, c.spec);
   runKernel(buildAttentionGrad, symbol(c.spec, "grad"), c.spec,
             withDocuments(c, {c.q, c.k, c.v, c.dout, c.lse, c.delta}, {c.dqOnce, c.dkOnce, c.dvOnce}));
+  if (!c.goesByRows())
+    return;
+  AttentionSpec rows = withRowTiles(c.spec);
+  runKernel(buildAttentionRowGrad, symbol(rows, "row_grad"), rows,
+            withDocuments(c, {c.q, c.k, c.v, c.dout, c.lse}, {c.dqByRows, c.dkByRows, c.dvByRows}));
 }
 
 /// Explicit softmax of every query of every head.
@@ -139,6 +147,11 @@ void check(const AttentionSpec &spec, int64_t documentTokens) {
   expectClose(c.dqOnce, expected.dq, 2e-5, "dq of grad");
   expectClose(c.dkOnce, expected.dk, 2e-5, "dk of grad");
   expectClose(c.dvOnce, expected.dv, 2e-5, "dv of grad");
+  if (!c.goesByRows())
+    return;
+  expectClose(c.dqByRows, expected.dq, 2e-5, "dq of row_grad");
+  expectClose(c.dkByRows, expected.dk, 2e-5, "dk of row_grad");
+  expectClose(c.dvByRows, expected.dv, 2e-5, "dv of row_grad");
 }
 
 AttentionSpec makeSpec(int64_t tokens, int64_t heads, int64_t kvHeads, int64_t headDim, int64_t valueDim,
@@ -156,7 +169,7 @@ TEST(AttentionTest, AwkwardLengths) {
 }
 
 TEST(AttentionTest, Windows) {
-  for (int64_t window : {0, 1, 63, 65})
+  for (int64_t window : {0, 1, 63, 65, 149, 500})
     check(makeSpec(150, 1, 1, 16, 16, window), 0);
 }
 

@@ -215,7 +215,7 @@ TEST(HeadNormsTest, Gradient) {
     Floats rlaScale = randomFloats(scales, 4), dy = randomFloats(size, 5);
     Floats dswa(size), drla(size), delta(rows * spec.heads), swaParts(spec.partials() * scales), rlaParts(swaParts);
     runKernel(buildHeadNormsGrad, symbol(spec), spec,
-              {swa, rla, swaScale, rlaScale, dy, dswa, drla, delta, swaParts, rlaParts});
+              {swa, rla, swaScale, rlaScale, dy, dswa, drla, swaParts, rlaParts, delta});
     Doubles expectedDelta(delta.size(), 0.0);
     auto checkNorm = [&](const Floats &x, const Floats &scale, const Floats &dx, const Floats &parts, bool window) {
       Doubles expectedDx(size), expectedScale(scales, 0.0), sums(scales, 0.0);

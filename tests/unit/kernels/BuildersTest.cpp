@@ -127,6 +127,7 @@ TEST_F(BuildersTest, Attention) {
       check(buildAttentionDelta, symbol(spec, "delta"), spec, 3, 1);
       check(buildAttentionDq, symbol(spec, "dq"), spec, documents ? 9 : 8, 2);
       check(buildAttentionGrad, symbol(spec, "grad"), spec, documents ? 10 : 9, 3);
+      check(buildAttentionRowGrad, symbol(spec, "row_grad"), spec, documents ? 9 : 8, 3);
       check(buildAttentionDkDv, symbol(spec, "dkdv"), spec, documents ? 9 : 8, 2);
     }
 }
