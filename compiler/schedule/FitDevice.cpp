@@ -73,6 +73,13 @@ ProductRate searchProducts(const std::vector<Measurement> &measurements, double 
   return best;
 }
 
+double fastestProducts(const DeviceDescriptor &device) {
+  double fastest = 0;
+  for (const auto &[dtype, rate] : device.products)
+    fastest = std::max(fastest, rate.flopsPerSecond);
+  return fastest;
+}
+
 /// A side of the roofline that the family never met keeps the prior's rate, or one that is never met.
 KernelRate fitKernel(const std::vector<Measurement> &measurements, const DeviceDescriptor &device) {
   constexpr double unlimited = 1e18;
@@ -81,9 +88,10 @@ KernelRate fitKernel(const std::vector<Measurement> &measurements, const DeviceD
                    [&](const Work &work) { return work.*amount * work.idleFactor(device.cores); });
   };
   Fit flops = fit(&Work::flops), bytes = fit(&Work::bytes);
-  if (flops.scatter < bytes.scatter)
-    return {flops.rate, unlimited};
-  return {unlimited, bytes.rate};
+  bool isOneShape = std::abs(flops.scatter - bytes.scatter) < 1e-6; // then both explain as much: the nearer limit bounds
+  bool isByFlops = isOneShape ? flops.rate / fastestProducts(device) > bytes.rate / device.memoryBytesPerSecond
+                              : flops.scatter < bytes.scatter;
+  return isByFlops ? KernelRate{flops.rate, unlimited} : KernelRate{unlimited, bytes.rate};
 }
 
 } // namespace

@@ -108,6 +108,20 @@ TEST(Cost, CalibrationWeighsMeasurementsByTheirTime) {
   EXPECT_NEAR(fitDevice(paperDevice(), measurements).kernels["rope"].bytesPerSecond, 8e9, 1e6);
 }
 
+/// One shape says nothing about which side bounds: the one that is nearer to the machine's limit does.
+TEST(Cost, CalibrationOnOneShapeTakesTheNearerLimit) {
+  DeviceDescriptor device = paperDevice();
+  double products = device.products["f32"].flopsPerSecond;
+  Work arithmetic{"attn_grad_t64", 0, 0, 0, "f32", 1e9, 1e5}, traffic{"adamw_e64", 0, 0, 0, "f32", 1e6, 1e8};
+  DeviceDescriptor fitted = fitDevice(device, {{arithmetic, 2e9 / products + device.launchSeconds},
+                                               {arithmetic, 3e9 / products + device.launchSeconds},
+                                               {traffic, 2e8 / device.memoryBytesPerSecond + device.launchSeconds}});
+  EXPECT_NEAR(fitted.kernels["attn_grad"].flopsPerSecond / products, 1. / 3, 1e-6);
+  EXPECT_EQ(fitted.kernels["attn_grad"].bytesPerSecond, 1e18);
+  EXPECT_NEAR(fitted.kernels["adamw"].bytesPerSecond / device.memoryBytesPerSecond, 0.5, 1e-6);
+  EXPECT_EQ(fitted.kernels["adamw"].flopsPerSecond, 1e18);
+}
+
 TEST(Cost, ARecordOfAnotherDeviceIsNotUsed) {
   CostModel model{paperDevice(), {}};
   EXPECT_EQ(model.use({"other", {{"rope_b1", 1.0}}}, "t.tuning"),
