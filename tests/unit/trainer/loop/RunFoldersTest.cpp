@@ -4,6 +4,7 @@
 #include "trainer/config/JobConfig.h"
 #include "trainer/loop/RunLock.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -38,13 +39,13 @@ TEST_F(RunFoldersTest, AFileIsNoFolderNorHasOneBelow) {
   for (const char *name : {"file", "file/a/b"}) {
     const std::string expected = folder / "file" + " is no folder; name another folder";
     job.set_run_dir(folder / name);
-    EXPECT_EQ(error(), "run_dir: " + expected);
+    EXPECT_EQ(error(), fmt::format("run_dir: {}", expected));
     job.set_run_dir(folder / "run");
     job.mutable_checkpoint()->set_dir(folder / name);
-    EXPECT_EQ(error(), "checkpoint.dir: " + expected);
+    EXPECT_EQ(error(), fmt::format("checkpoint.dir: {}", expected));
     job.clear_checkpoint();
     job.mutable_metrics()->set_dir(folder / name);
-    EXPECT_EQ(error(), "metrics.dir: " + expected);
+    EXPECT_EQ(error(), fmt::format("metrics.dir: {}", expected));
     job.clear_metrics();
   }
 }
@@ -57,13 +58,13 @@ TEST_F(RunFoldersTest, MustBeWritable) {
   ASSERT_TRUE(!root || ::seteuid(65534) == 0);
   const std::string told = error();
   ASSERT_TRUE(!root || ::seteuid(0) == 0);
-  EXPECT_EQ(told, "run_dir: cannot write to " + folder / "deep" + ": Permission denied; name another folder");
+  EXPECT_EQ(told, fmt::format("run_dir: cannot write to {}: Permission denied; name another folder", folder / "deep"));
 }
 
 TEST_F(RunFoldersTest, AreOfOneRun) {
   absl::StatusOr<RunLock> other = RunLock::take(job.run_dir());
   ASSERT_TRUE(other.ok()) << other.status();
-  EXPECT_THAT(error(), StartsWith("run_dir: " + job.run_dir() + " is in use by another run"));
+  EXPECT_THAT(error(), StartsWith(fmt::format("run_dir: {} is in use by another run", job.run_dir())));
   other = RunLock();
   EXPECT_TRUE(check().ok()) << check();
   fs::create_directories(job.run_dir() + "/checkpoints/step-000000007");
