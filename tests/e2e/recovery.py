@@ -201,6 +201,40 @@ class Recovery(OrielTest):
         finally:
             os.system(f"umount '{folder}'")
 
+    def test_a_report_or_profile_that_cannot_be_written_costs_a_warning(self):
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                run = f"run{ranks}"
+                in_the_way = (f"{run}/report.html", f"{run}/metrics/profile-rank{ranks - 1}.txt")
+                for path in in_the_way:
+                    os.makedirs(self.path(path))
+                status, out, err = self.run_oriel("train", "job.toml", "--profile", "--set", f"run_dir={run}", ranks=ranks)
+                self.assertEqual(status, 0, err)
+                self.assertRegex(err, rf"warn.* no report: .*/{run}/report.html: Is a directory\n")
+                self.assertRegex(err, rf"warn.* the profile of rank {ranks - 1} is not written: .*/profile-rank{ranks - 1}.txt: Is a directory\n")
+                self.assertIn("profile of rank 0\n", out)
+                self.assertNotRegex(out, "(?m)^report ")
+                self.assertEqual(self.checkpoints(run)[-1], "step-000000012")
+                for path in in_the_way:
+                    self.assertEqual(os.listdir(self.path(path)), [])
+                self.assertEqual([name for name in os.listdir(self.path(run)) if ".tmp" in name], [])
+
+    def test_a_report_on_a_full_disk_costs_a_warning(self):
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small tmpfs needs root")
+        folder = self.path("run")
+        os.mkdir(folder)
+        if os.system(f"mount -t tmpfs -o size=8k none '{folder}' 2>/dev/null") != 0:
+            self.skipTest("tmpfs cannot be mounted here")
+        try:
+            status, out, err = self.run_oriel("train", "job.toml", *self.flags(["checkpoint.dir=c", "metrics.dir=m"]))
+            self.assertEqual(status, 0, err)
+            self.assertRegex(err, r"warn.* no report: .*/run/report.html\S*: No space left")
+            self.assertEqual(os.listdir(folder), ["lock"])
+            self.assertNotRegex(out, "(?m)^report ")
+        finally:
+            os.system(f"umount '{folder}'")
+
     def test_a_new_run_starts_with_the_weights_of_another(self):
         self.train("first", "training.steps=6")
         warm = ("training.init_from=first/checkpoints", "training.seed=3")

@@ -5,6 +5,7 @@
 #include "trainer/config/JobConfig.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace oriel::trainer {
 
@@ -32,14 +33,20 @@ void StepProfiler::afterStep() {
     executor_.setStepHook({});
 }
 
-absl::StatusOr<std::string> StepProfiler::finish(double peakFlopsPerSecond) const {
+std::string StepProfiler::finish(double peakFlopsPerSecond) const {
   if (profiled_ == 0)
     return std::string();
-  std::string dir = metricsDir(job_), text = profile_.table(profiled_, peakFlopsPerSecond);
+  std::string table = profile_.table(profiled_, peakFlopsPerSecond);
+  if (absl::Status written = write(table); !written.ok())
+    spdlog::warn("the profile of rank {} is not written: {}", rank_, std::string(written.message()));
+  return table;
+}
+
+absl::Status StepProfiler::write(const std::string &table) const {
+  std::string dir = metricsDir(job_);
   ORIEL_RETURN_IF_ERROR(runtime::makeFolders(dir));
-  ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(fmt::format("{}/profile-rank{}.txt", dir, rank_), text));
-  ORIEL_RETURN_IF_ERROR(profile_.writeTrace(fmt::format("{}/trace-rank{}.json", dir, rank_), rank_));
-  return text;
+  ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(fmt::format("{}/profile-rank{}.txt", dir, rank_), table));
+  return profile_.writeTrace(fmt::format("{}/trace-rank{}.json", dir, rank_), rank_);
 }
 
 } // namespace oriel::trainer

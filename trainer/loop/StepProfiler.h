@@ -5,7 +5,7 @@
 #include "trainer/config/job.pb.h"
 #include "trainer/metrics/Profile.h"
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 
 #include <string>
 
@@ -20,11 +20,13 @@ public:
   void beforeStep();
   void afterStep();
 
-  /// Writes DIR/trace-rankR.json and DIR/profile-rankR.txt (DIR: the metrics folder). Returns the table; empty when
-  /// nothing was profiled.
-  absl::StatusOr<std::string> finish(double peakFlopsPerSecond) const;
+  /// Writes DIR/trace-rankR.json and DIR/profile-rankR.txt (DIR: the metrics folder); that they cannot be written costs a
+  /// warning. Returns the table; empty when nothing was profiled.
+  std::string finish(double peakFlopsPerSecond) const;
 
 private:
+  absl::Status write(const std::string &table) const;
+
   const Job &job_;
   int rank_;
   runtime::Executor &executor_;
