@@ -155,7 +155,7 @@ absl::StatusOr<Story> tell(const Problem &problem, const Schedule &chosen, const
 }
 
 std::string signedSeconds(double seconds) {
-  return seconds == 0 ? "-" : (seconds < 0 ? "-" : "+") + formatSeconds(std::abs(seconds));
+  return seconds == 0 ? "-" : fmt::format("{}{}", seconds < 0 ? '-' : '+', formatSeconds(std::abs(seconds)));
 }
 
 std::string signedMib(int64_t bytes) {

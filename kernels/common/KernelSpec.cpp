@@ -3,7 +3,9 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/ADT/Twine.h"
 #include <bit>
+#include <cstdlib>
 
 namespace oriel::kernels {
 
@@ -18,18 +20,18 @@ std::optional<TileTarget> tileTargetNamed(llvm::StringRef name) {
 }
 
 SymbolName &SymbolName::add(llvm::StringRef letter, int64_t value) {
-  text_ += "_" + letter.str() + (value < 0 ? "n" + std::to_string(-value) : std::to_string(value));
+  text_ += (llvm::Twine("_") + letter + (value < 0 ? "n" : "") + llvm::Twine(std::abs(value))).str();
   return *this;
 }
 
 SymbolName &SymbolName::add(llvm::StringRef letter, double value) {
-  text_ += "_" + letter.str() + llvm::utohexstr(std::bit_cast<uint64_t>(value), /*LowerCase=*/true);
+  text_ += (llvm::Twine("_") + letter + llvm::utohexstr(std::bit_cast<uint64_t>(value), /*LowerCase=*/true)).str();
   return *this;
 }
 
 SymbolName &SymbolName::flag(llvm::StringRef word, bool present) {
   if (present)
-    text_ += "_" + word.str();
+    text_ += (llvm::Twine("_") + word).str();
   return *this;
 }
 

@@ -20,9 +20,9 @@
 namespace oriel::trainer {
 
 struct ImportOptions {
-  std::vector<std::string> shards;  // in the order of the stream
-  std::optional<int32_t> separator; // without: 50256 in shards of GPT-2, 128000 in those of Llama 3
-  std::optional<int32_t> vocab;     // ids there are; without: 50257, 128256
+  std::vector<std::string> shards;    // in the order of the stream
+  std::optional<int32_t> separator{}; // without: 50256 in shards of GPT-2, 128000 in those of Llama 3
+  std::optional<int32_t> vocab{};     // ids there are; without: 50257, 128256
 };
 
 /// Writes PREFIX.bin/.idx. Empty documents are left out. InvalidArgument, with path and byte offset, when a shard is

@@ -1,6 +1,7 @@
 // The life of checkpoints: commit, abort, resharding, retention, and what a crash at any point leaves.
 #include "tests/unit/trainer/checkpoint/CheckpointFixture.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 namespace oriel::trainer {
@@ -14,7 +15,7 @@ class CheckpointStoreTest : public CheckpointFixture {};
 
 TEST_F(CheckpointStoreTest, GivesBackEverythingOnAnyWorldSize) {
   for (int savedWorld : {1, 2, 4}) {
-    CheckpointStore store(folder / ("c" + std::to_string(savedWorld)));
+    CheckpointStore store(folder / fmt::format("c{}", savedWorld));
     absl::StatusOr<std::string> path = save(store, 500, savedWorld);
     ASSERT_TRUE(path.ok()) << path.status();
     EXPECT_THAT(*path, HasSubstr("/step-000000500"));
