@@ -66,6 +66,7 @@ class Commands(OrielTest):
         header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
         self.assertGreater(len(header), 5)
         json.loads(self.read("exported/config.json"))
+        self.assertEqual(sorted(os.listdir(self.path("exported"))), ["config.json", "model.safetensors"], "bytes need no tokenizer")
         self.assertIn("ok", self.oriel("checkpoint", "verify", "run/checkpoints"))
         self.assertIn("step 12", self.oriel("checkpoint", "inspect", "run/checkpoints"))
 
@@ -101,10 +102,38 @@ class Commands(OrielTest):
         self.assertIn("nats/byte", summary)
         text = self.oriel("generate", "run/checkpoints", "--prompt", "the king", "--tokens", "12")
         self.assertTrue(text.startswith("the king"))
+        self.check_export_of_the_tokenizer()
         self.write("tokenizer.json", self.read("tokenizer.json").replace(b'"pre_tokenizer":{"type":"Sequence"', b'"pre_tokenizer":{"type":"Bert"'))
         status, _, err = self.run_oriel("train", "job.toml", "--set", "data.tokenizer=tokenizer.json")
         self.assertEqual(status, 2, err)
         self.assertRegex(err, r"data.tokenizer: .*tokenizer.json: pre_tokenizer.type Bert is not supported; supported: ByteLevel")
+
+    def check_export_of_the_tokenizer(self):
+        """Of a run with tokenizer.json."""
+        def exported(folder, *options):
+            status, out, err = self.run_oriel("export", "run/checkpoints", "-o", folder, *options)
+            self.assertEqual(status, 0, err)
+            files = {name: self.read(f"{folder}/{name}") for name in os.listdir(self.path(folder)) if name.startswith("tokenizer")}
+            for name in files:
+                self.assertIn(f" -> {folder}/{name}\n", out)
+            return files, err
+
+        tokenizer = self.read("tokenizer.json")
+        self.assertEqual(exported("one"), ({"tokenizer.json": tokenizer}, ""))
+        self.write("tokenizer_config.json", "{}")
+        self.assertEqual(exported("two"), ({"tokenizer.json": tokenizer, "tokenizer_config.json": b"{}"}, ""))
+        os.mkdir(self.path("moved"))
+        os.rename(self.path("tokenizer.json"), self.path("moved/tokenizer.json"))
+        files, err = exported("three")
+        self.assertEqual(files, {})
+        self.assertRegex(err, r"warn.* the tokenizer of the run is not in three: open \S.*/tokenizer.json: No such file")
+        self.assertIn("--tokenizer", err)
+        self.assertEqual(exported("four", "--tokenizer", "moved"), ({"tokenizer.json": tokenizer}, ""))
+        self.write("words.model", "a sentencepiece model")
+        self.assertEqual(exported("five", "--tokenizer", "words.model"), ({"tokenizer.model": b"a sentencepiece model"}, ""))
+        status, _, err = self.run_oriel("export", "run/checkpoints", "-o", "six", "--tokenizer", "none.model")
+        self.assertEqual((status, err), (1, "oriel: --tokenizer: open none.model: No such file or directory\n"))
+        os.rename(self.path("moved/tokenizer.json"), self.path("tokenizer.json"))
 
     def test_a_cached_package_starts_at_once_and_a_damaged_one_is_rebuilt(self):
         cache = {"ORIEL_CACHE": self.path("cache")}

@@ -59,7 +59,7 @@ std::string configText(const CheckpointInfo &info) {
 
 } // namespace
 
-absl::Status exportModel(const std::string &checkpoint, const std::string &outputFolder) {
+absl::StatusOr<CheckpointInfo> exportModel(const std::string &checkpoint, const std::string &outputFolder) {
   // The first look only tells how much there is.
   ORIEL_ASSIGN_OR_RETURN(LoadedCheckpoint size, loadAny(checkpoint, {}));
   std::vector<float> flat(static_cast<size_t>(size.info.usedElements));
@@ -75,7 +75,8 @@ absl::Status exportModel(const std::string &checkpoint, const std::string &outpu
     std::remove(temporary.c_str());
     return status;
   }
-  return runtime::writeFileAtomically(outputFolder + "/config.json", configText(loaded.info));
+  ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(outputFolder + "/config.json", configText(loaded.info)));
+  return std::move(loaded.info);
 }
 
 } // namespace oriel::trainer

@@ -1,9 +1,12 @@
 // oriel export, oriel checkpoint verify | inspect: checkpoints without running a model.
+#include "runtime/base/Files.h"
+#include "runtime/base/Log.h"
 #include "runtime/base/Status.h"
 #include "trainer/checkpoint/CheckpointStore.h"
 #include "trainer/checkpoint/ExportModel.h"
 #include "trainer/commands/Commands.h"
 #include "trainer/commands/OpenModel.h"
+#include "trainer/tokenizer/Tokenizer.h"
 
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
@@ -11,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <filesystem>
 #include <memory>
@@ -47,6 +51,7 @@ absl::Status verifyAll(const std::string &path) {
 }
 
 absl::Status inspect(const std::string &path) {
+  runtime::initLogging(-1);
   ORIEL_ASSIGN_OR_RETURN(std::string folder, findCheckpoint(path));
   ORIEL_ASSIGN_OR_RETURN(CheckpointInfo info, CheckpointStore::verify(folder));
   fmt::print("{}\nstep {}, next sample {}, seed {}, run {}\nplan {}\njob {}\n", folder, info.step, info.position,
@@ -61,25 +66,59 @@ absl::Status inspect(const std::string &path) {
   return absl::OkStatus();
 }
 
+struct ExportOptions {
+  std::string checkpoint, output, tokenizer;
+};
+
+struct FileToCopy {
+  TokenizerFile file;
+  std::string bytes;
+};
+
+absl::StatusOr<std::vector<FileToCopy>> readTokenizer(const std::string &spec) {
+  std::vector<FileToCopy> copies;
+  for (const TokenizerFile &file : tokenizerFiles(spec)) {
+    ORIEL_ASSIGN_OR_RETURN(std::string bytes, runtime::readFile(file.path));
+    copies.push_back({file, std::move(bytes)});
+  }
+  return copies;
+}
+
+absl::Status runExport(const ExportOptions &options) {
+  runtime::initLogging(-1);
+  ORIEL_ASSIGN_OR_RETURN(std::string folder, findCheckpoint(options.checkpoint));
+  ORIEL_ASSIGN_OR_RETURN(CheckpointInfo info, exportModel(folder, options.output));
+  fmt::print("{} -> {}/model.safetensors\n", folder, options.output);
+  const std::string recorded = info.extra.try_emplace("tokenizer", "byte").first->second;
+  absl::StatusOr<std::vector<FileToCopy>> tokenizer =
+      readTokenizer(options.tokenizer.empty() ? recorded : options.tokenizer);
+  if (!tokenizer.ok() && !options.tokenizer.empty())
+    return runtime::withContext(tokenizer.status(), "--tokenizer");
+  if (!tokenizer.ok()) {
+    spdlog::warn("the tokenizer of the run is not in {}: {} (--tokenizer says where it is now)", options.output,
+                 std::string(tokenizer.status().message()));
+    return absl::OkStatus();
+  }
+  for (const auto &[file, bytes] : *tokenizer) {
+    const std::string copy = options.output + "/" + file.sharedName;
+    ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(copy, bytes));
+    fmt::print("{} -> {}\n", file.path, copy);
+  }
+  return absl::OkStatus();
+}
+
 } // namespace
 
 void addExportCommand(CLI::App &app, Action *action) {
-  struct Options {
-    std::string checkpoint, output;
-  };
-  auto options = std::make_shared<Options>();
-  CLI::App *command = app.add_subcommand("export", "write a checkpoint as model.safetensors and config.json");
+  auto options = std::make_shared<ExportOptions>();
+  CLI::App *command =
+      app.add_subcommand("export", "write a checkpoint as model.safetensors and config.json, with its tokenizer");
   command->add_option("checkpoint", options->checkpoint, "a checkpoint, a folder of them, or the job file of a run")
       ->required();
   command->add_option("-o,--output", options->output, "folder to write")->required();
-  command->callback([action, options] {
-    *action = [options]() -> absl::Status {
-      ORIEL_ASSIGN_OR_RETURN(std::string folder, findCheckpoint(options->checkpoint));
-      ORIEL_RETURN_IF_ERROR(exportModel(folder, options->output));
-      fmt::print("{} -> {}/model.safetensors\n", folder, options->output);
-      return absl::OkStatus();
-    };
-  });
+  command->add_option("--tokenizer", options->tokenizer,
+                      "the tokenizer of the run, where it is no longer where training found it");
+  command->callback([action, options] { *action = [options] { return runExport(*options); }; });
 }
 
 void addCheckpointCommand(CLI::App &app, Action *action) {

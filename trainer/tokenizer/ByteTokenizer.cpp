@@ -3,6 +3,8 @@
 #include "trainer/tokenizer/SentencePieceTokenizer.h"
 #include "trainer/tokenizer/huggingface/HuggingFaceTokenizer.h"
 
+#include "runtime/base/Files.h"
+
 #include "fmt/format.h"
 
 #include <filesystem>
@@ -38,6 +40,20 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> makeTokenizer(const std::string &spec
   return absl::InvalidArgumentError(fmt::format("unknown tokenizer '{}'; write \"byte\", or the path of a "
                                                 "sentencepiece .model file or of a tokenizer.json or its folder",
                                                 spec));
+}
+
+std::vector<TokenizerFile> tokenizerFiles(const std::string &spec) {
+  if (spec == "byte")
+    return {};
+  if (spec.ends_with(".model"))
+    return {{spec, "tokenizer.model"}};
+  const std::string json = spec.ends_with(".json") ? spec : spec + "/tokenizer.json";
+  const std::string config = runtime::folderOf(json) + "/tokenizer_config.json";
+  std::vector<TokenizerFile> files = {{json, "tokenizer.json"}};
+  std::error_code ignored;
+  if (std::filesystem::exists(config, ignored))
+    files.push_back({config, "tokenizer_config.json"});
+  return files;
 }
 
 } // namespace oriel::trainer

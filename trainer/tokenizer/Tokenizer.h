@@ -1,5 +1,5 @@
-// Text to token ids and back: byte level, a sentencepiece model, or a tokenizer.json of Hugging Face. Interface only; see
-// ByteTokenizer.cpp, SentencePieceTokenizer.cpp and huggingface/HuggingFaceTokenizer.h. Thread safe after creation.
+// Text to token ids and back: byte level, a sentencepiece model, or a tokenizer.json of Hugging Face. Interface only;
+// see ByteTokenizer.cpp, SentencePieceTokenizer.cpp and huggingface/HuggingFaceTokenizer.h. Thread safe after creation.
 #pragma once
 
 #include "absl/status/status.h"
@@ -32,6 +32,14 @@ public:
 /// "byte", or the path of a sentencepiece .model file or of a tokenizer.json (any name that ends in .json) or of the
 /// folder that holds one.
 absl::StatusOr<std::unique_ptr<Tokenizer>> makeTokenizer(const std::string &spec);
+
+/// The files that makeTokenizer(spec) reads, and the names under which the libraries of Hugging Face look for them in
+/// the folder of a model: tokenizer.model; or tokenizer.json and, where there is one, tokenizer_config.json. None for
+/// "byte".
+struct TokenizerFile {
+  std::string path, sharedName;
+};
+std::vector<TokenizerFile> tokenizerFiles(const std::string &spec);
 
 /// Trains a sentencepiece unigram model with byte fallback on text files and writes `modelPath` (ends in ".model").
 struct TokenizerTraining {

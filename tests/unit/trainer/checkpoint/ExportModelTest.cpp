@@ -15,8 +15,9 @@ TEST_F(ExportModelTest, CutsTheFlatVectorIntoParameters) {
   CheckpointStore store(folder / "c");
   ASSERT_TRUE(save(store, 10, 2).ok());
   ASSERT_TRUE(save(store, 20, 2).ok());
-  absl::Status status = exportModel(folder / "c", folder / "out");
-  ASSERT_TRUE(status.ok()) << status;
+  absl::StatusOr<CheckpointInfo> exported = exportModel(folder / "c", folder / "out");
+  ASSERT_TRUE(exported.ok()) << exported.status();
+  EXPECT_EQ(exported->step, 20);
   absl::StatusOr<SafetensorsFile> file = SafetensorsFile::open(folder / "out/model.safetensors");
   ASSERT_TRUE(file.ok()) << file.status();
   std::vector<float> all = flat(0, 20, used);
@@ -32,7 +33,7 @@ TEST_F(ExportModelTest, CutsTheFlatVectorIntoParameters) {
 }
 
 TEST_F(ExportModelTest, ExportsNothingWithoutAGoodCheckpoint) {
-  EXPECT_EQ(exportModel(folder / "c", folder / "out").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(exportModel(folder / "c", folder / "out").status().code(), absl::StatusCode::kNotFound);
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }
 

@@ -26,6 +26,25 @@ TEST(ByteTokenizer, IsTheIdentityOnBytes) {
   EXPECT_EQ((*tokenizer)->decode(std::vector<int32_t>{72, 256, 105, -1, 9999}), "Hi") << "other ids give nothing";
 }
 
+TEST(Tokenizer, NamesItsFilesAsOthersExpectThem) {
+  TemporaryFolder folder;
+  auto filesOf = [&](const std::string &spec) {
+    std::vector<std::pair<std::string, std::string>> files;
+    for (const TokenizerFile &file : tokenizerFiles(spec))
+      files.emplace_back(file.path, file.sharedName);
+    return files;
+  };
+  using Files = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(filesOf("byte"), Files());
+  EXPECT_EQ(filesOf(folder / "en.model"), (Files{{folder / "en.model", "tokenizer.model"}}));
+  EXPECT_EQ(filesOf(folder / "en.json"), (Files{{folder / "en.json", "tokenizer.json"}}));
+  EXPECT_EQ(filesOf(folder.path()), (Files{{folder / "tokenizer.json", "tokenizer.json"}}));
+  writeText(folder / "tokenizer_config.json", "{}");
+  const std::pair<std::string, std::string> config = {folder / "tokenizer_config.json", "tokenizer_config.json"};
+  EXPECT_EQ(filesOf(folder / "en.json"), (Files{{folder / "en.json", "tokenizer.json"}, config}));
+  EXPECT_EQ(filesOf(folder.path()), (Files{{folder / "tokenizer.json", "tokenizer.json"}, config}));
+}
+
 TEST(Tokenizer, RefusesWhatItCannotOpen) {
   TemporaryFolder folder;
   EXPECT_THAT(std::string(makeTokenizer("gpt9").status().message()), HasSubstr("unknown tokenizer 'gpt9'"));
