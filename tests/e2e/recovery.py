@@ -235,6 +235,26 @@ class Recovery(OrielTest):
         finally:
             os.system(f"umount '{folder}'")
 
+    def test_a_full_disk_under_the_cache_is_told_as_that(self):
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small tmpfs needs root")
+        folder = self.path("small")
+        os.mkdir(folder)
+        if os.system(f"mount -t tmpfs -o size=16k none '{folder}' 2>/dev/null") != 0:
+            self.skipTest("tmpfs cannot be mounted here")
+        try:
+            cache = {"ORIEL_CACHE": os.path.join(folder, "cache")}
+            status, out, err = self.run_oriel("train", "job.toml", environment=cache)
+            self.assertEqual((status, out), (1, ""), err)
+            self.assertRegex(err, r"\Aoriel: cannot write to \S.*/small/cache, the cache of compiled packages: No space left on device; "
+                                  r"make room there, or name another folder by compile.cache or ORIEL_CACHE\n\Z")
+            self.assertFalse(os.path.exists(self.path("run")))
+            os.system(f"mount -o remount,size=64m '{folder}'")
+            status, _, err = self.run_oriel("train", "job.toml", "--set", "training.steps=1", environment=cache)
+            self.assertEqual(status, 0, err)
+        finally:
+            os.system(f"umount '{folder}'")
+
     def test_a_new_run_starts_with_the_weights_of_another(self):
         self.train("first", "training.steps=6")
         warm = ("training.init_from=first/checkpoints", "training.seed=3")

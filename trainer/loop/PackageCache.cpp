@@ -9,10 +9,14 @@
 #include "runtime/base/Subprocess.h"
 #include "runtime/base/TuningFiles.h"
 
+#include "absl/strings/match.h"
+
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <system_error>
 #include <unistd.h>
 
 namespace oriel::trainer {
@@ -69,8 +73,30 @@ std::string diagnosticsOf(const runtime::ProcessResult &result) {
   return text.empty() ? "no diagnostic was printed" : text;
 }
 
+// An error of the cache, not of what is compiled.
+absl::Status cacheError(const std::string &cache, const absl::Status &status) {
+  if (status.ok())
+    return status;
+  return absl::Status(
+      status.code(),
+      fmt::format("cannot write to {}, the cache of compiled packages: {}; make room there, or name another "
+                  "folder by compile.cache or ORIEL_CACHE",
+                  cache, std::string(status.message())));
+}
+
+// The compiler's diagnostics are at a place in the model, also where it is the package at `output` that could not be
+// written.
+absl::Status whyNotWritten(const std::string &diagnostics, const std::string &output) {
+  if (!absl::StrContains(diagnostics, output))
+    return absl::OkStatus();
+  for (int error : {ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EIO, EFBIG})
+    if (std::string reason = std::generic_category().message(error); absl::StrContains(diagnostics, reason))
+      return absl::Status(absl::ErrnoToStatusCode(error), reason);
+  return absl::OkStatus();
+}
+
 absl::Status runCompiler(const PackageRequest &request, const std::string &compiler, const std::string &model,
-                         const std::string &output, runtime::Deadline deadline) {
+                         const std::string &cache, const std::string &output, runtime::Deadline deadline) {
   std::vector<std::string> command = {compiler,       model,
                                       "--batch",      std::to_string(request.batch),
                                       "--tokens",     std::to_string(request.tokens),
@@ -90,6 +116,7 @@ absl::Status runCompiler(const PackageRequest &request, const std::string &compi
   ORIEL_ASSIGN_OR_RETURN(runtime::ProcessResult result, runtime::runProcess(command, deadline));
   if (result.exitStatus == 0)
     return absl::OkStatus();
+  ORIEL_RETURN_IF_ERROR(cacheError(cache, whyNotWritten(diagnosticsOf(result), output)));
   std::string shown = request.modelPath.empty() ? "the model text" : request.modelPath;
   if (result.exitStatus <= 2)
     return absl::InvalidArgumentError(fmt::format("orielc could not compile {}:\n{}", shown, diagnosticsOf(result)));
@@ -151,14 +178,14 @@ absl::StatusOr<CachedPackage> findOrCompile(const PackageRequest &request, runti
     result.rebuiltBecause = std::string(cached.status().message());
   }
   ScratchFolder scratch(cache);
-  ORIEL_RETURN_IF_ERROR(runtime::makeFolders(scratch.path()));
+  ORIEL_RETURN_IF_ERROR(cacheError(cache, runtime::makeFolders(scratch.path())));
   std::string model = request.modelPath;
   if (model.empty()) {
     model = scratch.path() + "/model.oriel";
-    ORIEL_RETURN_IF_ERROR(runtime::writeFileAtomically(model, request.modelText));
+    ORIEL_RETURN_IF_ERROR(cacheError(cache, runtime::writeFileAtomically(model, request.modelText)));
   }
-  ORIEL_RETURN_IF_ERROR(runCompiler(request, compiler, model, scratch.path() + "/package", deadline));
-  ORIEL_RETURN_IF_ERROR(publish(scratch.path() + "/package", folder, scratch.path() + "/replaced"));
+  ORIEL_RETURN_IF_ERROR(runCompiler(request, compiler, model, cache, scratch.path() + "/package", deadline));
+  ORIEL_RETURN_IF_ERROR(cacheError(cache, publish(scratch.path() + "/package", folder, scratch.path() + "/replaced")));
   ORIEL_ASSIGN_OR_RETURN(result.package, Package::load(folder));
   result.compiled = true;
   return result;

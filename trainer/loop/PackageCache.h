@@ -37,7 +37,9 @@ struct CachedPackage {
   bool compiled = false;      // false: it came from the cache
 };
 
-/// InvalidArgument with the compiler's diagnostics when the model is refused; NotFound without a compiler or a home.
+/// InvalidArgument with the compiler's diagnostics when the model is refused; NotFound without a compiler or a home. A
+/// cache that cannot be written to (a full disk, no permission) is an error that names its folder, the reason and what
+/// to do.
 absl::StatusOr<CachedPackage> findOrCompile(const PackageRequest &request, runtime::Deadline deadline);
 
 /// The cache folder's name of a request: 32 hex digits over the model text, shapes, target, schedule, the compiler's

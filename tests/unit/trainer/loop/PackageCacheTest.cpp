@@ -1,8 +1,12 @@
 // Tests what determines a cache key, and that a refused model leaves nothing behind. The compiler here is a script:
 // real packages are the business of tests/e2e.
 #include "trainer/loop/PackageCache.h"
+#include "runtime/base/Status.h"
 #include "runtime/base/TuningFiles.h"
 #include "tests/unit/trainer/TemporaryFolder.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
 
 #include <gtest/gtest.h>
 
@@ -79,6 +83,37 @@ TEST_F(PackageCacheTest, ARefusedModelShowsTheDiagnosticsAndLeavesNothing) {
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_NE(status.message().find("m.oriel:1:9: error: no layers"), std::string::npos) << status;
   EXPECT_EQ(entries(), 0);
+}
+
+TEST_F(PackageCacheTest, ADiskThatIsFullIsNotTheModelsFault) {
+  const std::string failing = "while [ \"$1\" != -o ]; do shift; done\n"
+                              "echo \"m.oriel:1:1: error: cannot write $2.tmp-7/kernels.so: REASON\" >&2; exit 1";
+  for (const char *reason : {"No space left on device", "Read-only file system", "Permission denied"}) {
+    request.compiler = script(absl::StrReplaceAll(failing, {{"REASON", reason}}));
+    absl::Status status = compile();
+    EXPECT_EQ(status.message(), "cannot write to " + request.cacheDir + ", the cache of compiled packages: " + reason +
+                                    "; make room there, or name another folder by compile.cache or ORIEL_CACHE");
+    EXPECT_EQ(runtime::exitCode(status), 1) << "not malformed input";
+    EXPECT_EQ(entries(), 0);
+  }
+  for (const char *other :
+       {"echo 'm.oriel:1:1: error: m.mlir: Permission denied' >&2; exit 1",
+        "while [ \"$1\" != -o ]; do shift; done; echo \"m.oriel:1:1: error: cannot link $2\" >&2; exit 1"}) {
+    request.compiler = script(other);
+    EXPECT_TRUE(absl::IsInvalidArgument(compile())) << compile();
+    EXPECT_TRUE(absl::StrContains(compile().message(), "m.oriel:1:1: error: ")) << compile();
+  }
+}
+
+TEST_F(PackageCacheTest, NamesTheFolderThatItCannotMake) {
+  writeText(folder / "file", "");
+  for (const char *path : {"", "absent.oriel"}) {
+    request.modelPath = path;
+    request.cacheDir = folder / "file/cache";
+    absl::Status status = compile();
+    EXPECT_TRUE(absl::StartsWith(status.message(), "cannot write to " + request.cacheDir + ", the cache")) << status;
+    EXPECT_TRUE(absl::StrContains(status.message(), "Not a directory; make room there, or name")) << status;
+  }
 }
 
 TEST_F(PackageCacheTest, ACompilerThatDiesIsNotTheModelsFault) {
