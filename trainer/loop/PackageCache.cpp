@@ -14,7 +14,9 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <unistd.h>
@@ -92,6 +94,9 @@ absl::Status whyNotWritten(const std::string &diagnostics, const std::string &ou
   for (int error : {ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EIO, EFBIG})
     if (std::string reason = std::generic_category().message(error); absl::StrContains(diagnostics, reason))
       return absl::Status(absl::ErrnoToStatusCode(error), reason);
+  // lld writes through a map, where a disk that has no room for a page is told by a signal.
+  if (absl::StrContains(diagnostics, ::strsignal(SIGBUS)))
+    return absl::ResourceExhaustedError("the linker died of a bus error, as it does on a full disk");
   return absl::OkStatus();
 }
 

@@ -96,6 +96,10 @@ TEST_F(PackageCacheTest, ADiskThatIsFullIsNotTheModelsFault) {
     EXPECT_EQ(runtime::exitCode(status), 1) << "not malformed input";
     EXPECT_EQ(entries(), 0);
   }
+  request.compiler = script(absl::StrReplaceAll(failing, {{"REASON", "ld.lld failed (-2): Bus error"}}));
+  EXPECT_TRUE(
+      absl::StrContains(compile().message(), ": the linker died of a bus error, as it does on a full disk; make room"))
+      << compile();
   for (const char *other :
        {"echo 'm.oriel:1:1: error: m.mlir: Permission denied' >&2; exit 1",
         "while [ \"$1\" != -o ]; do shift; done; echo \"m.oriel:1:1: error: cannot link $2\" >&2; exit 1"}) {
