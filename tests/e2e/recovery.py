@@ -1,4 +1,5 @@
 """Tests that a run which was killed, stopped or damaged goes on to the result of the unbroken one, bit for bit."""
+import contextlib
 import json
 import os
 import signal
@@ -183,14 +184,22 @@ class Recovery(OrielTest):
                     self.assertEqual(f"step {steps - 1} skipped: the loss of micro-batch 0" in err, model == bad, err)
                 self.assertTrue(self.exported_tensors(run) == self.exported_tensors("clean"), "the weights differ")
 
-    def test_metrics_on_a_full_disk_cost_a_warning(self):
+    @contextlib.contextmanager
+    def small_disk(self, name, kib):
+        """A new folder with room for `kib` KiB, where one can be made."""
         if os.geteuid() != 0:
             self.skipTest("mounting a small tmpfs needs root")
-        folder = self.path("small")
+        folder = self.path(name)
         os.mkdir(folder)
-        if os.system(f"mount -t tmpfs -o size=8k none '{folder}' 2>/dev/null") != 0:
+        if os.system(f"mount -t tmpfs -o size={kib}k none '{folder}' 2>/dev/null") != 0:
             self.skipTest("tmpfs cannot be mounted here")
         try:
+            yield folder
+        finally:
+            os.system(f"umount '{folder}'")
+
+    def test_metrics_on_a_full_disk_cost_a_warning(self):
+        with self.small_disk("small", kib=8) as folder:
             status, _, err = self.run_oriel("train", "job.toml", *self.flags(["training.steps=60", "metrics.dir=small"]))
             self.assertEqual(status, 0, err)
             self.assertRegex(err, r"step \d+: metrics are not written, training goes on: .*small/metrics.jsonl: No space left")
@@ -198,8 +207,6 @@ class Recovery(OrielTest):
                 records = [json.loads(line) for line in file]
             self.assertGreater(len(records), 10)
             self.assertEqual(self.checkpoints("run")[-1], "step-000000060")
-        finally:
-            os.system(f"umount '{folder}'")
 
     def test_a_report_or_profile_that_cannot_be_written_costs_a_warning(self):
         for ranks in (1, 2):
@@ -220,29 +227,15 @@ class Recovery(OrielTest):
                 self.assertEqual([name for name in os.listdir(self.path(run)) if ".tmp" in name], [])
 
     def test_a_report_on_a_full_disk_costs_a_warning(self):
-        if os.geteuid() != 0:
-            self.skipTest("mounting a small tmpfs needs root")
-        folder = self.path("run")
-        os.mkdir(folder)
-        if os.system(f"mount -t tmpfs -o size=8k none '{folder}' 2>/dev/null") != 0:
-            self.skipTest("tmpfs cannot be mounted here")
-        try:
+        with self.small_disk("run", kib=8) as folder:
             status, out, err = self.run_oriel("train", "job.toml", *self.flags(["checkpoint.dir=c", "metrics.dir=m"]))
             self.assertEqual(status, 0, err)
             self.assertRegex(err, r"warn.* no report: .*/run/report.html\S*: No space left")
             self.assertEqual(os.listdir(folder), ["lock"])
             self.assertNotRegex(out, "(?m)^report ")
-        finally:
-            os.system(f"umount '{folder}'")
 
     def test_a_full_disk_under_the_cache_is_told_as_that(self):
-        if os.geteuid() != 0:
-            self.skipTest("mounting a small tmpfs needs root")
-        folder = self.path("small")
-        os.mkdir(folder)
-        if os.system(f"mount -t tmpfs -o size=16k none '{folder}' 2>/dev/null") != 0:
-            self.skipTest("tmpfs cannot be mounted here")
-        try:
+        with self.small_disk("small", kib=16) as folder:
             cache = {"ORIEL_CACHE": os.path.join(folder, "cache")}
             failed = []
             for kib in (16, 300, 450, 600):  # no room for an object, for all of them, for the library that the linker maps
@@ -260,8 +253,6 @@ class Recovery(OrielTest):
             os.system(f"mount -o remount,size=64m '{folder}'")
             status, _, err = self.run_oriel("train", "job.toml", "--set", "training.steps=1", environment=cache)
             self.assertEqual(status, 0, err)
-        finally:
-            os.system(f"umount '{folder}'")
 
     def test_a_new_run_starts_with_the_weights_of_another(self):
         self.train("first", "training.steps=6")
@@ -288,13 +279,7 @@ class Recovery(OrielTest):
         self.assertRegex(err, r"oriel: training.init_from: \S.*is of another model: parameter \d+ is 'layers.0.mlp.gate'")
 
     def test_a_full_disk_costs_a_checkpoint_and_the_run_says_so(self):
-        if os.geteuid() != 0:
-            self.skipTest("mounting a small tmpfs needs root")
-        folder = self.path("small")
-        os.mkdir(folder)
-        if os.system(f"mount -t tmpfs -o size=96k none '{folder}' 2>/dev/null") != 0:
-            self.skipTest("tmpfs cannot be mounted here")
-        try:
+        with self.small_disk("small", kib=96) as folder:
             status, _, err = self.run_oriel("train", "job.toml", "--set", "run_dir=run", "--set", "checkpoint.dir=small/c")
             self.assertEqual(status, 1, err)
             self.assertIn("was not committed", err)
@@ -304,8 +289,6 @@ class Recovery(OrielTest):
             self.assertTrue(os.path.exists(self.path("run/report.html")))
             os.system(f"mount -o remount,size=4m '{folder}'")
             self.train("run", "checkpoint.dir=small/c")
-        finally:
-            os.system(f"umount '{folder}'")
 
 
 if __name__ == "__main__":
